@@ -1,0 +1,12 @@
+file(GLOB launcher_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/launcher/*.cpp ${PROJECT_SOURCE_DIR}/launcher/spawn/*.cpp)
+if(launcher_sources)
+  list(FILTER launcher_sources EXCLUDE REGEX "launcher/main.cpp$")
+  # Tests link the launcher's parts; main.cpp alone is the program.
+  add_library(chorale_launcher STATIC ${launcher_sources})
+  target_link_libraries(chorale_launcher PUBLIC chorale_settings chorale Boost::program_options fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json Threads::Threads)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/launcher/main.cpp)
+    add_executable(chorale_program launcher/main.cpp)
+    set_target_properties(chorale_program PROPERTIES OUTPUT_NAME chorale)
+    target_link_libraries(chorale_program PRIVATE chorale_launcher)
+  endif()
+endif()

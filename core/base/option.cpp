@@ -1,0 +1,150 @@
+#include <chorale/core/base/option.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/registry.hpp>
+
+namespace chorale {
+
+namespace {
+
+std::string number_text(double value) {
+  char text[40];
+  for (int digits = 6; digits <= 17; ++digits) {  // the shortest form that reads back equal
+    std::snprintf(text, sizeof text, "%.*g", digits, value);
+    if (std::strtod(text, nullptr) == value) break;
+  }
+  return text;
+}
+
+std::string range_text(const OptionExtra& extra) {
+  const bool low = std::isfinite(extra.min), high = std::isfinite(extra.max);
+  if (low && high) return number_text(extra.min) + " to " + number_text(extra.max);
+  if (low) return "at least " + number_text(extra.min);
+  if (high) return "at most " + number_text(extra.max);
+  return "";
+}
+
+[[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& allowed) {
+  throw UsageError(key + " = " + std::string(value) + " is refused: " + allowed);
+}
+
+double checked_number(const std::string& key, std::string_view value, const OptionExtra& extra, std::string_view type) {
+  const std::string text(value);
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  const bool whole = type != "integer" || (std::isfinite(number) && number == std::floor(number) && std::fabs(number) <= 0x1p53);
+  if (text.empty() || *end != '\0' || !std::isfinite(number) || !whole)
+    refuse(key, value, "expected " + std::string(type == "integer" ? "an integer" : "a number"));
+  if (number < extra.min || number > extra.max) refuse(key, value, "allowed is " + range_text(extra));
+  return number;
+}
+
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::string word;
+  for (char c : text) {
+    if (c == ' ' || c == ',' || c == '\t') {
+      if (!word.empty()) words.push_back(std::move(word)), word.clear();
+    } else {
+      word += c;
+    }
+  }
+  if (!word.empty()) words.push_back(std::move(word));
+  return words;
+}
+
+}  // namespace
+
+Option& OptionTable::declare(std::string key, std::string help, OptionExtra& extra) {
+  if (find(key)) throw InternalError("option declared twice: " + key);
+  Option& option = options_.emplace_back();
+  option.key = std::move(key);
+  option.help = std::move(help);
+  option.range = range_text(extra);
+  option.short_flag = extra.short_flag;
+  option.mathematics = extra.mathematics;
+  return option;
+}
+
+void OptionTable::add(std::string key, std::int64_t& field, std::string help, OptionExtra extra) {
+  Option& option = declare(key, std::move(help), extra);
+  option.type = "integer";
+  option.parse = [key, extra, &field](std::string_view value) { field = static_cast<std::int64_t>(checked_number(key, value, extra, "integer")); };
+  option.text = [&field] { return std::to_string(field); };
+  option.default_text = option.text();
+}
+
+void OptionTable::add(std::string key, double& field, std::string help, OptionExtra extra) {
+  Option& option = declare(key, std::move(help), extra);
+  option.type = "number";
+  option.parse = [key, extra, &field](std::string_view value) { field = checked_number(key, value, extra, "number"); };
+  option.text = [&field] { return number_text(field); };
+  option.default_text = option.text();
+}
+
+void OptionTable::add(std::string key, bool& field, std::string help, OptionExtra extra) {
+  Option& option = declare(key, std::move(help), extra);
+  option.type = "switch";
+  option.range = "true or false";
+  option.parse = [key, &field](std::string_view value) {
+    if (value == "true" || value == "on" || value == "yes" || value == "1") field = true;
+    else if (value == "false" || value == "off" || value == "no" || value == "0") field = false;
+    else refuse(key, value, "expected true or false");
+  };
+  option.text = [&field] { return std::string(field ? "true" : "false"); };
+  option.default_text = option.text();
+}
+
+void OptionTable::add(std::string key, std::string& field, std::string help, OptionExtra extra) {
+  Option& option = declare(key, std::move(help), extra);
+  option.type = "text";
+  for (const std::string& choice : extra.choices) option.range += (option.range.empty() ? "" : " | ") + choice;
+  option.parse = [key, choices = extra.choices, range = option.range, &field](std::string_view value) {
+    bool known = choices.empty();
+    for (const std::string& choice : choices) known = known || choice == value;
+    if (!known) {
+      const std::string near = nearest_name(value, choices);
+      refuse(key, value, (near.empty() ? "" : "did you mean " + near + "? ") + std::string("allowed is ") + range);
+    }
+    field = std::string(value);
+  };
+  option.text = [&field] { return field; };
+  option.default_text = field;
+}
+
+void OptionTable::add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra) {
+  Option& option = declare(std::move(key), std::move(help), extra);
+  option.type = "list";
+  option.parse = [&field](std::string_view value) { field = words_of(value); };
+  option.text = [&field] {
+    std::string out;
+    for (const std::string& word : field) out += (out.empty() ? "" : " ") + word;
+    return out;
+  };
+  option.default_text = option.text();
+}
+
+void OptionTable::set(std::string_view key, std::string_view value) {
+  for (Option& option : options_) {
+    if (option.key != key && (option.short_flag.empty() || option.short_flag != key)) continue;
+    option.parse(value);
+    option.given = true;
+    return;
+  }
+  std::vector<std::string> known;
+  for (const Option& option : options_) known.push_back(option.key);
+  const std::string near = nearest_name(key, known);
+  throw UsageError("key '" + std::string(key) + "' is unknown" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
+}
+
+const Option* OptionTable::find(std::string_view key) const {
+  for (const Option& option : options_)
+    if (option.key == key || (!option.short_flag.empty() && option.short_flag == key)) return &option;
+  return nullptr;
+}
+
+}  // namespace chorale

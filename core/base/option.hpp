@@ -1,0 +1,55 @@
+// One description of an option: recipe key, flag, line of help and field of a typed struct, all from one declaration.
+// Every folder that has settings owns a struct and a `void describe(OptionTable&, ItsOptions&)`; the launcher reads recipes and flags into the table.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chorale {
+
+/// A declared option, bound to a field. Values are text at the edges and typed inside.
+struct Option {
+  std::string key;            // "optimizer.lr": section and name
+  std::string type;           // "integer", "number", "switch", "text", "list", "one of a b c"
+  std::string default_text;   // as the recipe would say it
+  std::string range;          // "1 to 1000000", "" when any
+  std::string help;           // one sentence
+  std::string short_flag;     // "threads" for --threads; empty: none
+  bool mathematics = true;    // may a resumed run change it? only when false
+  bool given = false;         // set by recipe or flag
+  std::function<void(std::string_view)> parse;  // writes the field; throws UsageError that says what is allowed
+  std::function<std::string()> text;            // the field's present value
+};
+
+/// What limits and extras a declaration may carry; name them with designated initialisers.
+struct OptionExtra {
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> choices = {};
+  std::string short_flag = {};
+  bool mathematics = true;
+};
+
+class OptionTable {
+ public:
+  /// Binds `field`, whose present value is the default. The field must outlive the table.
+  void add(std::string key, std::int64_t& field, std::string help, OptionExtra extra = {});
+  void add(std::string key, double& field, std::string help, OptionExtra extra = {});
+  void add(std::string key, bool& field, std::string help, OptionExtra extra = {});
+  void add(std::string key, std::string& field, std::string help, OptionExtra extra = {});
+  void add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra = {});  // words parted by spaces or commas
+
+  /// Sets one by its text. Throws UsageError with the nearest known key, or with what is allowed.
+  void set(std::string_view key, std::string_view value);
+  const Option* find(std::string_view key) const;  // by key or short flag; nullptr when unknown
+  const std::vector<Option>& all() const { return options_; }
+
+ private:
+  Option& declare(std::string key, std::string help, OptionExtra& extra);
+  std::vector<Option> options_;
+};
+
+}  // namespace chorale
