@@ -1,0 +1,77 @@
+// Element-wise mathematics, read by both compilers: forward f(x) and derivative f'(x, y = f(x)), constants a and b.
+// An activation or a loss is composed from these and adds no kernel to the seam.
+#pragma once
+#include <math.h>
+#include <stdint.h>
+
+#ifdef __CUDACC__
+#define CHORALE_BOTH __host__ __device__ static inline
+#else
+#define CHORALE_BOTH static inline
+#endif
+
+namespace chorale::functors {
+
+CHORALE_BOTH float f_exp(float x) { return expf(x); }
+CHORALE_BOTH double f_exp(double x) { return exp(x); }
+CHORALE_BOTH float f_log(float x) { return logf(x); }
+CHORALE_BOTH double f_log(double x) { return log(x); }
+CHORALE_BOTH float f_log1p(float x) { return log1pf(x); }
+CHORALE_BOTH double f_log1p(double x) { return log1p(x); }
+CHORALE_BOTH float f_tanh(float x) { return tanhf(x); }
+CHORALE_BOTH double f_tanh(double x) { return tanh(x); }
+CHORALE_BOTH float f_erf(float x) { return erff(x); }
+CHORALE_BOTH double f_erf(double x) { return erf(x); }
+CHORALE_BOTH float f_sqrt(float x) { return sqrtf(x); }
+CHORALE_BOTH double f_sqrt(double x) { return sqrt(x); }
+CHORALE_BOTH float f_abs(float x) { return fabsf(x); }
+CHORALE_BOTH double f_abs(double x) { return fabs(x); }
+
+template <class T>
+CHORALE_BOTH T f_sigmoid(T x) {  // exp of a negative number only: never overflows
+  const T e = f_exp(-f_abs(x));
+  return (x >= T(0) ? T(1) : e) / (T(1) + e);
+}
+
+// clang-format off
+struct Relu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return x > T(0) ? x : T(0); }
+                    template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y > T(0) ? T(1) : T(0); } };
+struct LeakyRelu  { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * x; }            // a: slope below 0
+                    template <class T> CHORALE_BOTH T d(T x, T, T a, T) { return x > T(0) ? T(1) : a; } };
+struct Elu        { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * (f_exp(x) - T(1)); }  // Clevert et al. 2015
+                    template <class T> CHORALE_BOTH T d(T x, T y, T a, T) { return x > T(0) ? T(1) : y + a; } };
+struct Gelu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return T(0.5) * x * (T(1) + f_erf(x * T(0.70710678118654752440))); }  // Hendrycks & Gimpel 2016, exact
+                    template <class T> CHORALE_BOTH T d(T x, T, T, T) {
+                      return T(0.5) * (T(1) + f_erf(x * T(0.70710678118654752440))) + x * T(0.39894228040143267794) * f_exp(T(-0.5) * x * x); } };
+struct Sigmoid    { template <class T> CHORALE_BOTH T f(T x, T, T) { return f_sigmoid(x); }
+                    template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y * (T(1) - y); } };
+struct Tanh       { template <class T> CHORALE_BOTH T f(T x, T, T) { return f_tanh(x); }
+                    template <class T> CHORALE_BOTH T d(T, T y, T, T) { return T(1) - y * y; } };
+struct Square     { template <class T> CHORALE_BOTH T f(T x, T, T) { return x * x; }
+                    template <class T> CHORALE_BOTH T d(T x, T, T, T) { return T(2) * x; } };
+struct Absolute   { template <class T> CHORALE_BOTH T f(T x, T, T) { return f_abs(x); }
+                    template <class T> CHORALE_BOTH T d(T x, T, T, T) { return x > T(0) ? T(1) : (x < T(0) ? T(-1) : T(0)); } };
+struct Exponential{ template <class T> CHORALE_BOTH T f(T x, T, T) { return f_exp(x); }
+                    template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y; } };
+struct Logarithm  { template <class T> CHORALE_BOTH T f(T x, T, T) { return f_log(x); }
+                    template <class T> CHORALE_BOTH T d(T x, T, T, T) { return T(1) / x; } };
+struct SquareRoot { template <class T> CHORALE_BOTH T f(T x, T, T) { return f_sqrt(x); }
+                    template <class T> CHORALE_BOTH T d(T, T y, T, T) { return T(0.5) / y; } };
+struct Affine     { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return a * x + b; }
+                    template <class T> CHORALE_BOTH T d(T, T, T a, T) { return a; } };
+struct Clamp      { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return x < a ? a : (x > b ? b : x); }
+                    template <class T> CHORALE_BOTH T d(T x, T, T a, T b) { return x < a || x > b ? T(0) : T(1); } };
+
+// Losses: value and derivative by the prediction z, target t.
+struct BinaryCrossEntropy {  // on logits: max(z, 0) - z t + log(1 + exp(-|z|))
+  template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z > T(0) ? z : T(0)) - z * t + f_log1p(f_exp(-f_abs(z))); }
+  template <class T> CHORALE_BOTH T d(T z, T t, T) { return f_sigmoid(z) - t; } };
+struct SquaredError  { template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z - t) * (z - t); }
+                       template <class T> CHORALE_BOTH T d(T z, T t, T) { return T(2) * (z - t); } };
+struct AbsoluteError { template <class T> CHORALE_BOTH T f(T z, T t, T) { return f_abs(z - t); }
+                       template <class T> CHORALE_BOTH T d(T z, T t, T) { return z > t ? T(1) : (z < t ? T(-1) : T(0)); } };
+struct Huber         { template <class T> CHORALE_BOTH T f(T z, T t, T a) { const T e = f_abs(z - t); return e <= a ? T(0.5) * e * e : a * (e - T(0.5) * a); }
+                       template <class T> CHORALE_BOTH T d(T z, T t, T a) { const T e = z - t; return e > a ? a : (e < -a ? -a : e); } };
+// clang-format on
+
+}  // namespace chorale::functors
