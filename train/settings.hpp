@@ -1,0 +1,70 @@
+// What a run is told, typed: the sections of a recipe beside [data]. Declared once; launcher, help and documents read the same table.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <chorale/core/base/option.hpp>
+#include <chorale/core/base/registry.hpp>
+#include <chorale/core/data/data_options.hpp>
+
+namespace chorale {
+
+struct ModelOptions {
+  std::string layers;           // "linear(128) relu dropout(0.2) linear(1)"
+  std::string init = "torch";   // torch glorot_uniform glorot_normal he_uniform he_normal
+};
+
+struct TrainOptions {
+  std::string loss = "binary_cross_entropy";
+  double huber_delta = 1;
+  std::int64_t batch = 64;      // global
+  std::int64_t epochs = 10;
+  std::int64_t steps = 0;       // 0: epochs decide
+  std::int64_t seed = 1;
+  std::int64_t accumulate = 1;  // parts of each virtual worker's share
+  std::string dtype = "f32";
+  std::vector<std::string> metrics;
+  std::vector<std::string> early_stop;     // "validation.auc 5"
+  std::vector<std::string> class_weights;  // one number a class, or "balanced"
+  std::int64_t evaluate_every = 0;         // steps; 0: after each epoch
+  std::int64_t log_every = 0;              // steps between lines of metrics.jsonl; 0: about 20 an epoch
+};
+
+struct OptimizerOptions {
+  std::string name = "adam";
+  double lr = 0.001, momentum = 0, dampening = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, alpha = 0.99;
+  bool nesterov = false;
+  double weight_decay = 0;
+  std::string decay = "auto";   // l2 decoupled auto: decoupled for adamw
+  double clip_norm = 0, clip_value = 0;
+};
+
+struct ParallelOptions {
+  std::int64_t threads = 1;
+  std::int64_t virtual_workers = 0;  // 0: as many as ranks
+  std::string exchange = "replicated";
+  double timeout_s = 60;
+  std::string isa = "auto";          // auto baseline avx2 avx512: at most this instruction set
+};
+
+struct CheckpointOptions {
+  std::int64_t every_steps = 0;      // 0: by epochs
+  std::int64_t every_epochs = 1;     // 0: only at the end
+  std::int64_t keep = 2;
+};
+
+/// A whole recipe.
+struct Settings {
+  DataOptions data;
+  ModelOptions model;
+  TrainOptions train;
+  OptimizerOptions optimizer;
+  ParallelOptions parallel;
+  CheckpointOptions checkpoint;
+};
+
+/// Declares every key of a recipe. The registry gives the choices of losses and optimisers.
+void describe(OptionTable& table, Settings& settings, const Registry& registry);
+
+}  // namespace chorale
