@@ -1,6 +1,8 @@
 #include <chorale/core/data/csv_date.hpp>
 
+#include <cmath>
 #include <cstdint>
+#include <cstdio>
 
 namespace chorale {
 
@@ -104,6 +106,25 @@ DateRead read_date(std::string_view text) {
     fit(DateOrder::mdy, c, a, b);
   }
   return read;
+}
+
+std::string date_text(double seconds) {
+  const std::int64_t whole = static_cast<std::int64_t>(std::floor(seconds)), day = (whole >= 0 ? whole : whole - 86399) / 86400,
+                     time = whole - day * 86400;
+  // Hinnant's civil_from_days.
+  const std::int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097, of_era = z - era * 146097;
+  const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100), month = (5 * of_year + 2) / 153;
+  const int day_of_month = static_cast<int>(of_year - (153 * month + 2) / 5 + 1),
+            civil_month = static_cast<int>(month < 10 ? month + 3 : month - 9);
+  const int year = static_cast<int>(year_of_era + era * 400 + (civil_month <= 2));
+  char text[80];
+  if (time == 0)
+    std::snprintf(text, sizeof text, "%04d-%02d-%02d", year, civil_month, day_of_month);
+  else
+    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", year, civil_month, day_of_month, static_cast<int>(time / 3600),
+                  static_cast<int>(time / 60 % 60), static_cast<int>(time % 60));
+  return text;
 }
 
 }  // namespace chorale

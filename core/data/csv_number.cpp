@@ -98,4 +98,9 @@ NumberRead read_number(std::string_view text, double& value) {
   return read_slow(begin, end, negative, value);
 }
 
+std::string number_text(double value) {
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
+
 }  // namespace chorale

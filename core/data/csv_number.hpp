@@ -1,6 +1,7 @@
 // Decimal text to double, exactly rounded.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace chorale {
@@ -11,5 +12,8 @@ enum class NumberRead : std::uint8_t { ok, not_finite, not_a_number };
 /// not_finite: beyond the range of a double (1e999), or one of the words inf, infinity, nan in any case, signed or not.
 /// `value` is written only when ok.
 NumberRead read_number(std::string_view text, double& value);
+
+/// The shortest text that reads back equal.
+std::string number_text(double value);
 
 }  // namespace chorale
