@@ -147,9 +147,13 @@ ColumnEvidence ColumnReader::evidence(const std::vector<std::uint8_t>& classes) 
       if (mask >> order & 1) evidence.date_fits[order] += counts[kDate | mask];
   }
   if (!reads_words()) return evidence;
-  for (std::int32_t code : chunk_.codes)
-    if (code >= 0) ++evidence.words, evidence.text_bytes += static_cast<std::int64_t>(words_.word(code).size());
-  for (std::int32_t code = 0; code < words_.size(); ++code) evidence.distinct.add(words_.hash(code));
+  std::vector<std::int64_t> uses(static_cast<std::size_t>(words_.size()) + 1);  // the first is for missing values
+  for (std::int32_t code : chunk_.codes) ++uses[static_cast<std::size_t>(code + 1)];
+  evidence.words = static_cast<std::int64_t>(chunk_.codes.size()) - uses[0];
+  for (std::int32_t code = 0; code < words_.size(); ++code) {
+    evidence.text_bytes += uses[static_cast<std::size_t>(code) + 1] * static_cast<std::int64_t>(words_.word(code).size());
+    evidence.distinct.add(words_.hash(code));
+  }
   return evidence;
 }
 

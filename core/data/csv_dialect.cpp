@@ -51,7 +51,7 @@ std::vector<std::string> header_names(const std::vector<std::string_view>& field
     if (first_unreadable(fields[i]) != std::string_view::npos)
       throw DataError(where + ": a column name in UTF-8 was expected, here are other bytes or a NUL; convert the file (iconv -t UTF-8)");
     std::string name(field_value(fields[i].data(), fields[i].data() + fields[i].size(), scratch));
-    if (name.empty()) name = "c" + std::to_string(i);  // an index column written without a name
+    if (name.empty()) name = std::to_string(i).insert(0, 1, 'c');  // an index column written without a name
     const auto [first, fresh] = seen.emplace(name, i);
     if (!fresh)
       throw DataError(where + ": different column names were expected, '" + name + "' is the name of columns " +
@@ -92,7 +92,7 @@ CsvDialect read_dialect(std::string_view text, const DataOptions& options, const
         here +
         "a first record of at most 8388608 bytes was expected, this one is longer; is a quote not closed, or is this not a CSV file?");
   if (!options.header) {
-    for (std::size_t i = 0; i < fields.size(); ++i) dialect.names.push_back("c" + std::to_string(i));
+    for (std::size_t i = 0; i < fields.size(); ++i) dialect.names.push_back(std::to_string(i).insert(0, 1, 'c'));
     dialect.data_begin = begin;
     return dialect;
   }

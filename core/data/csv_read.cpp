@@ -47,7 +47,7 @@ void PieceReader::run(const Range& range) {
     row_starts_.insert(row_starts_.end(), batch.starts.begin(), batch.starts.begin() + static_cast<std::ptrdiff_t>(batch.rows));
     for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i].read(text_.data(), batch, i);
   }
-  stop_ = std::min(splitter.position(), text_.size());
+  lines_ = splitter.lines();
 }
 
 TableChunk PieceReader::take_chunk() {
@@ -62,8 +62,7 @@ PieceRead PieceReader::read(const Range& range) {
   PieceRead result{ScanState(columns_.size(), static_cast<std::int64_t>(most_spots_) - 1), {}};
   note_unreadable(range, result.state);
   for (std::size_t i = 0; i < columns_.size(); ++i) note_column(range, i, result.state);
-  counted_to_ = 0, counted_ = 0;
-  result.state.pieces.push_back({range.piece, static_cast<std::int64_t>(row_starts_.size()), line_of(stop_)});
+  result.state.pieces.push_back({range.piece, static_cast<std::int64_t>(row_starts_.size()), lines_});
   result.chunk = take_chunk();
   return result;
 }

@@ -38,7 +38,7 @@ class PieceReader {
   std::size_t most_spots_;
   std::vector<ColumnReader> columns_;
   std::string_view text_;                  // from the first record on
-  std::size_t stop_ = 0;                   // behind the last record
+  std::int64_t lines_ = 0;                 // newlines to the end of the last record
   std::vector<std::uint32_t> row_starts_;  // in text_
   std::vector<BadRecord> bad_;
   std::size_t counted_to_ = 0;  // newlines of text_ before here ...

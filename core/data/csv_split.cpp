@@ -18,13 +18,15 @@ namespace {
 constexpr std::size_t kBatchRows = 1024, kBatchFields = 1 << 18;
 constexpr std::size_t kNowhere = ~std::size_t{0};
 
-struct Masks {
+}  // namespace
+
+struct RecordSplitter::Masks {
   std::uint64_t separator = 0, newline = 0, quote = 0;
   bool strange = false;
 };
 
 #if defined(__SSE2__)
-Masks classify(const char* p, char separator) {
+RecordSplitter::Masks RecordSplitter::classify(const char* p, char separator) {
   const __m128i sep = _mm_set1_epi8(separator), newline = _mm_set1_epi8('\n'), quote = _mm_set1_epi8('"'), zero = _mm_setzero_si128();
   Masks masks;
   __m128i strange = zero;
@@ -42,7 +44,7 @@ Masks classify(const char* p, char separator) {
   return masks;
 }
 #else
-Masks classify(const char* p, char separator) {
+RecordSplitter::Masks RecordSplitter::classify(const char* p, char separator) {
   Masks masks;
   for (unsigned i = 0; i < 64; ++i) {
     masks.separator |= std::uint64_t{p[i] == separator} << i;
@@ -53,8 +55,6 @@ Masks classify(const char* p, char separator) {
   return masks;
 }
 #endif
-
-}  // namespace
 
 RecordSplitter::RecordSplitter(std::string_view text, std::size_t stop, char separator, std::size_t columns)
     : text_(text),
@@ -100,34 +100,42 @@ void RecordSplitter::split_block(std::size_t block, RecordBatch& batch, std::vec
   }
   strange_block_ = masks.strange;
   strange_ |= masks.strange;
-  if (inside_ && masks.quote == 0) {
-    if (block - record_ > static_cast<std::size_t>(kMaxRecordBytes)) finish_text(batch, bad);
-    return;
-  }
-  if (!inside_ && masks.quote == 0) {
-    for (std::uint64_t bits = masks.separator | masks.newline; bits; bits &= bits - 1) {
-      const std::size_t at = block + static_cast<std::size_t>(std::countr_zero(bits));
-      if (masks.newline & bits & -bits) {
-        end_record(at, batch, bad);
-        if (done_) return;
-      } else {
-        batch.ends[filled_++] = static_cast<std::uint32_t>(at);
-        field_ = at + 1;
-      }
+  if (masks.quote != 0)
+    split_quoted(masks, block, batch, bad);
+  else if (!inside_)
+    split_plain(masks, block, batch, bad);
+  else if (block - record_ > static_cast<std::size_t>(kMaxRecordBytes))
+    finish_text(batch, bad);
+  std::uint64_t counted = masks.newline;
+  if (record_ < block + 64 && done_) counted = record_ > block ? counted & (~std::uint64_t{0} >> (64 - (record_ - block))) : 0;
+  lines_ += std::popcount(counted);
+}
+
+void RecordSplitter::split_plain(const Masks& masks, std::size_t block, RecordBatch& batch, std::vector<BadRecord>& bad) {
+  for (std::uint64_t bits = masks.separator | masks.newline; bits; bits &= bits - 1) {
+    const std::size_t at = block + static_cast<std::size_t>(std::countr_zero(bits));
+    if (masks.newline & bits & -bits) {
+      end_record(at, batch, bad);
+      if (done_) return;
+    } else {
+      batch.ends[filled_++] = static_cast<std::uint32_t>(at);
+      field_ = at + 1;
     }
-    return;
   }
+}
+
+void RecordSplitter::split_quoted(const Masks& masks, std::size_t block, RecordBatch& batch, std::vector<BadRecord>& bad) {
   for (std::uint64_t bits = masks.separator | masks.newline | masks.quote; bits && !done_; bits &= bits - 1) {
     const std::uint64_t bit = bits & -bits;
     const std::size_t at = block + static_cast<std::size_t>(std::countr_zero(bits));
-    if (masks.quote & bit)
+    if (masks.quote & bit) {
       take_quote(at);
-    else if (inside_)
-      continue;
-    else if (masks.newline & bit)
-      end_record(at, batch, bad);
-    else
-      batch.ends[filled_++] = static_cast<std::uint32_t>(at), field_ = at + 1;
+    } else if (!inside_) {
+      if (masks.newline & bit)
+        end_record(at, batch, bad);
+      else
+        batch.ends[filled_++] = static_cast<std::uint32_t>(at), field_ = at + 1;
+    }
   }
 }
 

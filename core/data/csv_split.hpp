@@ -41,9 +41,15 @@ class RecordSplitter {
   bool next(RecordBatch& batch, std::vector<BadRecord>& bad);
   /// Behind the last record read: the start of the next one.
   std::size_t position() const { return record_; }
+  /// Newlines before position().
+  std::int64_t lines() const { return lines_; }
 
  private:
   void split_block(std::size_t block, RecordBatch& batch, std::vector<BadRecord>& bad);
+  struct Masks;
+  void split_plain(const Masks& masks, std::size_t block, RecordBatch& batch, std::vector<BadRecord>& bad);
+  void split_quoted(const Masks& masks, std::size_t block, RecordBatch& batch, std::vector<BadRecord>& bad);
+  static Masks classify(const char* p, char separator);
   void end_record(std::size_t at, RecordBatch& batch, std::vector<BadRecord>& bad);
   void take_quote(std::size_t at);
   void finish_text(RecordBatch& batch, std::vector<BadRecord>& bad);
@@ -54,10 +60,11 @@ class RecordSplitter {
   std::string_view text_;
   std::size_t stop_, columns_, batch_rows_;
   char separator_;
-  std::size_t block_ = 0;                 // next block of 64 bytes
-  std::size_t record_ = 0;                // start of the present record
-  std::size_t field_ = 0;                 // start of the present field
-  std::size_t filled_ = 0;                // ends written, the present record's included
+  std::size_t block_ = 0;   // next block of 64 bytes
+  std::size_t record_ = 0;  // start of the present record
+  std::size_t field_ = 0;   // start of the present field
+  std::size_t filled_ = 0;  // ends written, the present record's included
+  std::int64_t lines_ = 0;
   std::size_t overflow_ = 0;              // fields of the present record beyond those that are kept
   std::size_t skip_ = ~std::size_t{0};    // second quote of an escaped pair
   std::size_t broken_ = ~std::size_t{0};  // where the present record's quoting went wrong

@@ -97,7 +97,9 @@ std::string guess_target(const DataDescription& description) {
 }
 
 ColumnDescription describe_column(const ColumnSchema& schema, const Summary& summary) {
-  ColumnDescription column{schema.name, schema.type};
+  ColumnDescription column;
+  column.name = schema.name;
+  column.type = schema.type;
   const bool numbers = schema.type == ColumnType::number || schema.type == ColumnType::date;
   const double none = std::numeric_limits<double>::quiet_NaN();
   column.missing = summary.rows - summary.count;
