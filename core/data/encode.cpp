@@ -11,7 +11,7 @@
 namespace chorale {
 namespace {
 
-int find_column(const std::vector<ColumnSchema>& schema, const std::string& column) {
+int position_of(const std::vector<ColumnSchema>& schema, const std::string& column) {
   for (std::size_t i = 0; i < schema.size(); ++i) {
     if (schema[i].name == column) return static_cast<int>(i);
   }
@@ -64,15 +64,15 @@ double normal_quantile(double p) {
 Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema)
     : pipeline_(pipeline), schema_(schema), features_(pipeline.features()) {
   for (const FittedColumn& column : pipeline.columns) {
-    const int source = find_column(schema, column.name);
+    const int source = position_of(schema, column.name);
     if (source < 0) throw DataError("the model needs column '" + column.name + "', which the file lacks; add it (it may be empty)");
     const ColumnType type = schema[static_cast<std::size_t>(source)].type;
     const bool fits = type == column.type || (column.type == ColumnType::category && type == ColumnType::text);
     if (!fits) throw DataError("column '" + column.name + "' is of another type than in training; read the file with the model's schema");
     sources_.push_back(source);
   }
-  if (!pipeline.target.empty()) target_ = find_column(schema, pipeline.target);
-  if (!pipeline.weight.empty()) weight_ = find_column(schema, pipeline.weight);
+  if (!pipeline.target.empty()) target_ = position_of(schema, pipeline.target);
+  if (!pipeline.weight.empty()) weight_ = position_of(schema, pipeline.weight);
 }
 
 void Encoder::encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, float* out) const {
