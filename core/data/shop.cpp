@@ -34,7 +34,7 @@ void check(const ShopOptions& options) {
 
 }  // namespace
 
-void generate_shop(const ShopOptions& options, Log&) {
+void generate_shop(const ShopOptions& options, Log& log) {
   check(options);
   const ShopTables tables = draw_shop(options);
   fs::path out = fs::absolute(options.out).lexically_normal();
@@ -51,8 +51,12 @@ void generate_shop(const ShopOptions& options, Log&) {
     const fs::path old = partial.string() + ".old";
     const bool replaces = fs::exists(out);
     if (replaces) fs::rename(out, old);
-    fs::rename(partial, out);
+    std::error_code failure;
+    fs::rename(partial, out, failure);
+    if (failure && replaces) fs::rename(old, out);  // the former shop comes back
+    if (failure) throw fs::filesystem_error("rename", partial, out, failure);
     if (replaces) fs::remove_all(old);
+    log.info("[data shop] wrote " + out.string());
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
     fs::remove_all(partial, ignored);

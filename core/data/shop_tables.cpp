@@ -142,7 +142,7 @@ void draw_sessions(const ShopOptions& options, const std::vector<Customer>& cust
                    ShopTables& tables, ShopTask& purchase, ShopTask& returned) {
   RandomStream draw(mix(options.seed, 3)), order_draw(mix(options.seed, 4));
   tables.sessions =
-      "session_id,customer_id,product_id,date,hour,device,source,visitor,pages,product_pages,seconds,discount,days_since_visit,"
+      "session_id,customer_id,product_id,date,hour,device,source,visitor,pages,product_share,seconds,discount,days_since_visit,"
       "exit_rate,interest,purchase\n";
   tables.orders =
       "order_id,session_id,customer_id,product_id,date,quantity,unit_price,discount,delivery_days,payment,review_score,patience_score,"
@@ -155,20 +155,20 @@ void draw_sessions(const ShopOptions& options, const std::vector<Customer>& cust
     const std::size_t device = draw.below(kDevice.size()), source = draw.below(kSource.size());
     const bool known = draw.uniform() < 0.7, no_clock = draw.uniform() < 0.04, no_interest = draw.uniform() < 0.08;
     const int pages = 1 + static_cast<int>(std::exp(2 + 0.8 * draw.normal()));
-    const int viewed = static_cast<int>(draw.below(static_cast<std::uint64_t>(pages) + 1));
+    const double focus = rounded(draw.uniform(), 0.001);
     const double pace = draw.normal(), seconds = rounded(std::exp(5 + pace), 1);
     const int gap = static_cast<int>(draw.below(60));
-    const double exits = rounded(draw.uniform(), 0.001), interest = reveal(c.thrift, 0.5, draw);
-    const double focus = static_cast<double>(viewed) / pages, z = std::log(1 + seconds) - 5;
-    const bool evening = hour >= 18, handheld = device == 0 || device == 2;
+    const double exits = rounded(draw.uniform(), 0.001), interest = reveal(c.thrift, 0.4, draw);
+    const double z = std::log(1 + seconds) - 5;
+    const bool evening = hour >= 14, handheld = device == 0 || device == 2;
     // Saturating in pages, a best length of visit, handhelds buy in the evening and desktops by day, discounts move new
     // visitors up to 15 %, e-mail moves known ones, a return after few days is worth more.
-    const double seen = -1.9 + 1.6 * (pages / (pages + 6.0) - 0.5) * (0.5 + focus) + (no_clock ? 0.0 : 0.5 - 1.1 * z * z) +
-                        (handheld == evening ? 1.0 : -1.0) + (known ? 0.02 : 0.12) * std::min(discount, 15) +
-                        (source == 2 && known ? 1.2 : 0.0) + (known && gap < 10 ? 1.0 : 0.0) - 2.2 * exits;
-    draw_label(purchase, seen, {{-1.2, c.thrift, interest, 0.5, !no_interest}, {0.5, products[what].appeal, 0, 1, false}}, draw);
-    append(tables.sessions, "s%zu,c%zu,p%zu,%s,%d,%s,%s,%s,%d,%d,%s,%d,%s,%.3f,%s,%d\n", i + 1, who + 1, what + 1, date(day).c_str(), hour,
-           kDevice[device], kSource[source], known ? "returning" : "new", pages, viewed, fixed(seconds, 0, no_clock).c_str(), discount,
+    const double seen = -1.6 + 1.6 * (pages / (pages + 6.0) - 0.5) * (0.5 + focus) + (no_clock ? 0.0 : 0.5 - 1.1 * z * z) +
+                        (handheld == evening ? 0.8 : -0.8) + (known ? 0.02 : 0.12) * std::min(discount, 15) +
+                        (source == 2 && known ? 1.2 : 0.0) + (known && gap < 10 ? 1.0 : 0.0) - 3.0 * exits;
+    draw_label(purchase, seen, {{-1.4, c.thrift, interest, 0.4, !no_interest}, {0.5, products[what].appeal, 0, 1, false}}, draw);
+    append(tables.sessions, "s%zu,c%zu,p%zu,%s,%d,%s,%s,%s,%d,%.3f,%s,%d,%s,%.3f,%s,%d\n", i + 1, who + 1, what + 1, date(day).c_str(),
+           hour, kDevice[device], kSource[source], known ? "returning" : "new", pages, focus, fixed(seconds, 0, no_clock).c_str(), discount,
            fixed(gap, 0, !known).c_str(), exits, fixed(interest, 3, no_interest).c_str(), purchase.label.back());
     if (purchase.label.back()) draw_order({i, who, what, day, discount}, c, products[what], tables, returned, order_draw);
   }

@@ -1,9 +1,10 @@
 """Confirms truth.json of a generated shop with models of another library.
 
-    python tests/golden/shop_attainable.py SHOP_FOLDER     (needs numpy, pandas, scikit-learn)
+    python tests/golden/shop_attainable.py SHOP_FOLDER [boosting]     (needs numpy, pandas, scikit-learn)
 
 Prints, for each task, the attainable AUC that the generator states, and the five-fold out-of-fold AUC of gradient boosting,
 logistic regression and a small network, each on the table's own columns without ids.
+`boosting` leaves the other two out, for large draws that show the limit rather than what few rows allow.
 """
 import json
 import sys
@@ -22,7 +23,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-SKEWED = {"pages", "product_pages", "seconds", "visits_per_month", "unit_price"}
+SKEWED = {"pages", "seconds", "visits_per_month", "unit_price"}
 
 
 def columns(table, target):
@@ -51,7 +52,7 @@ def boosting(x):
         early_stopping=True, n_iter_no_change=30, categorical_features="from_dtype", random_state=1)
 
 
-def main(folder):
+def main(folder, boosting_only):
     warnings.filterwarnings("ignore")
     truth = json.loads((folder / "truth.json").read_text())["tasks"]
     print("task      rows    rate   attainable boosting logistic network network's share of (attainable - 0.5)")
@@ -61,11 +62,14 @@ def main(folder):
         folds = StratifiedKFold(5, shuffle=True, random_state=1)
         auc = lambda model, x: roc_auc_score(y, cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1])
         codes, trees = boosting(x)
+        best = task["auc_attainable"]
+        if boosting_only:
+            print(f"{name:9} {len(y):6} {y.mean():6.3f} {best:11.4f} {auc(trees, codes):8.4f}", flush=True)
+            continue
         network = MLPClassifier((64, 32), alpha=0.01, early_stopping=True, n_iter_no_change=8, max_iter=100, random_state=1)
         a, b, c = auc(trees, codes), auc(encoded(x, LogisticRegression(max_iter=2000)), x), auc(encoded(x, network), x)
-        best = task["auc_attainable"]
         print(f"{name:9} {len(y):6} {y.mean():6.3f} {best:11.4f} {a:8.4f} {b:8.4f} {c:7.4f} {(c - 0.5) / (best - 0.5):7.3f}", flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), "boosting" in sys.argv[2:])

@@ -72,7 +72,7 @@ TEST_CASE("sizes are honoured and every purchase has its order") {
 }
 
 TEST_CASE("labels follow both the true and the attainable probabilities") {
-  for (const ShopTask& task : draw_shop({.seed = 7}).tasks)
+  for (const ShopTask& task : draw_shop({.seed = 7, .out = {}}).tasks)
     for (const auto* probability : {&task.probability, &task.attainable})
       for (double low = 0; low < 1; low += 0.2) {
         double expected = 0, variance = 0, drawn = 0;
@@ -94,7 +94,7 @@ TEST_CASE("a rank AUC counts pairs, ties by half") {
 
 TEST_CASE("the purchase task keeps its promised difficulty at several seeds") {
   for (std::uint64_t seed : {7u, 8u, 9u}) {
-    const ShopTask task = draw_shop({.seed = seed}).tasks[0];
+    const ShopTask task = draw_shop({.seed = seed, .out = {}}).tasks[0];
     const double attainable = rank_auc(task.attainable, task.label);
     const double rate = static_cast<double>(std::count(task.label.begin(), task.label.end(), 1)) / static_cast<double>(task.label.size());
     CHECK(attainable > 0.85);
