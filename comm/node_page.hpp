@@ -23,14 +23,14 @@ struct Place {
 /// One rank's word to its node. The first line is all that a barrier reads; its fields are doubled by the parity of the
 /// collective, because a rank may announce the next one while a peer still reads this one.
 struct Slot {
-  alignas(128) std::atomic<std::uint64_t> arrived;  // phases this rank has entered; ~0 when it has left for good
+  alignas(128) std::atomic<std::uint64_t> arrived;  // phases this rank has entered
   std::uint64_t signature[2];
   Place place[2];
   alignas(64) Announcement announcement[2];
   ProcessMark process;
-  std::atomic<std::int32_t> awaited_node;  // node a leader waits for, plus one
+  std::atomic<std::int32_t> awaited_node;  // node that a leader waits for, plus one
+  std::atomic<std::uint32_t> touching;     // 1 while this rank reads or writes its peers' own buffers
 };
-inline constexpr std::uint64_t kLeft = ~std::uint64_t{0};
 
 class NodePage {
  public:
