@@ -56,6 +56,12 @@ std::uint64_t Announcement::signature() const {
 
 std::string Announcement::title() const { return std::string(name(verb)) + " '" + label + "'"; }
 
+std::string Announcement::heading() const {
+  std::string out = "[";
+  out.append(title()).append(" #").append(std::to_string(sequence)).append("] ");
+  return out;
+}
+
 std::string Announcement::text() const {
   std::string out = title() + " #" + std::to_string(sequence) + " (";
   const bool reduces = verb == Verb::all_reduce || verb == Verb::reduce_scatter;

@@ -26,8 +26,10 @@ struct Announcement {
   std::uint64_t signature() const;
   /// "all_reduce 'grad' #17 (sum of 100 x f32)"
   std::string text() const;
-  /// "all_reduce 'grad'": what errors put in brackets.
+  /// "all_reduce 'grad'"
   std::string title() const;
+  /// "[all_reduce 'grad' #17] ": how errors begin.
+  std::string heading() const;
 };
 
 std::uint64_t hash_counts(std::span<const std::int64_t> counts);

@@ -39,7 +39,7 @@ Engine::~Engine() {
   for (const auto& operation : operations_) {
     operation->finished = true;
     operation->error = std::make_exception_ptr(CommError(members_.rank, operation->announcement.title(), operation->announcement.sequence,
-                                                         "[" + operation->announcement.title() + "] its communicator is gone; wait for a "
+                                                         operation->announcement.heading() + "its communicator is gone; wait for a "
                                                          "Work before the communicator ends"));
   }
 }
@@ -68,7 +68,7 @@ void Engine::run_lanes() {
       return fail(operation, error);
     } catch (const std::exception& error) {
       return fail(operation, CommError(members_.rank, operation.announcement.title(), operation.announcement.sequence,
-                                       "[" + operation.announcement.title() + "] rank " + std::to_string(members_.rank) + ": " + error.what()));
+                                       operation.announcement.heading() + "rank " + std::to_string(members_.rank) + ": " + error.what()));
     }
     if (operation.finished) continue;
     if (!blocked) busy_lanes_.push_back(operation.lane);
@@ -134,7 +134,7 @@ CommError Engine::overdue(const Operation& operation) const {
   const Announcement& what = operation.announcement;
   const std::vector<int> missing = missing_ranks(operation);
   const int first = missing.empty() ? members_.rank : missing[0];
-  const std::string text = "[" + what.title() + " #" + std::to_string(what.sequence) + "] no sign of rank" + (missing.size() > 1 ? "s " : " ") +
+  const std::string text = what.heading() + "no sign of rank" + (missing.size() > 1 ? "s " : " ") +
                            list(missing) + " of " + std::to_string(members_.size()) + " within " + std::to_string(world_->timeout_ms) +
                            " ms, says rank " + std::to_string(members_.rank) + "; see what " + (missing.size() > 1 ? "they do" : "it does") +
                            ", or give a longer deadline";
@@ -144,7 +144,7 @@ CommError Engine::overdue(const Operation& operation) const {
 CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
   const Announcement& what = operation.announcement;
   return CommError(rank, what.title(), what.sequence,
-                   "[" + what.title() + " #" + std::to_string(what.sequence) + "] rank " + std::to_string(rank) + " (process " +
+                   what.heading() + "rank " + std::to_string(rank) + " (process " +
                        std::to_string(process) + ") has died, says rank " + std::to_string(members_.rank) +
                        "; restart from the newest checkpoint");
 }

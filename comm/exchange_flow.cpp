@@ -31,7 +31,7 @@ Task NodeCommunicator::exchange_counts(Operation& op, const ExchangePlan& plan, 
       const std::uint64_t* receive = &borders[to * row + n + 1];
       if (const std::uint64_t awaited = receive[from + 1] - receive[from]; sent != awaited)
         throw CommError(static_cast<int>(from), op.announcement.title(), op.announcement.sequence,
-                        "[" + op.announcement.title() + " #" + std::to_string(op.announcement.sequence) + "] rank " + std::to_string(from) +
+                        op.announcement.heading() + "rank " + std::to_string(from) +
                             " sends " + std::to_string(sent) + " bytes to rank " + std::to_string(to) + ", which awaits " +
                             std::to_string(awaited) + "; send_counts and receive_counts must mirror each other");
     }

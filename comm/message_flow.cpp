@@ -10,7 +10,7 @@ void check_message(const Announcement& mine, int me, const Announcement& theirs,
       std::string_view(mine.label) == theirs.label)
     return;
   throw CommError(sender, mine.title(), mine.sequence,
-                  "[" + mine.title() + " #" + std::to_string(mine.sequence) + "] rank " + std::to_string(me) + " awaits " + mine.text() +
+                  mine.heading() + "rank " + std::to_string(me) + " awaits " + mine.text() +
                       " from rank " + std::to_string(sender) + ", which sends " + theirs.text() + "; labels, sizes and types must agree");
 }
 

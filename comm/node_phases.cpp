@@ -9,7 +9,7 @@ namespace {
 
 [[noreturn]] void throw_difference(const Announcement& a, int rank_a, const Announcement& b, int rank_b) {
   throw CommError(rank_b, a.title(), a.sequence,
-                  "[" + a.title() + " #" + std::to_string(a.sequence) + "] ranks disagree: rank " + std::to_string(rank_a) + " is at " +
+                  a.heading() + "ranks disagree: rank " + std::to_string(rank_a) + " is at " +
                       a.text() + ", rank " + std::to_string(rank_b) + " is at " + b.text() +
                       "; every rank must call the same verbs in the same order");
 }

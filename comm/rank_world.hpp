@@ -12,6 +12,7 @@
 namespace chorale {
 
 struct RankWorld {
+  std::shared_ptr<void> session;         // first, so that it ends last: what must outlive all communicators of the rank
   std::string backend;
   std::shared_ptr<SharedRegions> regions;
   std::shared_ptr<Transport> transport;  // null: one node
