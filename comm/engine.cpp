@@ -186,9 +186,12 @@ void Engine::tell_other_nodes(const CommError& error) {
       const int to = members_.root_ranks[static_cast<std::size_t>(members_.nodes[static_cast<std::size_t>(node)].first)];
       sends.push_back(world_->transport->send(to, tag_, std::as_bytes(std::span(&envelope, 1))));
     }
+    // MPI calls a small message sent when it has copied it; it leaves with later calls, and there will be none.
+    constexpr int kMaxMs = 200, kNudgeMs = 50;
     Patience patience(true);
     for (auto& send : sends)
-      while (!send->test() && patience.waited_ms() < 200) patience.pause();
+      while (!send->test() && patience.waited_ms() < kMaxMs) patience.pause();
+    for (patience.restart(); patience.pause(), patience.waited_ms() < kNudgeMs;) world_->transport->nudge();
   } catch (const std::exception&) {  // the wire is what failed; the board has the reason
   }
   world_->wire_closed = true;
