@@ -30,10 +30,8 @@ if [ "$mode" = working ]; then
   for nodes in 2 4; do CHORALE_FAKE_NODES=$nodes held 4 4 working; done
   CHORALE_FAKE_NODES=2 held 3 3 working
 else
-  for check in 0 1 2 3 4 5 6 7; do
-    held 2 2 $check
-    CHORALE_FAKE_NODES=2 held 4 4 $check
-  done
+  for check in 0 5 6; do held 2 2 $check; done
+  for check in 0 1 2 3 4 5 6 7; do CHORALE_FAKE_NODES=2 held 4 4 $check; done
   # mpirun would end the job itself before we can show that we notice.
   extra=(--mca orte_abort_on_non_zero_status 0 --enable-recovery)
   held 3 2 killed
