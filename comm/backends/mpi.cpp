@@ -26,7 +26,8 @@ class MpiSession {
     int provided = MPI_THREAD_SINGLE;
     check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
     if (provided < MPI_THREAD_SERIALIZED)
-      throw CommError(-1, "MPI_Init_thread", 0, "[mpi] this MPI offers thread level " + std::to_string(provided) + ", MPI_THREAD_SERIALIZED is needed");
+      throw CommError(-1, "MPI_Init_thread", 0,
+                      "[mpi] this MPI offers thread level " + std::to_string(provided) + ", MPI_THREAD_SERIALIZED is needed");
   }
   /// After a failure MPI_Finalize would wait for ranks that do not come. An error on its way up is one.
   ~MpiSession() {

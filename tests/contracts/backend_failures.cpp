@@ -55,8 +55,10 @@ void sizes_differ(Communicator& comm) {
 
 void verbs_differ(Communicator& comm) {
   const CommError error = error_of([&] {
-    if (is_last(comm)) comm.barrier("x").wait();
-    else reduce_floats(comm, 100000, "x");
+    if (is_last(comm))
+      comm.barrier("x").wait();
+    else
+      reduce_floats(comm, 100000, "x");
   });
   must_name_two(comm, error.what(), {"barrier", "all_reduce"});
 }
@@ -77,8 +79,10 @@ void message_differs(Communicator& comm) {
   std::vector<float> data(100000);  // more than a ring holds, so the sender is still there when the receiver objects
   const bool sends = comm.rank() == 0;
   const CommError error = error_of([&] {
-    if (sends) comm.send(buffer_of(std::span(data)), 1, "sent").wait(), comm.barrier("never").wait();
-    else comm.recv(buffer_of(std::span(data)), 0, "wanted").wait();
+    if (sends)
+      comm.send(buffer_of(std::span(data)), 1, "sent").wait(), comm.barrier("never").wait();
+    else
+      comm.recv(buffer_of(std::span(data)), 0, "wanted").wait();
   });
   if (!sends) must_name(error.what(), {"rank 0", "rank 1", "sent", "wanted"});
 }

@@ -65,8 +65,8 @@ void killed(Communicator& comm) {
   } catch (const CommError& error) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const bool named = error.rank == comm.size() - 1 && std::string(error.what()).find("has died") != std::string::npos;
-    leave(comm, "a killed peer is noticed", named && seconds < 3 ? "" : std::string(error.what()) + " after " + std::to_string(seconds) + " s",
-          comm.size() - 1);
+    leave(comm, "a killed peer is noticed",
+          named && seconds < 3 ? "" : std::string(error.what()) + " after " + std::to_string(seconds) + " s", comm.size() - 1);
   }
   leave(comm, "a killed peer is noticed", "nothing happened", comm.size() - 1);
 }
