@@ -1,0 +1,76 @@
+#include <chorale/core/data/data_options.hpp>
+
+namespace chorale {
+
+namespace {
+
+void describe_reading(OptionTable& table, DataOptions& o) {
+  table.add("data.file", o.file, "Paths or globs of CSV files, also gzip; several are one table, and must have the same header.");
+  table.add("data.separator", o.separator,
+            "What parts fields: one character, tab, or auto, which chooses among comma, semicolon, tab and |.");
+  table.add("data.header", o.header, "Is the first record the names of the columns? Without, they are called c0, c1 and so on.");
+  table.add("data.missing", o.missing, "Words that mean a missing value; an empty field always does.");
+  table.add(
+      "data.bad_rows", o.bad_rows,
+      "What becomes of a row that cannot be read: stop ends with file, line and column; skip N leaves out at most N rows and counts them.");
+  table.add("data.memory", o.memory,
+            "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a memory-mapped file. auto takes half "
+            "of what is free.",
+            {.mathematics = false});
+}
+
+void describe_columns(OptionTable& table, DataOptions& o) {
+  table.add("data.target", o.target, "The column to predict.");
+  table.add("data.weight", o.weight, "Column of sample weights, numbers of at least 0; empty: all weigh the same.");
+  table.add("data.drop", o.drop, "Columns that are not used.");
+  table.add("data.id", o.id, "Columns that identify a row: kept for predictions, never a feature.");
+  table.add("data.numeric", o.numeric, "Columns that hold numbers: any text in them is a bad row.");
+  table.add("data.categorical", o.categorical, "Columns that hold categories, also where these look like numbers.");
+  table.add("data.date", o.date, "Columns that hold dates (2011-12-31, 31.12.2011, 12/31/2011, with or without a time of day).");
+}
+
+void describe_features(OptionTable& table, DataOptions& o) {
+  table.add("data.scale", o.scale, "What is done to numeric columns that no list below names.",
+            {.choices = {"standardise", "minmax", "robust", "quantile_normal", "none"}});
+  table.add("data.encode", o.encode, "What is done to categorical columns that no list below names.",
+            {.choices = {"one_hot", "ordinal", "hashing"}});
+  table.add("data.standardise", o.standardise, "Columns brought to mean 0 and standard deviation 1.");
+  table.add("data.minmax", o.minmax, "Columns brought to the range 0 to 1.");
+  table.add("data.robust", o.robust, "Columns brought to median 0 and interquartile range 1.");
+  table.add("data.quantile_normal", o.quantile_normal, "Columns brought to a normal distribution by their ranks.");
+  table.add("data.quantile_bins", o.quantile_bins, "Columns cut into data.bins bins of equal frequency, one-hot.");
+  table.add("data.log1p", o.log1p, "Columns replaced by sign(x) log(1 + |x|) before they are scaled.");
+  table.add("data.keep", o.keep, "Numeric columns taken as they are.");
+  table.add("data.one_hot", o.one_hot, "Columns of categories with one feature for each.");
+  table.add("data.ordinal", o.ordinal, "Columns of categories with their number as one feature.");
+  table.add("data.hashing", o.hashing, "Columns of categories hashed to data.hash_buckets features: for very many categories.");
+  table.add("data.bins", o.bins, "Bins of each column in data.quantile_bins.", {.min = 2, .max = 1000});
+  table.add("data.hash_buckets", o.hash_buckets, "Features of each column in data.hashing.", {.min = 2, .max = 1048576});
+  table.add("data.min_frequency", o.min_frequency, "Categories with fewer training rows share one value with unseen ones.",
+            {.min = 1, .max = 1e9});
+  table.add("data.impute", o.impute, "What a missing number becomes.", {.choices = {"mean", "median", "constant"}});
+  table.add("data.impute_value", o.impute_value, "The number that data.impute = constant takes.");
+  table.add("data.impute_categorical", o.impute_categorical,
+            "What a missing category becomes: a category of its own, or the most frequent one.", {.choices = {"own", "most_frequent"}});
+  table.add("data.missing_indicator", o.missing_indicator,
+            "Add a feature that tells a missing number, for columns that miss some in training rows?");
+}
+
+void describe_split(OptionTable& table, DataOptions& o) {
+  table.add(
+      "data.split", o.split,
+      "Parts for training, validation and test: random 0.7 0.15 0.15, stratified 0.7 0.15 0.15 (by target), time COLUMN 0.7 0.15 0.15, "
+      "group COLUMN 0.7 0.15 0.15, or column COLUMN, which names each row's part.");
+  table.add("data.split_seed", o.split_seed, "Seed of random, stratified and group splits.", {.min = 0, .max = 0x1p53});
+}
+
+}  // namespace
+
+void describe(OptionTable& table, DataOptions& options) {
+  describe_reading(table, options);
+  describe_columns(table, options);
+  describe_features(table, options);
+  describe_split(table, options);
+}
+
+}  // namespace chorale

@@ -1,0 +1,108 @@
+#include <chorale/core/data/infer_schema.hpp>
+
+#include <algorithm>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/registry.hpp>
+
+namespace chorale {
+
+namespace {
+
+bool names_it(const std::vector<std::string>& list, const std::string& column) {
+  return std::find(list.begin(), list.end(), column) != list.end();
+}
+
+// Few enough to be slips rather than a kind of value.
+bool are_slips(std::int64_t others, std::int64_t fitting) {
+  return others == 0 || others * 1000 < others + fitting || (others == 1 && fitting >= 20);
+}
+
+DateOrder best_order(const ColumnEvidence& e) {
+  // A tie of the last two is months and days up to 12 only; the month comes first then, and the note says so.
+  if (e.date_fits[0] >= e.date_fits[1] && e.date_fits[0] >= e.date_fits[2]) return DateOrder::ymd;
+  return e.date_fits[1] > e.date_fits[2] ? DateOrder::dmy : DateOrder::mdy;
+}
+
+void set_date(ColumnSchema& column, const ColumnEvidence& e) {
+  column.type = ColumnType::date;
+  column.date_order = best_order(e);
+  if (column.date_order == DateOrder::mdy && e.date_fits[1] == e.date_fits[2])
+    column.note = "every date can be read day first or month first; taken month first";
+}
+
+void set_words(ColumnSchema& column, const ColumnEvidence& e) {
+  column.type = ColumnType::category;
+  const std::int64_t different = e.distinct.count();
+  const bool mostly_different = 2 * different > e.words;
+  if (!mostly_different || (different <= 1000 && (e.text_bytes < 40 * e.words || different <= 20))) return;
+  column.type = ColumnType::text;
+  column.note = "most values differ, so it is free text; name it in data.categorical or data.id if it is not";
+}
+
+void infer_one(ColumnSchema& column, const ColumnEvidence& e) {
+  const std::int64_t numbers = e.numbers + e.not_finite, values = e.values();
+  if (values == 0) {
+    column.note = "no value in any row";
+  } else if (numbers > 0 && are_slips(values - numbers, numbers)) {
+    column.type = ColumnType::number;
+  } else if (const std::int64_t dates = e.date_fits[static_cast<std::size_t>(best_order(e))];
+             dates > 0 && are_slips(values - dates, dates)) {
+    set_date(column, e);
+  } else {
+    set_words(column, e);
+    if (numbers > 0 && 2 * numbers > values)
+      column.note =
+          std::to_string(numbers) + " of " + std::to_string(values) + " values are numbers; the rest is text, so all are categories";
+  }
+}
+
+}  // namespace
+
+std::optional<ColumnType> declared_type(const DataOptions& options, const std::string& column) {
+  if (names_it(options.drop, column) || names_it(options.id, column)) return ColumnType::category;
+  const bool number = names_it(options.numeric, column), category = names_it(options.categorical, column),
+             date = names_it(options.date, column);
+  if (number + category + date > 1)
+    throw UsageError("column '" + column + "' is in more than one of data.numeric, data.categorical and data.date; leave it in one");
+  if (number || (!options.weight.empty() && column == options.weight)) return ColumnType::number;
+  if (category) return ColumnType::category;
+  if (date) return ColumnType::date;
+  return std::nullopt;
+}
+
+void check_column_names(const DataOptions& options, const std::vector<std::string>& names) {
+  const auto check = [&](const char* key, const std::vector<std::string>& list) {
+    for (const std::string& column : list) {
+      if (names_it(names, column) || column == options.target || column == options.weight) continue;
+      std::string text = std::string(key) + " names column '" + column + "', which the file does not have";
+      if (const std::string near = nearest_name(column, names); !near.empty()) text += "; did you mean '" + near + "'?";
+      text += " It has";
+      for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += (i ? ", " : ": ") + names[i];
+      throw DataError(text + (names.size() > 40 ? " and " + std::to_string(names.size() - 40) + " more" : ""));
+    }
+  };
+  check("data.drop", options.drop);
+  check("data.id", options.id);
+  check("data.numeric", options.numeric);
+  check("data.categorical", options.categorical);
+  check("data.date", options.date);
+}
+
+Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options) {
+  Schema schema;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    ColumnSchema column{names[i]};
+    const std::optional<ColumnType> type = declared_type(options, names[i]);
+    if (!type)
+      infer_one(column, evidence[i]);
+    else if (*type == ColumnType::date)
+      set_date(column, evidence[i]);
+    else
+      column.type = *type;
+    schema.push_back(std::move(column));
+  }
+  return schema;
+}
+
+}  // namespace chorale

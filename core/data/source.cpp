@@ -1,0 +1,132 @@
+#include <chorale/core/data/source.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/data/gzip.hpp>
+
+namespace chorale {
+
+namespace {
+
+int open_file(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; data.file must name a readable file");
+  return descriptor;
+}
+
+std::string spill_directory_of(const std::string& wanted) {
+  if (!wanted.empty()) return wanted;
+  const char* tmpdir = std::getenv("TMPDIR");
+  return tmpdir && *tmpdir ? tmpdir : "/tmp";
+}
+
+int open_spill(const std::string& directory) {
+  std::string pattern = directory + "/chorale-XXXXXX";
+  const int descriptor = ::mkostemp(pattern.data(), O_CLOEXEC);
+  if (descriptor < 0)
+    throw IoError("[source] no temporary file in " + directory + ": " + std::strerror(errno) + "; point TMPDIR to a writable directory");
+  ::unlink(pattern.c_str());
+  return descriptor;
+}
+
+}  // namespace
+
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns) {
+  if (patterns.empty()) throw DataError("data.file names no file; give a path or a glob");
+  std::vector<std::string> paths;
+  for (const std::string& pattern : patterns) {
+    if (struct stat info; ::stat(pattern.c_str(), &info) == 0) {  // a name with brackets in it is a name first
+      paths.push_back(pattern);
+      continue;
+    }
+    if (pattern.find_first_of("*?[") == std::string::npos)
+      throw DataError(pattern + ": " + std::strerror(ENOENT) + "; data.file must name a readable file (relative to the recipe)");
+    glob_t found{};
+    ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
+    const std::size_t first = paths.size();
+    for (std::size_t i = 0; i < found.gl_pathc; ++i) paths.emplace_back(found.gl_pathv[i]);
+    ::globfree(&found);
+    if (paths.size() == first) throw DataError(pattern + ": no file matches this glob of data.file");
+    std::sort(paths.begin() + static_cast<std::ptrdiff_t>(first), paths.end());  // not glob's order, which follows the locale
+  }
+  return paths;
+}
+
+Source::Source(const std::string& path, const std::string& spill_directory) : path_(path) {
+  const int file = open_file(path);
+  try {
+    map(file);
+  } catch (...) {
+    ::close(file);
+    throw;
+  }
+  ::close(file);
+  if (!is_gzip(bytes())) return;
+  packed_ = true;
+  const std::string_view packed = bytes();
+  const std::int64_t packed_bytes = bytes_on_disk_;
+  data_ = nullptr, size_ = 0;
+  ::close(std::exchange(descriptor_, -1));
+  ::madvise(const_cast<char*>(packed.data()), packed.size(), MADV_SEQUENTIAL);
+  int spill = -1;
+  try {
+    spill = open_spill(spill_directory_of(spill_directory));
+    inflate_gzip(packed, spill, path);
+    map(spill);
+  } catch (...) {
+    if (spill >= 0) ::close(spill);
+    ::munmap(const_cast<char*>(packed.data()), packed.size());
+    throw;
+  }
+  ::close(spill);
+  ::munmap(const_cast<char*>(packed.data()), packed.size());
+  bytes_on_disk_ = packed_bytes;
+}
+
+Source::Source(int descriptor, std::string path) : path_(std::move(path)) { map(descriptor); }
+
+Source::Source(Source&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      bytes_on_disk_(other.bytes_on_disk_),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      packed_(other.packed_) {}
+
+Source::~Source() {
+  if (data_) ::munmap(const_cast<char*>(data_), size_);
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void Source::map(int descriptor) {
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0) throw DataError(path_ + ": " + std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) throw DataError(path_ + ": is not a regular file; a directory needs a glob (DIR/*.csv), a pipe a file first");
+  bytes_on_disk_ = info.st_size;
+  size_ = static_cast<std::size_t>(info.st_size);
+  if (size_ > 0) {
+    void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor, 0);
+    if (mapped == MAP_FAILED) throw IoError("[source] mapping " + path_ + ": " + std::strerror(errno));
+    data_ = static_cast<const char*>(mapped);
+  }
+  descriptor_ = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+}
+
+void Source::release(std::int64_t begin, std::int64_t end) const {
+  const std::int64_t page = ::sysconf(_SC_PAGESIZE);
+  const std::int64_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last) ::madvise(const_cast<char*>(data_) + first, static_cast<std::size_t>(last - first), MADV_DONTNEED);
+}
+
+}  // namespace chorale
