@@ -89,6 +89,7 @@ Work NodeCommunicator::start(std::shared_ptr<Operation> op, Task task) {
 }
 
 Work NodeCommunicator::barrier(Label label) {
+  if (is_alone()) return Work();
   auto op = collective(Verb::barrier, DType::u8, label);
   Operation& self = *op;
   return start(std::move(op), open(self, {}));
@@ -96,6 +97,7 @@ Work NodeCommunicator::barrier(Label label) {
 
 Work NodeCommunicator::all_reduce(Buffer data, Reduce reduce, Label label) {
   require_reducible(data.dtype, reduce, label.name);
+  if (is_alone()) return Work();
   auto op = collective(Verb::all_reduce, data.dtype, label);
   op->announcement.op = reduce;
   op->announcement.elements = data.elements;
@@ -135,6 +137,7 @@ Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const s
 
 Work NodeCommunicator::broadcast(Buffer data, int root, Label label) {
   require(root >= 0 && root < size(), Verb::broadcast, label, "root " + std::to_string(root) + " of " + std::to_string(size()) + " ranks");
+  if (is_alone()) return Work();
   auto op = collective(Verb::broadcast, data.dtype, label);
   op->announcement.elements = data.elements;
   op->announcement.root = root;

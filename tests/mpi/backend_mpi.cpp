@@ -15,7 +15,7 @@
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/core/base/error.hpp>
 
-#include "../contracts/backend_suite.hpp"
+#include <chorale/tests/contracts/backend_suite.hpp>
 
 namespace {
 
