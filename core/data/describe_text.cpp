@@ -94,9 +94,9 @@ std::string describe_text(const DataDescription& d) {
   if (d.bad_rows > 0) text += grouped(d.bad_rows) + " bad rows left out, such as " + d.bad_examples.front() + "\n";
   std::vector<std::vector<std::string>> rows = {{"column", "type", "role", "missing", "different", "min", "mean", "max", "examples"}};
   for (const ColumnDescription& column : d.columns) rows.push_back(cells_of(column, d.target));
-  text += "\n" + aligned(rows);
+  text.append("\n").append(aligned(rows));
   for (const ColumnDescription& column : d.columns)
-    if (!column.note.empty()) text += "\n" + column.name + ": " + column.note;
+    if (!column.note.empty()) text.append("\n").append(column.name).append(": ").append(column.note);
   return text.back() == '\n' ? text : text + "\n";
 }
 

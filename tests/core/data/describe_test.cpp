@@ -103,8 +103,29 @@ TEST_CASE("loss and last layer follow the target") {
   CHECK(recipe.find("random 0.70") != std::string::npos);
   options.target = "always";
   CHECK_THROWS_AS(recipe_text(describe_data(options), "shop.csv"), DataError);
+  options.target = "bought";
+  DataDescription bare = describe_data(options);
+  std::erase_if(bare.columns, [](const ColumnDescription& c) { return c.name == "age" || c.name == "city" || c.name == "born"; });
+  CHECK_THROWS_WITH(recipe_text(bare, "shop.csv"), Catch::Contains("nothing to learn from"));
   options.target = "bougt";
   CHECK_THROWS_WITH(describe_data(options), Catch::Contains("did you mean 'bought'?"));
+}
+
+TEST_CASE("a recipe says how the file had to be read") {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += std::to_string(i % 9) + "~" + (i % 2 ? "yes" : "no") + "\n";
+  DataOptions options = options_for(folder.write("bare.csv", text));
+  options.header = false;
+  options.separator = "~";
+  options.missing = {"", "-"};
+  std::string rest;
+  const DataOptions back = data_of_recipe(recipe_text(describe_data(options), options.file.front()), rest);
+  CHECK_FALSE(back.header);
+  CHECK(back.separator == "~");
+  CHECK(back.missing == std::vector<std::string>{"-"});
+  CHECK(back.target == "c1");
+  CHECK(read_whole(back).plan.rows == 100);
 }
 
 TEST_CASE("a description as JSON has its fields, and NaN is null") {
