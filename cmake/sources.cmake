@@ -30,7 +30,7 @@ function(chorale_write_registry output)
     endforeach()
   endforeach()
   file(CONFIGURE OUTPUT ${output} CONTENT
-    "#include <chorale/core/base/registry.hpp>\n\nnamespace chorale {\n${declarations}\nvoid register_all(Registry& registry) {\n${calls}}\n}  // namespace chorale\n" @ONLY)
+    "#include <chorale/core/base/registry.hpp>\n\nnamespace chorale {\n${declarations}\nvoid register_all([[maybe_unused]] Registry& registry) {\n${calls}}\n}  // namespace chorale\n" @ONLY)
 endfunction()
 
 # One test program a folder of tests/: tests/core/data/*.cpp becomes test_core_data. Sentences are test names, tags are labels.

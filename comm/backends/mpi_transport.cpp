@@ -1,0 +1,65 @@
+#include <chorale/comm/backends/mpi_transport.hpp>
+
+#include <algorithm>
+#include <string>
+
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+namespace {
+
+constexpr std::size_t kChunkBytes = std::size_t{1} << 28;  // counts are int, and some layers below still multiply them
+
+/// The parts of one message. After a failure requests are left alone: MPI is not called again.
+class MpiTransfer final : public Transfer {
+ public:
+  void add(MPI_Request request) { requests_.push_back(request); }
+  bool test() override {
+    if (requests_.empty()) return true;
+    int done = 0;
+    check_mpi(MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE), "MPI_Testall");
+    if (done != 0) requests_.clear();
+    return done != 0;
+  }
+
+ private:
+  std::vector<MPI_Request> requests_;
+};
+
+template <class Post>
+std::unique_ptr<Transfer> in_chunks(std::size_t bytes, Post post) {
+  auto transfer = std::make_unique<MpiTransfer>();
+  std::size_t at = 0;
+  do {  // an empty message is a message
+    const std::size_t count = std::min(kChunkBytes, bytes - at);
+    MPI_Request request = MPI_REQUEST_NULL;
+    post(at, static_cast<int>(count), &request);
+    transfer->add(request);
+    at += count;
+  } while (at < bytes);
+  return transfer;
+}
+
+}  // namespace
+
+void check_mpi(int code, const char* call) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw CommError(-1, call, 0, std::string("[mpi] ") + call + ": " + text);
+}
+
+std::unique_ptr<Transfer> MpiTransport::send(int to, int tag, std::span<const std::byte> bytes) {
+  return in_chunks(bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
+    check_mpi(MPI_Isend(bytes.data() + at, count, MPI_BYTE, mpi_ranks_[static_cast<std::size_t>(to)], tag, comm_, request), "MPI_Isend");
+  });
+}
+
+std::unique_ptr<Transfer> MpiTransport::receive(int from, int tag, std::span<std::byte> bytes) {
+  return in_chunks(bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
+    check_mpi(MPI_Irecv(bytes.data() + at, count, MPI_BYTE, mpi_ranks_[static_cast<std::size_t>(from)], tag, comm_, request), "MPI_Irecv");
+  });
+}
+
+}  // namespace chorale

@@ -1,0 +1,37 @@
+// Messages between simulated nodes of one process: mailboxes that copy. Any thread.
+#pragma once
+#include <deque>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <vector>
+
+#include <chorale/comm/transport.hpp>
+
+namespace chorale {
+
+/// All mailboxes of one world of threads.
+class Mailboxes {
+ public:
+  using Address = std::tuple<int, int, int>;  // from, to, tag
+  void put(Address address, std::span<const std::byte> bytes);
+  /// True when a message was there; it must have the length that is asked for.
+  bool take(Address address, std::span<std::byte> bytes);
+
+ private:
+  std::mutex mutex_;
+  std::map<Address, std::deque<std::vector<std::byte>>> boxes_;
+};
+
+class ThreadTransport final : public Transport {
+ public:
+  ThreadTransport(std::shared_ptr<Mailboxes> boxes, int rank) : boxes_(std::move(boxes)), rank_(rank) {}
+  std::unique_ptr<Transfer> send(int to, int tag, std::span<const std::byte> bytes) override;
+  std::unique_ptr<Transfer> receive(int from, int tag, std::span<std::byte> bytes) override;
+
+ private:
+  std::shared_ptr<Mailboxes> boxes_;
+  int rank_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,197 @@
+#include <chorale/comm/engine.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include <chorale/comm/patience.hpp>
+
+namespace chorale {
+namespace {
+
+/// The caller's side of an operation; outlives neither buffers nor, usefully, the communicator.
+class OperationState : public Work::State {
+ public:
+  OperationState(Engine& engine, std::shared_ptr<Operation> operation) : engine_(engine), operation_(std::move(operation)) {}
+  bool advance() override { return operation_->finished || engine_.poll(*operation_); }
+  void wait() override {
+    if (!operation_->finished) engine_.wait(*operation_);
+    if (operation_->error) std::rethrow_exception(operation_->error);
+  }
+
+ private:
+  Engine& engine_;
+  std::shared_ptr<Operation> operation_;
+};
+
+std::string list(const std::vector<int>& ranks) {
+  std::string out;
+  for (int rank : ranks) out.append(out.empty() ? "" : " ").append(std::to_string(rank));
+  return out;
+}
+
+}  // namespace
+
+Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag)
+    : members_(members), world_(std::move(world)), page_(page), tag_(tag) {}
+
+Engine::~Engine() {
+  for (const auto& operation : operations_) {
+    operation->finished = true;
+    operation->error = std::make_exception_ptr(CommError(members_.rank, operation->announcement.title(), operation->announcement.sequence,
+                                                         operation->announcement.heading() + "its communicator is gone; wait for a "
+                                                         "Work before the communicator ends"));
+  }
+}
+
+Work Engine::post(std::shared_ptr<Operation> operation) {
+  operations_.push_back(operation);
+  if (poll(*operation) && !operation->error) return Work();
+  return Work(std::make_unique<OperationState>(*this, std::move(operation)));
+}
+
+bool Engine::poll(const Operation& operation) {
+  if (!operation.finished && world_->abort->is_set()) fail(operation, world_->abort->error());
+  if (!operation.finished) run_lanes();
+  return operation.finished;
+}
+
+void Engine::run_lanes() {
+  busy_lanes_.clear();
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < operations_.size(); ++i) {
+    Operation& operation = *operations_[i];
+    const bool blocked = std::find(busy_lanes_.begin(), busy_lanes_.end(), operation.lane) != busy_lanes_.end();
+    try {
+      operation.finished = !blocked && operation.task.resume();
+    } catch (const CommError& error) {
+      return fail(operation, error);
+    } catch (const std::exception& error) {
+      return fail(operation, CommError(members_.rank, operation.announcement.title(), operation.announcement.sequence,
+                                       operation.announcement.heading() + "rank " + std::to_string(members_.rank) + ": " + error.what()));
+    }
+    if (operation.finished) continue;
+    if (!blocked) busy_lanes_.push_back(operation.lane);
+    if (kept != i) operations_[kept] = std::move(operations_[i]);
+    ++kept;
+  }
+  operations_.resize(kept);
+}
+
+void Engine::wait(const Operation& operation) {
+  Patience patience(world_->crowded);
+  std::uint64_t moves = moves_;
+  std::int64_t next_look_ms = 0;
+  while (!poll(operation)) {
+    if (moves != moves_) {
+      moves = moves_;
+      next_look_ms = 0;
+      patience.restart();
+    } else if (patience.pause()) {
+      examine(operation, patience.waited_ms(), next_look_ms);
+    }
+  }
+}
+
+void Engine::examine(const Operation& operation, std::int64_t waited_ms, std::int64_t& next_look_ms) {
+  // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
+  const std::int64_t grace_ms = operation.awaits == Operation::Awaits::other_node ? std::min<std::int64_t>(1000, world_->timeout_ms / 4) : 0;
+  if (waited_ms >= world_->timeout_ms + grace_ms) return fail(operation, overdue(operation));
+  constexpr std::int64_t kLookEveryMs = 250;
+  if (waited_ms < next_look_ms) return;
+  if (next_look_ms > 0 && world_->process.id != 0) {
+    const RankRange node = members_.own_node();
+    for (int rank = node.first; rank < node.last; ++rank) {
+      const ProcessMark process = page_.slot(rank - node.first).process;
+      if (rank != members_.rank && is_gone(process)) return fail(operation, lost(operation, rank, process.id));
+    }
+  }
+  next_look_ms = waited_ms + kLookEveryMs;
+}
+
+std::vector<int> Engine::missing_ranks(const Operation& operation) const {
+  const RankRange node = members_.own_node();
+  std::vector<int> out;
+  auto add_node = [&](int index) {
+    const RankRange ranks = members_.nodes[static_cast<std::size_t>(index)];
+    for (int rank = ranks.first; rank < ranks.last; ++rank) out.push_back(rank);
+  };
+  if (operation.awaits == Operation::Awaits::peer) out.push_back(operation.awaited);
+  if (operation.awaits == Operation::Awaits::other_node) add_node(operation.awaited);
+  if (operation.awaits == Operation::Awaits::node_peers) {
+    for (int rank = node.first; rank < node.last; ++rank)
+      if (page_.slot(rank - node.first).arrived.load(std::memory_order_acquire) < operation.phase) out.push_back(rank);
+    const int beyond = page_.slot(0).awaited_node.load(std::memory_order_relaxed);
+    if (out.size() == 1 && out[0] == node.first && beyond > 0) {  // our leader is here, it waits for another node
+      out.clear();
+      add_node(beyond - 1);
+    }
+  }
+  return out;
+}
+
+CommError Engine::overdue(const Operation& operation) const {
+  const Announcement& what = operation.announcement;
+  const std::vector<int> missing = missing_ranks(operation);
+  const int first = missing.empty() ? members_.rank : missing[0];
+  const std::string text = what.heading() + "no sign of rank" + (missing.size() > 1 ? "s " : " ") +
+                           list(missing) + " of " + std::to_string(members_.size()) + " within " + std::to_string(world_->timeout_ms) +
+                           " ms, says rank " + std::to_string(members_.rank) + "; see what " + (missing.size() > 1 ? "they do" : "it does") +
+                           ", or give a longer deadline";
+  return CommError(first, what.title(), what.sequence, text);
+}
+
+CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
+  const Announcement& what = operation.announcement;
+  return CommError(rank, what.title(), what.sequence,
+                   what.heading() + "rank " + std::to_string(rank) + " (process " +
+                       std::to_string(process) + ") has died, says rank " + std::to_string(members_.rank) +
+                       "; restart from the newest checkpoint");
+}
+
+void Engine::fail(const Operation& operation, const CommError& error) {
+  const std::string op = error.op;  // `operation` may end below
+  (void)operation;
+  world_->abort->set(error.rank, op, error.sequence, error.what());
+  // Peers may be reading our buffers, which the caller will soon free. Whoever began before the flag was up gets time to end.
+  const RankRange node = members_.own_node();
+  Patience patience(world_->crowded);
+  for (int local = 0; local < node.size(); ++local)
+    while (page_.slot(local).touching.load(std::memory_order_seq_cst) != 0 && patience.waited_ms() < 2000) patience.pause();
+  tell_other_nodes(error);
+  const std::exception_ptr shared = std::make_exception_ptr(error);
+  for (const auto& each : operations_) {
+    each->finished = true;
+    each->error = shared;
+  }
+  operations_.clear();
+}
+
+void Engine::tell_other_nodes(const CommError& error) {
+  const bool leader = members_.rank == members_.own_node().first;
+  const bool between = members_.node_count() > 1 && world_->transport && !world_->wire_closed;
+  auto collective = std::find_if(operations_.begin(), operations_.end(), [](const auto& each) { return each->lane == 0; });
+  if (!leader || !between || collective == operations_.end() || (*collective)->said_hello) {
+    world_->wire_closed = true;
+    return;
+  }
+  Envelope envelope{.announcement = (*collective)->announcement, .rank = error.rank, .failed = 1};
+  std::strncpy(envelope.op, error.op.c_str(), sizeof envelope.op - 1);
+  std::strncpy(envelope.text, error.what(), sizeof envelope.text - 1);
+  const int own = members_.node_of(members_.rank);
+  std::vector<std::unique_ptr<Transfer>> sends;
+  try {
+    for (int node = 0; node < members_.node_count(); ++node) {
+      if (node == own) continue;
+      const int to = members_.root_ranks[static_cast<std::size_t>(members_.nodes[static_cast<std::size_t>(node)].first)];
+      sends.push_back(world_->transport->send(to, tag_, std::as_bytes(std::span(&envelope, 1))));
+    }
+    Patience patience(true);
+    for (auto& send : sends)
+      while (!send->test() && patience.waited_ms() < 200) patience.pause();
+  } catch (const std::exception&) {  // the wire is what failed; the board has the reason
+  }
+  world_->wire_closed = true;
+}
+
+}  // namespace chorale

@@ -1,0 +1,57 @@
+// Runs the operations of one communicator on the thread that waits or polls, and gives every wait its deadline.
+// The first failure ends all: it goes to the abort board, every pending operation gets it, and later ones too.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include <chorale/comm/membership.hpp>
+#include <chorale/comm/node_page.hpp>
+#include <chorale/comm/operation.hpp>
+#include <chorale/comm/rank_world.hpp>
+
+namespace chorale {
+
+/// First of every collective between nodes; also carries the reason when a node gives up.
+struct Envelope {
+  Announcement announcement;
+  std::int32_t rank = 0;  // who speaks, or the rank at fault
+  std::int32_t failed = 0;
+  char op[48] = {};
+  char text[400] = {};
+};
+
+class Engine {
+ public:
+  Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Takes the operation in, runs it as far as it goes and returns the caller's hold on it.
+  Work post(std::shared_ptr<Operation> operation);
+  /// Resumes the first operation of every lane once. True when the given one is finished.
+  bool poll(const Operation& operation);
+  /// Throws CommError at the deadline, after an abort, on a mismatch, when a peer on this node has died.
+  void wait(const Operation& operation);
+  /// A coroutine says so after each step forward: the deadline counts from the last one.
+  void moved() { ++moves_; }
+
+ private:
+  void run_lanes();
+  void examine(const Operation& operation, std::int64_t waited_ms, std::int64_t& next_look_ms);
+  CommError overdue(const Operation& operation) const;
+  CommError lost(const Operation& operation, int rank, std::int64_t process) const;
+  std::vector<int> missing_ranks(const Operation& operation) const;
+  void fail(const Operation& operation, const CommError& error);
+  void tell_other_nodes(const CommError& error);
+
+  const Membership& members_;
+  std::shared_ptr<RankWorld> world_;
+  const NodePage& page_;
+  int tag_;
+  std::vector<std::shared_ptr<Operation>> operations_;
+  std::vector<int> busy_lanes_;
+  std::uint64_t moves_ = 0;
+};
+
+}  // namespace chorale

@@ -1,0 +1,82 @@
+// all_gather and broadcast: in the node each rank reads what it needs, from its peers' own memory where that is visible,
+// else from a board that goes round in chunks. Between nodes the leaders pass their node's part of each chunk on.
+#include <algorithm>
+#include <cstring>
+
+#include <chorale/comm/node_communicator.hpp>
+#include <chorale/comm/touch.hpp>
+
+namespace chorale {
+namespace {
+
+constexpr std::size_t kSmallBytes = 16 * 1024;  // one phase; copying twice costs less than meeting twice
+
+void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
+  if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
+}
+
+}  // namespace
+
+Task NodeCommunicator::gather_flow(Operation& op, GatherPlan plan) {
+  const std::size_t mine = plan.borders[static_cast<std::size_t>(rank()) + 1] - plan.borders[static_cast<std::size_t>(rank())];
+  if (node_count() == 1 && plan.borders.back() <= kSmallBytes) {
+    std::byte* board = page_.board(board_use_++);
+    copy_bytes(board + plan.borders[static_cast<std::size_t>(rank())], plan.input, mine);
+    world_->bytes_sent += mine;
+    co_await open(op, {});
+    copy_bytes(plan.output, board, plan.borders.back());
+    co_return;
+  }
+  co_await open(op, segments_->find(plan.input, mine));
+  if (!is_direct(op)) {
+    co_await gather_rounds(op, plan);
+    co_return;
+  }
+  {
+    const Touch touch(page_.slot(local_), *world_->abort);
+    for (int step = 0; step < size(); ++step) {
+      const int peer = (rank() + step) % size();  // not all at one peer's memory at once
+      const std::size_t first = plan.borders[static_cast<std::size_t>(peer)], last = plan.borders[static_cast<std::size_t>(peer) + 1];
+      copy_bytes(plan.output + first, peer_data(op, peer), last - first);
+    }
+  }
+  world_->bytes_sent += mine;
+  for (enter(op); !is_here(op);) co_await kPause;
+}
+
+Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
+  const std::size_t my_first = plan.borders[static_cast<std::size_t>(rank())], my_last = plan.borders[static_cast<std::size_t>(rank()) + 1];
+  for (std::size_t first = 0; first < plan.borders.back(); first += NodePage::kBoardBytes) {
+    const std::size_t last = std::min(plan.borders.back(), first + NodePage::kBoardBytes);
+    std::byte* board = page_.board(board_use_++);
+    if (const std::size_t from = std::max(first, my_first), to = std::min(last, my_last); from < to) {
+      copy_bytes(board + (from - first), plan.input + (from - my_first), to - from);
+      world_->bytes_sent += to - from;
+    }
+    for (enter(op); !is_here(op);) co_await kPause;
+    if (node_count() > 1) {
+      if (local_ == 0) co_await spread_board(op, plan, first, last, board);
+      for (enter(op); !is_here(op);) co_await kPause;
+    }
+    copy_bytes(plan.output + first, board, last - first);
+  }
+}
+
+Task NodeCommunicator::spread_board(Operation& op, const GatherPlan& plan, std::size_t first, std::size_t last, std::byte* board) {
+  auto part_of = [&](const RankRange& node) {
+    const std::size_t from = std::max(first, plan.borders[static_cast<std::size_t>(node.first)]);
+    const std::size_t to = std::min(last, plan.borders[static_cast<std::size_t>(node.last)]);
+    return std::pair(from, to > from ? to - from : 0);
+  };
+  const auto [own_from, own_bytes] = part_of(here_);
+  Transfers transfers;
+  for (const RankRange& node : members_.nodes) {
+    if (node == here_) continue;
+    const auto [from, bytes] = part_of(node);
+    if (bytes > 0) post_receive(transfers, node.first, board + (from - first), bytes);
+    if (own_bytes > 0) post_send(transfers, node.first, board + (own_from - first), own_bytes);
+  }
+  co_await finish(op, transfers);
+}
+
+}  // namespace chorale

@@ -1,0 +1,191 @@
+// The verbs: what a caller gets wrong throws at once, the rest becomes an operation.
+#include <chorale/comm/node_communicator.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/comm/reduction.hpp>
+
+namespace chorale {
+namespace {
+
+/// Elements to bytes: where each rank's block begins, and where the last one ends.
+std::vector<std::size_t> byte_borders(std::span<const std::int64_t> counts, DType dtype) {
+  std::vector<std::size_t> out{0};
+  for (std::int64_t count : counts) out.push_back(out.back() + static_cast<std::size_t>(count) * size_bytes(dtype));
+  return out;
+}
+
+void require(bool holds, Verb verb, Label label, const std::string& what) {
+  if (!holds) throw ShapeError("[" + std::string(name(verb)) + " '" + std::string(label.name) + "'] " + what);
+}
+
+void require_counts(std::span<const std::int64_t> counts, int size, Verb verb, Label label) {
+  require(counts.size() == static_cast<std::size_t>(size), verb, label,
+          "counts for " + std::to_string(counts.size()) + " ranks given, there are " + std::to_string(size));
+  for (std::int64_t count : counts) require(count >= 0, verb, label, "a count is " + std::to_string(count) + "; give 0 for an empty part");
+}
+
+void require_elements(std::int64_t has, std::int64_t needs, const char* which, Verb verb, Label label) {
+  require(has == needs, verb, label,
+          std::string(which) + " has " + std::to_string(has) + " elements, the counts ask for " + std::to_string(needs));
+}
+
+std::int64_t sum(std::span<const std::int64_t> counts) {
+  std::int64_t total = 0;
+  for (std::int64_t count : counts) total += count;
+  return total;
+}
+
+std::byte* bytes_of(Buffer buffer) { return buffer.as<std::byte>(); }
+
+}  // namespace
+
+std::size_t NodeCommunicator::page_bytes(const Membership& members) {
+  const RankRange here = members.own_node();
+  if (members.node_count() == 1) return NodePage::bytes(here.size(), 0);
+  const auto partials = static_cast<int>(complete_subtrees(members.size(), here).size());
+  return NodePage::bytes(here.size(), partials) + NodePage::bytes(here.size(), 0);
+}
+
+NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id)
+    : members_(std::move(members)),
+      world_(std::move(world)),
+      here_(members_.own_node()),
+      local_(members_.rank - here_.first),
+      tag_(2 * id),
+      page_(memory, here_.size(),
+            members_.node_count() > 1 ? static_cast<int>(complete_subtrees(members_.size(), here_).size()) : 0),
+      segments_(std::make_shared<Segments>(world_->regions->one_address_space(), local_)),
+      sent_(static_cast<std::size_t>(members_.size())),
+      received_(static_cast<std::size_t>(members_.size())),
+      engine_(members_, world_, page_, tag_) {
+  for (const RankRange& node : members_.nodes) subtrees_.push_back(complete_subtrees(members_.size(), node));
+  page_.slot(local_).process = world_->process;
+  if (members_.node_count() == 1) return;
+  Membership own;
+  own.rank = local_;
+  own.nodes = {{0, here_.size()}};
+  own.root_ranks.assign(members_.root_ranks.begin() + here_.first, members_.root_ranks.begin() + here_.last);
+  const std::size_t first_page = NodePage::bytes(here_.size(), static_cast<int>(subtrees_[static_cast<std::size_t>(node_index())].size()));
+  node_ = std::make_unique<NodeCommunicator>(std::move(own), world_, std::shared_ptr<std::byte>(memory, memory.get() + first_page), id);
+  node_->segments_ = segments_;
+}
+
+std::shared_ptr<Operation> NodeCommunicator::operation(Verb verb, DType dtype, Label label) {
+  auto op = std::make_shared<Operation>();
+  op->announcement.verb = verb;
+  op->announcement.dtype = dtype;
+  op->announcement.set_label(label.name);
+  return op;
+}
+
+std::shared_ptr<Operation> NodeCommunicator::collective(Verb verb, DType dtype, Label label) {
+  auto op = operation(verb, dtype, label);
+  op->announcement.sequence = ++sequence_;
+  return op;
+}
+
+Work NodeCommunicator::start(std::shared_ptr<Operation> op, Task task) {
+  op->task = std::move(task);
+  return engine_.post(std::move(op));
+}
+
+Work NodeCommunicator::barrier(Label label) {
+  auto op = collective(Verb::barrier, DType::u8, label);
+  Operation& self = *op;
+  return start(std::move(op), open(self, {}));
+}
+
+Work NodeCommunicator::all_reduce(Buffer data, Reduce reduce, Label label) {
+  require_reducible(data.dtype, reduce, label.name);
+  auto op = collective(Verb::all_reduce, data.dtype, label);
+  op->announcement.op = reduce;
+  op->announcement.elements = data.elements;
+  ReducePlan plan{bytes_of(data), bytes_of(data), data.dtype, reduce, {}, true};
+  plan.borders = {0, data.elements};
+  Operation& self = *op;
+  return start(std::move(op), reduce_flow(self, std::move(plan)));
+}
+
+Work NodeCommunicator::reduce_scatter(Buffer input, Buffer output, std::span<const std::int64_t> counts, Reduce reduce, Label label) {
+  require_reducible(input.dtype, reduce, label.name);
+  require_counts(counts, size(), Verb::reduce_scatter, label);
+  require_elements(input.elements, sum(counts), "input", Verb::reduce_scatter, label);
+  require_elements(output.elements, counts[static_cast<std::size_t>(rank())], "output", Verb::reduce_scatter, label);
+  require(input.dtype == output.dtype, Verb::reduce_scatter, label, "input and output differ in type");
+  auto op = collective(Verb::reduce_scatter, input.dtype, label);
+  op->announcement.op = reduce;
+  op->announcement.elements = input.elements;
+  op->announcement.counts_hash = hash_counts(counts);
+  ReducePlan plan{bytes_of(input), bytes_of(output), input.dtype, reduce, {0}, false};
+  for (std::int64_t count : counts) plan.borders.push_back(plan.borders.back() + count);
+  Operation& self = *op;
+  return start(std::move(op), reduce_flow(self, std::move(plan)));
+}
+
+Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const std::int64_t> counts, Label label) {
+  require_counts(counts, size(), Verb::all_gather, label);
+  require_elements(input.elements, counts[static_cast<std::size_t>(rank())], "input", Verb::all_gather, label);
+  require_elements(output.elements, sum(counts), "output", Verb::all_gather, label);
+  require(input.dtype == output.dtype, Verb::all_gather, label, "input and output differ in type");
+  auto op = collective(Verb::all_gather, input.dtype, label);
+  op->announcement.elements = output.elements;
+  op->announcement.counts_hash = hash_counts(counts);
+  Operation& self = *op;
+  return start(std::move(op), gather_flow(self, {bytes_of(input), bytes_of(output), byte_borders(counts, input.dtype)}));
+}
+
+Work NodeCommunicator::broadcast(Buffer data, int root, Label label) {
+  require(root >= 0 && root < size(), Verb::broadcast, label, "root " + std::to_string(root) + " of " + std::to_string(size()) + " ranks");
+  auto op = collective(Verb::broadcast, data.dtype, label);
+  op->announcement.elements = data.elements;
+  op->announcement.root = root;
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(size()));
+  counts[static_cast<std::size_t>(root)] = data.elements;
+  Operation& self = *op;
+  return start(std::move(op), gather_flow(self, {bytes_of(data), bytes_of(data), byte_borders(counts, data.dtype)}));
+}
+
+Work NodeCommunicator::all_to_all(Buffer input, std::span<const std::int64_t> send_counts, Buffer output,
+                                  std::span<const std::int64_t> receive_counts, Label label) {
+  require_counts(send_counts, size(), Verb::all_to_all, label);
+  require_counts(receive_counts, size(), Verb::all_to_all, label);
+  require_elements(input.elements, sum(send_counts), "input", Verb::all_to_all, label);
+  require_elements(output.elements, sum(receive_counts), "output", Verb::all_to_all, label);
+  require(input.dtype == output.dtype, Verb::all_to_all, label, "input and output differ in type");
+  auto op = collective(Verb::all_to_all, input.dtype, label);
+  Operation& self = *op;
+  return start(std::move(op), exchange_flow(self, {bytes_of(input), bytes_of(output), byte_borders(send_counts, input.dtype),
+                                                   byte_borders(receive_counts, input.dtype)}));
+}
+
+Work NodeCommunicator::send(Buffer data, int to, Label label) {
+  require(to >= 0 && to < size(), Verb::send, label, "to rank " + std::to_string(to) + " of " + std::to_string(size()));
+  auto op = operation(Verb::send, data.dtype, label);
+  op->lane = 1 + 2 * to;
+  op->announcement.elements = data.elements;
+  op->announcement.sequence = ++sent_[static_cast<std::size_t>(to)];
+  Operation& self = *op;
+  const bool in_node = to >= here_.first && to < here_.last;
+  return start(std::move(op), in_node ? send_in_node(self, data, to) : send_between(self, data, to));
+}
+
+Work NodeCommunicator::recv(Buffer data, int from, Label label) {
+  require(from >= 0 && from < size(), Verb::recv, label, "from rank " + std::to_string(from) + " of " + std::to_string(size()));
+  auto op = operation(Verb::recv, data.dtype, label);
+  op->lane = 2 + 2 * from;
+  op->announcement.elements = data.elements;
+  op->announcement.sequence = ++received_[static_cast<std::size_t>(from)];
+  Operation& self = *op;
+  const bool in_node = from >= here_.first && from < here_.last;
+  return start(std::move(op), in_node ? recv_in_node(self, data, from) : recv_between(self, data, from));
+}
+
+void NodeCommunicator::abort(const std::string& why) noexcept {
+  try {
+    world_->abort->set(members_.rank, "abort", 0, "aborted by rank " + std::to_string(members_.rank) + ": " + why);
+  } catch (...) {  // no memory for the text
+    world_->abort->set(members_.rank, "abort", 0, "aborted");
+  }
+}
+
+}  // namespace chorale

@@ -1,0 +1,127 @@
+// The communicator of every CPU backend: ranks of one node work through a shared page, the first rank of every node
+// speaks for it to the others. What differs between backends is where shared memory and messages come from.
+// One thread at a time; abort() from any.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/comm/engine.hpp>
+#include <chorale/comm/membership.hpp>
+#include <chorale/comm/node_page.hpp>
+#include <chorale/comm/rank_world.hpp>
+#include <chorale/comm/segments.hpp>
+
+namespace chorale {
+
+class NodeCommunicator final : public Communicator {
+ public:
+  /// Bytes of the memory that the ranks of `members`' own node share: its page, and that of node() where there are several nodes.
+  static std::size_t page_bytes(const Membership& members);
+  /// `memory` is zeroed and mapped by all ranks of the node; `id` tells communicators of one root apart on the wire.
+  NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id);
+
+  int rank() const override { return members_.rank; }
+  int size() const override { return members_.size(); }
+  Communicator& node() override { return node_ ? *node_ : *this; }
+  int node_index() const override { return members_.node_of(members_.rank); }
+  int node_count() const override { return members_.node_count(); }
+  std::string_view backend() const override { return world_->backend; }
+
+  SharedMemory allocate(std::int64_t elements, DType dtype) override;
+  Work all_reduce(Buffer data, Reduce op, Label label) override;
+  Work reduce_scatter(Buffer input, Buffer output, std::span<const std::int64_t> counts, Reduce op, Label label) override;
+  Work all_gather(Buffer input, Buffer output, std::span<const std::int64_t> counts, Label label) override;
+  Work all_to_all(Buffer input, std::span<const std::int64_t> send_counts, Buffer output, std::span<const std::int64_t> receive_counts,
+                  Label label) override;
+  Work broadcast(Buffer data, int root, Label label) override;
+  Work send(Buffer data, int to, Label label) override;
+  Work recv(Buffer data, int from, Label label) override;
+  Work barrier(Label label) override;
+  std::unique_ptr<Communicator> split(int color, int key) override;
+  void abort(const std::string& why) noexcept override;
+  void set_timeout_ms(std::int64_t timeout_ms) override { world_->timeout_ms = timeout_ms; }
+  std::uint64_t bytes_sent() const override { return world_->bytes_sent; }
+
+ private:
+  using Transfers = std::vector<std::pair<int, std::unique_ptr<Transfer>>>;  // by other node
+  /// Bytes of all ranks one after the other; rank r gives [borders[r], borders[r + 1]).
+  struct GatherPlan {
+    const std::byte* input;
+    std::byte* output;
+    std::vector<std::size_t> borders;
+  };
+  /// Elements [0, borders.back()) of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
+  struct ReducePlan {
+    const std::byte* input;
+    std::byte* output;
+    DType dtype;
+    Reduce op;
+    std::vector<std::int64_t> borders;
+    bool everywhere;
+    std::int64_t total() const { return borders.back(); }
+  };
+  /// By rank, borders in bytes: what goes to it and what comes from it.
+  struct ExchangePlan {
+    const std::byte* input;
+    std::byte* output;
+    std::vector<std::size_t> send, receive;
+  };
+  struct Span {
+    std::int64_t first = 0, last = 0;  // elements
+    std::int64_t size() const { return last - first; }
+  };
+
+  std::shared_ptr<Operation> operation(Verb verb, DType dtype, Label label);
+  std::shared_ptr<Operation> collective(Verb verb, DType dtype, Label label);
+  Work start(std::shared_ptr<Operation> op, Task task);
+
+  // Phases of the node (node_phases.cpp).
+  void announce(Operation& op, Place place);
+  void enter(Operation& op);
+  bool is_here(Operation& op);  // everybody of the node has entered the phase
+  void check_node(const Operation& op);
+  bool is_direct(const Operation& op) const;
+  const std::byte* peer_data(const Operation& op, int local) const;
+  Task open(Operation& op, Place place);
+  Task agree_between_nodes(Operation& op);
+  Task finish(Operation& op, Transfers& transfers);
+  void post_send(Transfers& to, int rank, const std::byte* data, std::size_t bytes);
+  void post_receive(Transfers& from, int rank, std::byte* data, std::size_t bytes);
+
+  // gather_flow.cpp: all_gather and broadcast.
+  Task gather_flow(Operation& op, GatherPlan plan);
+  Task gather_rounds(Operation& op, const GatherPlan& plan);
+  Task spread_board(Operation& op, const GatherPlan& plan, std::size_t first, std::size_t last, std::byte* board);
+  // reduce_flow.cpp: all_reduce and reduce_scatter.
+  Task reduce_flow(Operation& op, ReducePlan plan);
+  Task reduce_rounds(Operation& op, const ReducePlan& plan);
+  void reduce_share(const ReducePlan& plan, Span chunk, std::uint64_t use, std::byte* board);
+  Task exchange_partials(Operation& op, const ReducePlan& plan, Span chunk, std::byte* board);
+  void reduce_direct(const Operation& op, const ReducePlan& plan);
+  // exchange_flow.cpp: all_to_all.
+  Task exchange_flow(Operation& op, ExchangePlan plan);
+  Task exchange_counts(Operation& op, const ExchangePlan& plan, std::vector<std::uint64_t>& borders);
+  Task exchange_rounds(Operation& op, const ExchangePlan& plan, const std::vector<std::uint64_t>& borders);
+  void exchange_direct(const Operation& op, const ExchangePlan& plan, const std::vector<std::uint64_t>& borders);
+  // message_flow.cpp: send and recv.
+  Task send_in_node(Operation& op, Buffer data, int to);
+  Task recv_in_node(Operation& op, Buffer data, int from);
+  Task send_between(Operation& op, Buffer data, int to);
+  Task recv_between(Operation& op, Buffer data, int from);
+
+  Membership members_;
+  std::shared_ptr<RankWorld> world_;
+  RankRange here_;  // ranks of this node
+  int local_ = 0;
+  int tag_ = 0;
+  std::vector<std::vector<RankRange>> subtrees_;  // by node
+  NodePage page_;
+  std::shared_ptr<Segments> segments_;  // shared with node_
+  std::unique_ptr<NodeCommunicator> node_;
+  std::uint64_t sequence_ = 0, phase_ = 0, stage_use_ = 0, board_use_ = 0;
+  std::vector<std::uint64_t> sent_, received_;  // messages by peer
+  Engine engine_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,25 @@
+// One verb under way: its coroutine, what it announced and what it waits for.
+#pragma once
+#include <exception>
+
+#include <chorale/comm/announcement.hpp>
+#include <chorale/comm/task.hpp>
+
+namespace chorale {
+
+struct Operation {
+  enum class Awaits : std::uint8_t { nothing, node_peers, other_node, peer };
+
+  Announcement announcement;
+  int lane = 0;  // operations of one lane run one after the other; 0: collectives
+  Task task;
+  bool finished = false;
+  std::exception_ptr error;
+
+  Awaits awaits = Awaits::nothing;
+  std::uint64_t phase = 0;    // of the node, when peers are awaited
+  int awaited = 0;            // node or rank
+  bool said_hello = false;    // its envelope has gone to the other nodes
+};
+
+}  // namespace chorale

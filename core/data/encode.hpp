@@ -1,0 +1,44 @@
+// Rows of a chunk to rows of features. Pure: the same row gives the same numbers on every rank and in every chunk.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <chorale/core/data/pipeline.hpp>
+#include <chorale/core/data/table.hpp>
+
+namespace chorale {
+
+/// Where the rows of a chunk go. Null: not wanted.
+struct EncodedRows {
+  float* x = nullptr;       // [rows, F], packed
+  float* target = nullptr;  // [rows]: 0 or 1, class id, or value
+  float* weight = nullptr;  // [rows]
+};
+
+/// Read-only once made; any thread. The pipeline must outlive it.
+class Encoder {
+ public:
+  /// Binds the pipeline to a file's columns by name. Throws DataError when a column is missing or has another type.
+  /// Target and weight may be missing from the file.
+  Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema);
+  bool has_target() const { return target_ >= 0; }
+  bool has_weight() const { return weight_ >= 0; }
+  /// All rows of the chunk. Throws DataError for an infinite number, a value too large for f32, or a target that training has not seen.
+  void encode(const TableChunk& chunk, const EncodedRows& out) const;
+
+ private:
+  void encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, float* out) const;
+  void encode_category(const FittedColumn& column, const ColumnChunk& values, float* out) const;
+  void encode_target(const TableChunk& chunk, float* out) const;
+  const Pipeline& pipeline_;
+  std::vector<ColumnSchema> schema_;
+  std::vector<int> sources_;
+  std::int64_t features_;
+  int target_ = -1, weight_ = -1;
+};
+
+/// The value below which a standard normal falls with probability p in (0, 1).
+double normal_quantile(double p);
+
+}  // namespace chorale

@@ -1,0 +1,61 @@
+// Fitted preprocessing: how a row of the file becomes a row of features, the same in training and, years later, in prediction.
+// Saved with the model as pipeline.json. Read-only once fitted; any thread.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <chorale/core/data/preprocess_plan.hpp>
+#include <chorale/core/data/preprocess_state.hpp>
+
+namespace chorale {
+
+/// One column of the file, or one part of a date, with what fitting has found.
+struct FittedColumn {
+  std::string name;
+  ColumnType type = ColumnType::number;
+  // Numbers: ((value or fill, after log1p) - shift) * factor; missing ones also raise the indicator.
+  int date_part = -1;
+  Scale scale = Scale::none;
+  bool log1p = false, indicator = false;
+  double fill = 0, shift = 0, factor = 1;
+  std::vector<double> quantiles;  // quantile_normal: values at equal steps of probability; quantile_bins: inner borders
+  // Categories: the slots are `categories`, then "other" (rare and unseen), then "missing" where it has its own.
+  CategoryCode code = CategoryCode::one_hot;
+  std::vector<std::string> categories;
+  bool missing_slot = false;
+  int missing_as = -1;  // the slot a missing value takes
+  std::int64_t buckets = 0;
+
+  int slots() const { return static_cast<int>(categories.size()) + 1 + (missing_slot ? 1 : 0); }
+  int other() const { return static_cast<int>(categories.size()); }
+  std::int64_t width() const;
+  void add_names(std::vector<std::string>& out) const;
+};
+
+struct Pipeline {
+  std::vector<ColumnSchema> schema;  // of the training file
+  std::vector<FittedColumn> columns;
+  std::string target, weight;
+  std::vector<std::string> ids, left_out;
+  TargetKind target_kind = TargetKind::value;
+  std::vector<std::string> classes;      // by class id; numbers in numeric order, texts in byte order
+  std::vector<std::int64_t> class_rows;  // of each class in the training rows
+  std::string split;
+  std::int64_t split_seed = 1, training_rows = 0;
+
+  std::int64_t features() const;
+  std::vector<std::string> feature_names() const;
+  /// Doubles survive the round trip exactly.
+  std::string to_json() const;
+  /// Throws CheckpointError when the text is not a pipeline.
+  static Pipeline from_json(const std::string& text);
+};
+
+/// Throws DataError for a target that is constant, or has more than two classes where two are needed.
+Pipeline fit_pipeline(const PreprocessPlan& plan, const FitState& state);
+
+/// Class names in the order of their ids.
+std::vector<std::string> sorted_names(const std::map<std::string, std::int64_t>& counts);
+
+}  // namespace chorale

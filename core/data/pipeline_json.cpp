@@ -1,0 +1,99 @@
+// pipeline.json: a version, then the fields of Pipeline under their own names.
+#include <chorale/core/data/pipeline.hpp>
+
+#include <nlohmann/json.hpp>
+
+namespace chorale {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr int kVersion = 1;
+constexpr const char* kTypes[] = {"number", "category", "text", "date"};
+constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
+constexpr const char* kCodes[] = {"one_hot", "ordinal", "hashing"};
+constexpr const char* kKinds[] = {"binary", "classes", "value"};
+
+template <class Enum, std::size_t N>
+Enum parse(const Json& json, const char* const (&names)[N]) {
+  const auto text = json.get<std::string>();
+  for (std::size_t i = 0; i < N; ++i) {
+    if (text == names[i]) return static_cast<Enum>(i);
+  }
+  throw CheckpointError("pipeline.json: '" + text + "' is unknown; it was written by a newer version");
+}
+
+Json to_json(const FittedColumn& c) {
+  Json out{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
+  if (c.type == ColumnType::category) {
+    out["encode"] = kCodes[static_cast<int>(c.code)];
+    out["categories"] = c.categories, out["missing_slot"] = c.missing_slot, out["missing_as"] = c.missing_as, out["buckets"] = c.buckets;
+    return out;
+  }
+  out["date_part"] = c.date_part, out["scale"] = kScales[static_cast<int>(c.scale)], out["log1p"] = c.log1p, out["indicator"] = c.indicator;
+  out["fill"] = c.fill, out["shift"] = c.shift, out["factor"] = c.factor, out["quantiles"] = c.quantiles;
+  return out;
+}
+
+FittedColumn column_from(const Json& in) {
+  FittedColumn c;
+  c.name = in.at("name").get<std::string>();
+  c.type = parse<ColumnType>(in.at("type"), kTypes);
+  if (c.type == ColumnType::category) {
+    c.code = parse<CategoryCode>(in.at("encode"), kCodes);
+    c.categories = in.at("categories").get<std::vector<std::string>>();
+    c.missing_slot = in.at("missing_slot").get<bool>();
+    c.missing_as = in.at("missing_as").get<int>();
+    c.buckets = in.at("buckets").get<std::int64_t>();
+    if (c.missing_as < 0 || c.missing_as >= c.slots())
+      throw CheckpointError("pipeline.json: column '" + c.name + "' has a slot out of range");
+    return c;
+  }
+  c.date_part = in.at("date_part").get<int>();
+  c.scale = parse<Scale>(in.at("scale"), kScales);
+  c.log1p = in.at("log1p").get<bool>(), c.indicator = in.at("indicator").get<bool>();
+  c.fill = in.at("fill").get<double>(), c.shift = in.at("shift").get<double>(), c.factor = in.at("factor").get<double>();
+  c.quantiles = in.at("quantiles").get<std::vector<double>>();
+  if (c.date_part >= kDateParts) throw CheckpointError("pipeline.json: column '" + c.name + "' has an unknown part of a date");
+  if (c.scale == Scale::quantile_normal && c.quantiles.size() < 2)
+    throw CheckpointError("pipeline.json: column '" + c.name + "' lacks quantiles");
+  return c;
+}
+
+}  // namespace
+
+std::string Pipeline::to_json() const {
+  Json out{{"version", kVersion}};
+  for (const ColumnSchema& c : schema) out["schema"].push_back({{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}});
+  out["target"] = target, out["target_kind"] = kKinds[static_cast<int>(target_kind)];
+  out["classes"] = classes, out["class_rows"] = class_rows;
+  out["weight"] = weight, out["ids"] = ids, out["left_out"] = left_out;
+  out["split"] = split, out["split_seed"] = split_seed, out["training_rows"] = training_rows;
+  out["columns"] = Json::array();
+  for (const FittedColumn& c : columns) out["columns"].push_back(chorale::to_json(c));
+  out["feature_names"] = feature_names();
+  return out.dump(1) + "\n";
+}
+
+Pipeline Pipeline::from_json(const std::string& text) {
+  try {
+    const Json in = Json::parse(text);
+    if (const int version = in.at("version").get<int>(); version > kVersion) {
+      throw CheckpointError("pipeline.json has version " + std::to_string(version) + ", this program reads up to " +
+                            std::to_string(kVersion) + "; use a newer program");
+    }
+    Pipeline p;
+    for (const Json& c : in.at("schema")) p.schema.push_back({c.at("name").get<std::string>(), parse<ColumnType>(c.at("type"), kTypes)});
+    p.target = in.at("target").get<std::string>(), p.target_kind = parse<TargetKind>(in.at("target_kind"), kKinds);
+    p.classes = in.at("classes").get<std::vector<std::string>>(), p.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
+    p.weight = in.at("weight").get<std::string>(), p.ids = in.at("ids").get<std::vector<std::string>>();
+    p.left_out = in.at("left_out").get<std::vector<std::string>>();
+    p.split = in.at("split").get<std::string>(), p.split_seed = in.at("split_seed").get<std::int64_t>();
+    p.training_rows = in.at("training_rows").get<std::int64_t>();
+    for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
+    return p;
+  } catch (const Json::exception& e) {
+    throw CheckpointError(std::string("pipeline.json is damaged: ") + e.what());
+  }
+}
+
+}  // namespace chorale

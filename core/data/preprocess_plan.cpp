@@ -1,0 +1,167 @@
+#include <chorale/core/data/preprocess_plan.hpp>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/registry.hpp>
+#include <chorale/core/data/split.hpp>
+
+namespace chorale {
+namespace {
+
+constexpr std::array<std::string_view, 6> kScales = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
+constexpr std::array<std::string_view, 3> kCodes = {"one_hot", "ordinal", "hashing"};
+constexpr std::array<std::string_view, 3> kKinds = {"binary", "classes", "value"};
+
+template <class Enum, std::size_t N>
+Enum one_of(const std::string& word, const std::array<std::string_view, N>& names, std::string_view key) {
+  const auto it = std::find(names.begin(), names.end(), word);
+  if (it != names.end()) return static_cast<Enum>(it - names.begin());
+  std::string text = std::string(key) + " = " + word + " is unknown; allowed:";
+  for (std::string_view known : names) text += " " + std::string(known);
+  throw UsageError(text);
+}
+
+std::string_view type_name(ColumnType type) {
+  constexpr std::array<std::string_view, 4> names = {"numbers", "categories", "text", "dates"};
+  return names[static_cast<std::size_t>(type)];
+}
+
+// The columns that lists of [data] treat in their own way.
+struct Overrides {
+  std::map<int, Scale> scale;
+  std::map<int, CategoryCode> code;
+  std::set<int> log1p;
+};
+
+template <class Treatment>
+void claim(std::map<int, Treatment>& taken, const std::vector<ColumnSchema>& schema, const std::vector<std::string>& columns,
+           Treatment treatment, ColumnType wanted, const std::string& key) {
+  for (const std::string& column : columns) {
+    const int i = column_at(schema, column, key);
+    const ColumnType type = schema[static_cast<std::size_t>(i)].type;
+    const bool fits = type == wanted || (wanted == ColumnType::category && type == ColumnType::text);
+    if (!fits) {
+      throw UsageError(key + ": column '" + column + "' holds " + std::string(type_name(type)) + ", but " + key + " takes " +
+                       std::string(type_name(wanted)) + "; name it in data." + (wanted == ColumnType::number ? "numeric" : "categorical") +
+                       " if it is one");
+    }
+    const auto [it, fresh] = taken.emplace(i, treatment);
+    if (!fresh && it->second != treatment) {
+      throw UsageError(key + ": column '" + column + "' is already in data." + std::string(name(it->second)) +
+                       "; name it in one list only");
+    }
+  }
+}
+
+Overrides overrides(const DataOptions& o, const std::vector<ColumnSchema>& schema) {
+  Overrides out;
+  const auto number = ColumnType::number, category = ColumnType::category;
+  claim(out.scale, schema, o.standardise, Scale::standardise, number, "data.standardise");
+  claim(out.scale, schema, o.minmax, Scale::minmax, number, "data.minmax");
+  claim(out.scale, schema, o.robust, Scale::robust, number, "data.robust");
+  claim(out.scale, schema, o.quantile_normal, Scale::quantile_normal, number, "data.quantile_normal");
+  claim(out.scale, schema, o.quantile_bins, Scale::quantile_bins, number, "data.quantile_bins");
+  claim(out.scale, schema, o.keep, Scale::none, number, "data.keep");
+  claim(out.code, schema, o.one_hot, CategoryCode::one_hot, category, "data.one_hot");
+  claim(out.code, schema, o.ordinal, CategoryCode::ordinal, category, "data.ordinal");
+  claim(out.code, schema, o.hashing, CategoryCode::hashing, category, "data.hashing");
+  std::map<int, Scale> logs;
+  claim(logs, schema, o.log1p, Scale::none, number, "data.log1p");
+  for (const auto& [column, unused] : logs) out.log1p.insert(column);
+  return out;
+}
+
+// Marks the columns that are no features.
+std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
+  std::set<int> taken;
+  const auto& schema = plan.schema;
+  for (const std::string& column : o.drop) taken.insert(column_at(schema, column, "data.drop"));
+  const auto role = [&](const std::string& column, const std::string& key) {
+    const int i = column_at(schema, column, key);
+    if (!taken.insert(i).second) {
+      throw UsageError(key + ": column '" + column + "' already has another role (target, weight, id or drop); give it one role");
+    }
+    return i;
+  };
+  if (!o.target.empty()) plan.target = role(o.target, "data.target");
+  if (!o.weight.empty()) {
+    plan.weight = role(o.weight, "data.weight");
+    if (schema[static_cast<std::size_t>(plan.weight)].type != ColumnType::number) {
+      throw UsageError("data.weight: column '" + o.weight + "' does not hold numbers; name another column");
+    }
+  }
+  for (const std::string& column : o.id) plan.ids.push_back(role(column, "data.id"));
+  const SplitRule rule = parse_split(o.split);
+  if (!rule.column.empty()) {
+    plan.split = column_at(schema, rule.column, "data.split");
+    // A column that names the part, or the group, says nothing that holds for new rows; a time may.
+    if (rule.kind != SplitRule::Kind::time) taken.insert(plan.split);
+  }
+  return taken;
+}
+
+}  // namespace
+
+std::string_view name(Scale scale) { return scale == Scale::none ? "keep" : kScales[static_cast<std::size_t>(scale)]; }
+std::string_view name(CategoryCode code) { return kCodes[static_cast<std::size_t>(code)]; }
+std::string_view name(TargetKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, std::string_view key) {
+  std::vector<std::string> names;
+  for (const ColumnSchema& c : schema) {
+    if (c.name == column) return static_cast<int>(&c - schema.data());
+    names.push_back(c.name);
+  }
+  std::string text = std::string(key) + ": the table has no column '" + std::string(column) + "'";
+  if (const std::string near = nearest_name(column, names); !near.empty()) text += "; did you mean '" + near + "'?";
+  text += " Columns:";
+  for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += " " + names[i];
+  throw UsageError(names.size() > 40 ? text + " ..." : text);
+}
+
+PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& schema, TargetKind target_kind) {
+  PreprocessPlan plan;
+  plan.schema = schema;
+  plan.target_kind = target_kind;
+  plan.impute = one_of<Impute>(o.impute, std::array<std::string_view, 3>{"mean", "median", "constant"}, "data.impute");
+  plan.impute_value = o.impute_value;
+  plan.impute_most_frequent =
+      one_of<int>(o.impute_categorical, std::array<std::string_view, 2>{"own", "most_frequent"}, "data.impute_categorical") == 1;
+  plan.missing_indicator = o.missing_indicator;
+  plan.bins = o.bins, plan.hash_buckets = o.hash_buckets, plan.min_frequency = o.min_frequency;
+  const Scale scale = one_of<Scale>(o.scale, kScales, "data.scale");
+  const CategoryCode code = one_of<CategoryCode>(o.encode, kCodes, "data.encode");
+  const Overrides own = overrides(o, schema);
+  const std::set<int> taken = roles(o, plan);
+  if (plan.target >= 0 && target_kind == TargetKind::value && schema[static_cast<std::size_t>(plan.target)].type != ColumnType::number) {
+    throw DataError("data.target: column '" + o.target +
+                    "' does not hold numbers, but the loss fits a value; use binary_cross_entropy or cross_entropy for classes");
+  }
+  for (int i = 0; i < static_cast<int>(schema.size()); ++i) {
+    if (taken.contains(i)) continue;
+    ColumnPlan c{.name = schema[static_cast<std::size_t>(i)].name,
+                 .source = i,
+                 .type = schema[static_cast<std::size_t>(i)].type,
+                 .scale = scale,
+                 .code = code};
+    if (c.type == ColumnType::text) {
+      if (!own.code.contains(i)) {
+        plan.left_out.push_back(c.name);
+        continue;
+      }
+      c.type = ColumnType::category;
+    }
+    if (auto it = own.scale.find(i); it != own.scale.end()) c.scale = it->second;
+    if (auto it = own.code.find(i); it != own.code.end()) c.code = it->second;
+    c.log1p = own.log1p.contains(i);
+    plan.features.push_back(std::move(c));
+  }
+  if (plan.features.empty()) throw DataError("no column is left as a feature; data.drop, data.id and data.target take all of them");
+  return plan;
+}
+
+}  // namespace chorale

@@ -1,0 +1,58 @@
+// What is to happen to each column, decided from the schema and [data] before any row is fitted.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <chorale/core/data/data_options.hpp>
+#include <chorale/core/data/table.hpp>
+
+namespace chorale {
+
+enum class Scale : std::uint8_t { none, standardise, minmax, robust, quantile_normal, quantile_bins };
+enum class CategoryCode : std::uint8_t { one_hot, ordinal, hashing };
+enum class Impute : std::uint8_t { mean, median, constant };
+enum class TargetKind : std::uint8_t { binary, classes, value };
+
+std::string_view name(Scale scale);
+std::string_view name(CategoryCode code);
+std::string_view name(TargetKind kind);
+
+/// One feature column of the file and its treatment.
+struct ColumnPlan {
+  std::string name;
+  int source = 0;  // in the schema
+  ColumnType type = ColumnType::number;
+  Scale scale = Scale::standardise;
+  CategoryCode code = CategoryCode::one_hot;
+  bool log1p = false;
+  /// Does fitting need the values themselves, not only their sums?
+  bool needs_quantiles(Impute impute) const {
+    return type == ColumnType::number &&
+           (impute == Impute::median || scale == Scale::robust || scale == Scale::quantile_normal || scale == Scale::quantile_bins);
+  }
+};
+
+struct PreprocessPlan {
+  std::vector<ColumnSchema> schema;
+  std::vector<ColumnPlan> features;
+  int target = -1;  // -1: the table has none
+  int weight = -1;
+  int split = -1;  // column that the split looks at
+  std::vector<int> ids;
+  std::vector<std::string> left_out;  // free text, neither named nor an id: no feature
+  TargetKind target_kind = TargetKind::value;
+  Impute impute = Impute::mean;
+  double impute_value = 0;
+  bool impute_most_frequent = false, missing_indicator = true;
+  std::int64_t bins = 10, hash_buckets = 64, min_frequency = 1;
+};
+
+/// Throws UsageError for a column that is not there (with the nearest name), named twice, or of a type its treatment cannot take.
+PreprocessPlan make_plan(const DataOptions& options, const std::vector<ColumnSchema>& schema, TargetKind target_kind);
+
+/// Number of the column of that name. `key` is the setting that asked for it.
+int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, std::string_view key);
+
+}  // namespace chorale

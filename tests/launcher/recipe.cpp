@@ -1,0 +1,35 @@
+#include <catch2/catch.hpp>
+
+#include <cstdio>
+#include <fstream>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/recipe.hpp>
+
+using namespace chorale;
+
+namespace {
+std::int64_t batch_of(const std::string& text) {
+  std::ofstream("recipe_test.ini") << text;
+  std::int64_t batch = 64;
+  OptionTable table;
+  table.add("train.batch", batch, "Rows of a step.", {.min = 1});
+  read_recipe("recipe_test.ini", table);
+  return batch;
+}
+}  // namespace
+
+TEST_CASE("a recipe sets keys by section and ignores comments") { CHECK(batch_of("# top\n[train]\nbatch = 32  # rows\n") == 32); }
+
+TEST_CASE("a refused recipe names file and line") {
+  CHECK_THROWS_WITH(batch_of("[train]\nbatch = 0\n"), Catch::StartsWith("recipe_test.ini:2: "));
+  CHECK_THROWS_WITH(batch_of("[train]\nbatsh = 4\n"), Catch::Contains(":2: ") && Catch::Contains("did you mean 'train.batch'"));
+  CHECK_THROWS_WITH(batch_of("[train]\nbatch = 4\nbatch = 5\n"), Catch::Contains(":3: ") && Catch::Contains("first in line 2"));
+  CHECK_THROWS_WITH(batch_of("batch = 4\n"), Catch::Contains("before any [section]"));
+  CHECK_THROWS_AS(batch_of(""), UsageError);
+}
+
+TEST_CASE("a missing recipe is a usage error") {
+  OptionTable table;
+  CHECK_THROWS_AS(read_recipe("no_such.ini", table), UsageError);
+}
