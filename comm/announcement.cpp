@@ -18,11 +18,16 @@ class Hash {
 
 const char* name(Reduce op) {
   switch (op) {
-    case Reduce::sum: return "sum";
-    case Reduce::max: return "max";
-    case Reduce::min: return "min";
-    case Reduce::bit_and: return "bit_and";
-    case Reduce::bit_or: return "bit_or";
+    case Reduce::sum:
+      return "sum";
+    case Reduce::max:
+      return "max";
+    case Reduce::min:
+      return "min";
+    case Reduce::bit_and:
+      return "bit_and";
+    case Reduce::bit_or:
+      return "bit_or";
   }
   return "?";
 }

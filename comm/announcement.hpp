@@ -17,8 +17,8 @@ struct Announcement {
   DType dtype = DType::u8;
   Reduce op = Reduce::sum;
   std::int32_t root = -1;
-  std::int64_t elements = -1;       // where ranks must agree
-  std::uint64_t counts_hash = 0;    // of the v forms' counts
+  std::int64_t elements = -1;     // where ranks must agree
+  std::uint64_t counts_hash = 0;  // of the v forms' counts
   std::uint64_t sequence = 0;
   char label[64] = {};
 

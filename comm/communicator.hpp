@@ -64,9 +64,9 @@ class Communicator {
   /// Collective over the node; sizes may differ by rank. Zeroed, 64-byte aligned, nothing named anywhere (memfd).
   virtual SharedMemory allocate(std::int64_t elements, DType dtype) = 0;
 
-  // Every verb: all ranks call it, in the same order; it may return before it is done (Work); buffers stay untouched by the caller until then.
-  // A peer's failure or the deadline is a CommError{rank, op, sequence} from wait(). Size 1: an identity, never an error.
-  // Sums run over ranks in one fixed balanced tree: equal bits on every rank and in every run.
+  // Every verb: all ranks call it, in the same order; it may return before it is done (Work); buffers stay untouched by the caller until
+  // then. A peer's failure or the deadline is a CommError{rank, op, sequence} from wait(). Size 1: an identity, never an error. Sums run
+  // over ranks in one fixed balanced tree: equal bits on every rank and in every run.
 
   /// In place. Types f32, f64, bf16 (summed in f32), i32, i64, u8; bit_and and bit_or for integers.
   virtual Work all_reduce(Buffer data, Reduce op, Label label) = 0;
@@ -105,7 +105,8 @@ struct BackendEntry {
 
 /// One rank, every collective an identity.
 std::unique_ptr<Communicator> make_self_communicator();
-/// `size` ranks of one process; element r belongs to the thread of rank r. nodes > 1 cuts them into that many equal nodes, so that the paths between nodes are tested too.
+/// `size` ranks of one process; element r belongs to the thread of rank r. nodes > 1 cuts them into that many equal nodes, so that the
+/// paths between nodes are tested too.
 std::vector<std::unique_ptr<Communicator>> make_thread_communicators(int size, int nodes = 1);
 
 }  // namespace chorale

@@ -40,7 +40,7 @@ Engine::~Engine() {
     operation->finished = true;
     operation->error = std::make_exception_ptr(CommError(members_.rank, operation->announcement.title(), operation->announcement.sequence,
                                                          operation->announcement.heading() + "its communicator is gone; wait for a "
-                                                         "Work before the communicator ends"));
+                                                                                             "Work before the communicator ends"));
   }
 }
 
@@ -95,7 +95,8 @@ void Engine::wait(const Operation& operation) {
 
 void Engine::examine(const Operation& operation, std::int64_t waited_ms, std::int64_t& next_look_ms) {
   // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
-  const std::int64_t grace_ms = operation.awaits == Operation::Awaits::other_node ? std::min<std::int64_t>(1000, world_->timeout_ms / 4) : 0;
+  const std::int64_t grace_ms =
+      operation.awaits == Operation::Awaits::other_node ? std::min<std::int64_t>(1000, world_->timeout_ms / 4) : 0;
   if (waited_ms >= world_->timeout_ms + grace_ms) return fail(operation, overdue(operation));
   constexpr std::int64_t kLookEveryMs = 250;
   if (waited_ms < next_look_ms) return;
@@ -134,9 +135,9 @@ CommError Engine::overdue(const Operation& operation) const {
   const Announcement& what = operation.announcement;
   const std::vector<int> missing = missing_ranks(operation);
   const int first = missing.empty() ? members_.rank : missing[0];
-  const std::string text = what.heading() + "no sign of rank" + (missing.size() > 1 ? "s " : " ") +
-                           list(missing) + " of " + std::to_string(members_.size()) + " within " + std::to_string(world_->timeout_ms) +
-                           " ms, says rank " + std::to_string(members_.rank) + "; see what " + (missing.size() > 1 ? "they do" : "it does") +
+  const std::string text = what.heading() + "no sign of rank" + (missing.size() > 1 ? "s " : " ") + list(missing) + " of " +
+                           std::to_string(members_.size()) + " within " + std::to_string(world_->timeout_ms) + " ms, says rank " +
+                           std::to_string(members_.rank) + "; see what " + (missing.size() > 1 ? "they do" : "it does") +
                            ", or give a longer deadline";
   return CommError(first, what.title(), what.sequence, text);
 }
@@ -144,9 +145,8 @@ CommError Engine::overdue(const Operation& operation) const {
 CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
   const Announcement& what = operation.announcement;
   return CommError(rank, what.title(), what.sequence,
-                   what.heading() + "rank " + std::to_string(rank) + " (process " +
-                       std::to_string(process) + ") has died, says rank " + std::to_string(members_.rank) +
-                       "; restart from the newest checkpoint");
+                   what.heading() + "rank " + std::to_string(rank) + " (process " + std::to_string(process) + ") has died, says rank " +
+                       std::to_string(members_.rank) + "; restart from the newest checkpoint");
 }
 
 void Engine::fail(const Operation& operation, const CommError& error) {
@@ -186,9 +186,12 @@ void Engine::tell_other_nodes(const CommError& error) {
       const int to = members_.root_ranks[static_cast<std::size_t>(members_.nodes[static_cast<std::size_t>(node)].first)];
       sends.push_back(world_->transport->send(to, tag_, std::as_bytes(std::span(&envelope, 1))));
     }
+    // MPI calls a small message sent when it has copied it; it leaves with later calls, and there will be none.
+    constexpr int kMaxMs = 200, kNudgeMs = 50;
     Patience patience(true);
     for (auto& send : sends)
-      while (!send->test() && patience.waited_ms() < 200) patience.pause();
+      while (!send->test() && patience.waited_ms() < kMaxMs) patience.pause();
+    for (patience.restart(); patience.pause(), patience.waited_ms() < kNudgeMs;) world_->transport->nudge();
   } catch (const std::exception&) {  // the wire is what failed; the board has the reason
   }
   world_->wire_closed = true;

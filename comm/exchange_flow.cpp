@@ -31,9 +31,9 @@ Task NodeCommunicator::exchange_counts(Operation& op, const ExchangePlan& plan, 
       const std::uint64_t* receive = &borders[to * row + n + 1];
       if (const std::uint64_t awaited = receive[from + 1] - receive[from]; sent != awaited)
         throw CommError(static_cast<int>(from), op.announcement.title(), op.announcement.sequence,
-                        op.announcement.heading() + "rank " + std::to_string(from) +
-                            " sends " + std::to_string(sent) + " bytes to rank " + std::to_string(to) + ", which awaits " +
-                            std::to_string(awaited) + "; send_counts and receive_counts must mirror each other");
+                        op.announcement.heading() + "rank " + std::to_string(from) + " sends " + std::to_string(sent) + " bytes to rank " +
+                            std::to_string(to) + ", which awaits " + std::to_string(awaited) +
+                            "; send_counts and receive_counts must mirror each other");
     }
 }
 
@@ -64,7 +64,7 @@ void NodeCommunicator::exchange_direct(const Operation& op, const ExchangePlan& 
   for (std::size_t step = 0; step < n; ++step) {
     const std::size_t peer = (me + step) % n;
     copy_bytes(plan.output + plan.receive[peer], peer_data(op, static_cast<int>(peer)) + borders[peer * 2 * (n + 1) + me],
-         plan.receive[peer + 1] - plan.receive[peer]);
+               plan.receive[peer + 1] - plan.receive[peer]);
   }
   world_->bytes_sent += plan.send.back() - (plan.send[me + 1] - plan.send[me]);
 }
@@ -90,8 +90,9 @@ Task NodeCommunicator::exchange_rounds(Operation& op, const ExchangePlan& plan, 
     }
     for (enter(op); !is_here(op);) co_await kPause;
     for (std::size_t from = 0; from < locals; ++from)
-      copy_bytes(plan.output + plan.receive[base + from] + done, page_.stage(static_cast<int>(from), use) + static_cast<std::size_t>(local_) * cell,
-           piece(plan.receive, base + from, done));
+      copy_bytes(plan.output + plan.receive[base + from] + done,
+                 page_.stage(static_cast<int>(from), use) + static_cast<std::size_t>(local_) * cell,
+                 piece(plan.receive, base + from, done));
   }
 }
 

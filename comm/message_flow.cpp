@@ -10,8 +10,8 @@ void check_message(const Announcement& mine, int me, const Announcement& theirs,
       std::string_view(mine.label) == theirs.label)
     return;
   throw CommError(sender, mine.title(), mine.sequence,
-                  mine.heading() + "rank " + std::to_string(me) + " awaits " + mine.text() +
-                      " from rank " + std::to_string(sender) + ", which sends " + theirs.text() + "; labels, sizes and types must agree");
+                  mine.heading() + "rank " + std::to_string(me) + " awaits " + mine.text() + " from rank " + std::to_string(sender) +
+                      ", which sends " + theirs.text() + "; labels, sizes and types must agree");
 }
 
 }  // namespace
@@ -20,8 +20,8 @@ Task NodeCommunicator::send_in_node(Operation& op, Buffer data, int to) {
   Ring& ring = page_.ring(local_, to - here_.first);
   op.awaits = Operation::Awaits::peer;
   op.awaited = to;
-  for (std::span<const std::byte> left : {std::as_bytes(std::span(&op.announcement, 1)),
-                                          std::span<const std::byte>(data.as<const std::byte>(), data.bytes())}) {
+  for (std::span<const std::byte> left :
+       {std::as_bytes(std::span(&op.announcement, 1)), std::span<const std::byte>(data.as<const std::byte>(), data.bytes())}) {
     while (true) {
       const std::size_t count = ring.write(left);
       left = left.subspan(count);
@@ -39,7 +39,8 @@ Task NodeCommunicator::recv_in_node(Operation& op, Buffer data, int from) {
   op.awaited = from;
   Announcement theirs;
   bool header = true;
-  for (std::span<std::byte> left : {std::as_writable_bytes(std::span(&theirs, 1)), std::span<std::byte>(data.as<std::byte>(), data.bytes())}) {
+  for (std::span<std::byte> left :
+       {std::as_writable_bytes(std::span(&theirs, 1)), std::span<std::byte>(data.as<std::byte>(), data.bytes())}) {
     while (true) {
       const std::size_t count = ring.read(left);
       left = left.subspan(count);

@@ -52,8 +52,7 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
       here_(members_.own_node()),
       local_(members_.rank - here_.first),
       tag_(2 * id),
-      page_(memory, here_.size(),
-            members_.node_count() > 1 ? static_cast<int>(complete_subtrees(members_.size(), here_).size()) : 0),
+      page_(memory, here_.size(), members_.node_count() > 1 ? static_cast<int>(complete_subtrees(members_.size(), here_).size()) : 0),
       segments_(std::make_shared<Segments>(world_->regions->one_address_space(), local_)),
       sent_(static_cast<std::size_t>(members_.size())),
       received_(static_cast<std::size_t>(members_.size())),
@@ -90,6 +89,7 @@ Work NodeCommunicator::start(std::shared_ptr<Operation> op, Task task) {
 }
 
 Work NodeCommunicator::barrier(Label label) {
+  if (is_alone()) return Work();
   auto op = collective(Verb::barrier, DType::u8, label);
   Operation& self = *op;
   return start(std::move(op), open(self, {}));
@@ -97,6 +97,7 @@ Work NodeCommunicator::barrier(Label label) {
 
 Work NodeCommunicator::all_reduce(Buffer data, Reduce reduce, Label label) {
   require_reducible(data.dtype, reduce, label.name);
+  if (is_alone()) return Work();
   auto op = collective(Verb::all_reduce, data.dtype, label);
   op->announcement.op = reduce;
   op->announcement.elements = data.elements;
@@ -136,6 +137,7 @@ Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const s
 
 Work NodeCommunicator::broadcast(Buffer data, int root, Label label) {
   require(root >= 0 && root < size(), Verb::broadcast, label, "root " + std::to_string(root) + " of " + std::to_string(size()) + " ranks");
+  if (is_alone()) return Work();
   auto op = collective(Verb::broadcast, data.dtype, label);
   op->announcement.elements = data.elements;
   op->announcement.root = root;

@@ -74,6 +74,8 @@ class NodeCommunicator final : public Communicator {
 
   std::shared_ptr<Operation> operation(Verb verb, DType dtype, Label label);
   std::shared_ptr<Operation> collective(Verb verb, DType dtype, Label label);
+  /// One rank and no abort: what works in place has nothing to do.
+  bool is_alone() const { return members_.size() == 1 && !world_->abort->is_set(); }
   Work start(std::shared_ptr<Operation> op, Task task);
 
   // Phases of the node (node_phases.cpp).

@@ -42,9 +42,7 @@ class NodePage {
   NodePage(std::shared_ptr<std::byte> memory, int ranks, int partials);
 
   Slot& slot(int local) const { return slots_[local]; }
-  std::byte* stage(int local, std::uint64_t use) const {
-    return stages_ + (static_cast<std::size_t>(local) * 2 + use % 2) * kStageBytes;
-  }
+  std::byte* stage(int local, std::uint64_t use) const { return stages_ + (static_cast<std::size_t>(local) * 2 + use % 2) * kStageBytes; }
   std::byte* board(std::uint64_t use) const { return boards_ + (use % 2) * kBoardBytes; }
   /// Accumulators may be twice as wide as elements.
   std::byte* partial(int subtree) const { return partials_ + static_cast<std::size_t>(subtree) * 2 * kBoardBytes; }

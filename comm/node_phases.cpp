@@ -9,9 +9,8 @@ namespace {
 
 [[noreturn]] void throw_difference(const Announcement& a, int rank_a, const Announcement& b, int rank_b) {
   throw CommError(rank_b, a.title(), a.sequence,
-                  a.heading() + "ranks disagree: rank " + std::to_string(rank_a) + " is at " +
-                      a.text() + ", rank " + std::to_string(rank_b) + " is at " + b.text() +
-                      "; every rank must call the same verbs in the same order");
+                  a.heading() + "ranks disagree: rank " + std::to_string(rank_a) + " is at " + a.text() + ", rank " +
+                      std::to_string(rank_b) + " is at " + b.text() + "; every rank must call the same verbs in the same order");
 }
 
 }  // namespace
@@ -91,7 +90,8 @@ Task NodeCommunicator::agree_between_nodes(Operation& op) {
 void NodeCommunicator::post_send(Transfers& to, int peer, const std::byte* data, std::size_t bytes) {
   if (bytes == 0) return;
   world_->bytes_sent += bytes;
-  to.emplace_back(members_.node_of(peer), world_->transport->send(members_.root_ranks[static_cast<std::size_t>(peer)], tag_, {data, bytes}));
+  to.emplace_back(members_.node_of(peer),
+                  world_->transport->send(members_.root_ranks[static_cast<std::size_t>(peer)], tag_, {data, bytes}));
 }
 
 void NodeCommunicator::post_receive(Transfers& from, int peer, std::byte* data, std::size_t bytes) {

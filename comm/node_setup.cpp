@@ -82,7 +82,8 @@ std::unique_ptr<Communicator> NodeCommunicator::split(int color, int key) {
   Region region;
   if (members.rank == leader) region = world_->regions->create(bytes);
   const auto keys = gather_cards(*this, region.key, "split");
-  if (members.rank != leader) region.memory = world_->regions->open(keys[static_cast<std::size_t>(chosen[static_cast<std::size_t>(leader)])], bytes);
+  if (members.rank != leader)
+    region.memory = world_->regions->open(keys[static_cast<std::size_t>(chosen[static_cast<std::size_t>(leader)])], bytes);
   auto child = std::make_unique<NodeCommunicator>(std::move(members), world_, region.memory, id);
   barrier("split").wait();  // all marks are in the page, all have opened it
   if (child->local_ == 0) world_->regions->retire(region.key);

@@ -17,9 +17,9 @@ struct Operation {
   std::exception_ptr error;
 
   Awaits awaits = Awaits::nothing;
-  std::uint64_t phase = 0;    // of the node, when peers are awaited
-  int awaited = 0;            // node or rank
-  bool said_hello = false;    // its envelope has gone to the other nodes
+  std::uint64_t phase = 0;  // of the node, when peers are awaited
+  int awaited = 0;          // node or rank
+  bool said_hello = false;  // its envelope has gone to the other nodes
 };
 
 }  // namespace chorale

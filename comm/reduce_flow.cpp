@@ -38,8 +38,7 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
     const std::int64_t first = plan.everywhere ? 0 : plan.borders[static_cast<std::size_t>(rank())];
     const std::int64_t last = plan.everywhere ? plan.total() : plan.borders[static_cast<std::size_t>(rank()) + 1];
     std::vector<TreeLeaf> leaves;
-    for (int local = 0; local < size(); ++local)
-      leaves.push_back({{local, local + 1}, page_.stage(local, use) + width(plan.dtype, first)});
+    for (int local = 0; local < size(); ++local) leaves.push_back({{local, local + 1}, page_.stage(local, use) + width(plan.dtype, first)});
     reduce_tree({plan.dtype, plan.op, {0, size()}}, leaves, plan.output, last - first);
     co_return;
   }
@@ -55,16 +54,15 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
 
 void NodeCommunicator::reduce_direct(const Operation& op, const ReducePlan& plan) {
   const Touch touch(page_.slot(local_), *world_->abort);
-  const auto [first, last] = plan.everywhere ? share(0, plan.total(), rank(), size())
-                                             : std::pair(plan.borders[static_cast<std::size_t>(rank())],
-                                                         plan.borders[static_cast<std::size_t>(rank()) + 1]);
+  const auto [first, last] =
+      plan.everywhere ? share(0, plan.total(), rank(), size())
+                      : std::pair(plan.borders[static_cast<std::size_t>(rank())], plan.borders[static_cast<std::size_t>(rank()) + 1]);
   constexpr std::int64_t kBlock = 8192;  // elements: the sum is still in the cache when it is handed out
   std::vector<TreeLeaf> leaves(static_cast<std::size_t>(size()));
   for (std::int64_t at = first; at < last; at += kBlock) {
     const std::int64_t count = std::min(kBlock, last - at);
     const std::size_t offset = width(plan.dtype, at), bytes = width(plan.dtype, count);
-    for (int peer = 0; peer < size(); ++peer)
-      leaves[static_cast<std::size_t>(peer)] = {{peer, peer + 1}, peer_data(op, peer) + offset};
+    for (int peer = 0; peer < size(); ++peer) leaves[static_cast<std::size_t>(peer)] = {{peer, peer + 1}, peer_data(op, peer) + offset};
     std::byte* out = plan.output + (plan.everywhere ? offset : width(plan.dtype, at - first));
     reduce_tree({plan.dtype, plan.op, {0, size()}}, leaves, out, count);
     for (int peer = 0; plan.everywhere && peer < size(); ++peer)
@@ -91,7 +89,9 @@ Task NodeCommunicator::reduce_rounds(Operation& op, const ReducePlan& plan) {
     const std::int64_t from = std::max(chunk.first, plan.everywhere ? 0 : plan.borders[static_cast<std::size_t>(rank())]);
     const std::int64_t to = std::min(chunk.last, plan.everywhere ? plan.total() : plan.borders[static_cast<std::size_t>(rank()) + 1]);
     const std::int64_t origin = plan.everywhere ? 0 : plan.borders[static_cast<std::size_t>(rank())];
-    if (from < to) copy_bytes(plan.output + width(plan.dtype, from - origin), board + width(plan.dtype, from - chunk.first), width(plan.dtype, to - from));
+    if (from < to)
+      copy_bytes(plan.output + width(plan.dtype, from - origin), board + width(plan.dtype, from - chunk.first),
+                 width(plan.dtype, to - from));
   }
 }
 
@@ -111,8 +111,8 @@ void NodeCommunicator::reduce_share(const ReducePlan& plan, Span chunk, std::uin
   const std::vector<RankRange>& subtrees = subtrees_[static_cast<std::size_t>(node_index())];
   for (std::size_t i = 0; i < subtrees.size(); ++i) {
     const DType wide = accumulator(plan.dtype);
-    reduce_tree({plan.dtype, plan.op, subtrees[i], true}, leaves_of(subtrees[i]),
-                page_.partial(static_cast<int>(i)) + width(wide, first), last - first);
+    reduce_tree({plan.dtype, plan.op, subtrees[i], true}, leaves_of(subtrees[i]), page_.partial(static_cast<int>(i)) + width(wide, first),
+                last - first);
     world_->bytes_sent += width(wide, last - first);
   }
 }
@@ -140,7 +140,8 @@ Task NodeCommunicator::exchange_partials(Operation& op, const ReducePlan& plan, 
     std::vector<std::byte>& box = inbox[static_cast<std::size_t>(node)];
     if (node != own) box.resize(theirs.size() * width(wide, mine.size()));
     for (std::size_t i = 0; i < theirs.size(); ++i) {
-      std::byte* here = node == own ? page_.partial(static_cast<int>(i)) + width(wide, mine.first) : box.data() + i * width(wide, mine.size());
+      std::byte* here =
+          node == own ? page_.partial(static_cast<int>(i)) + width(wide, mine.first) : box.data() + i * width(wide, mine.size());
       leaves.push_back({theirs[i], here, true});
       if (node != own) post_receive(transfers, leader, here, width(wide, mine.size()));
     }

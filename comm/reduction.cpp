@@ -111,17 +111,25 @@ void reduce_typed(const TreeSum& sum, std::span<const TreeLeaf> leaves, std::byt
   constexpr bool bits = op == Reduce::bit_and || op == Reduce::bit_or;
   const bool wide = sum.to_accumulator;
   switch (sum.type) {
-    case DType::i32: return Evaluation<op, std::int32_t, std::int32_t>(leaves, sum.root).run(out, n, wide);
-    case DType::i64: return Evaluation<op, std::int64_t, std::int64_t>(leaves, sum.root).run(out, n, wide);
-    case DType::u8: return Evaluation<op, std::uint8_t, std::uint8_t>(leaves, sum.root).run(out, n, wide);
-    default: break;
+    case DType::i32:
+      return Evaluation<op, std::int32_t, std::int32_t>(leaves, sum.root).run(out, n, wide);
+    case DType::i64:
+      return Evaluation<op, std::int64_t, std::int64_t>(leaves, sum.root).run(out, n, wide);
+    case DType::u8:
+      return Evaluation<op, std::uint8_t, std::uint8_t>(leaves, sum.root).run(out, n, wide);
+    default:
+      break;
   }
   if constexpr (!bits) {
     switch (sum.type) {
-      case DType::f32: return Evaluation<op, float, float>(leaves, sum.root).run(out, n, wide);
-      case DType::f64: return Evaluation<op, double, double>(leaves, sum.root).run(out, n, wide);
-      case DType::bf16: return Evaluation<op, Brain, float>(leaves, sum.root).run(out, n, wide);
-      default: break;
+      case DType::f32:
+        return Evaluation<op, float, float>(leaves, sum.root).run(out, n, wide);
+      case DType::f64:
+        return Evaluation<op, double, double>(leaves, sum.root).run(out, n, wide);
+      case DType::bf16:
+        return Evaluation<op, Brain, float>(leaves, sum.root).run(out, n, wide);
+      default:
+        break;
     }
   }
   throw InternalError("[reduce_tree] a type that require_reducible would have refused: " + std::string(name(sum.type)));
@@ -141,11 +149,16 @@ void require_reducible(DType type, Reduce op, std::string_view label) {
 
 void reduce_tree(const TreeSum& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t elements) {
   switch (sum.op) {
-    case Reduce::sum: return reduce_typed<Reduce::sum>(sum, leaves, out, elements);
-    case Reduce::max: return reduce_typed<Reduce::max>(sum, leaves, out, elements);
-    case Reduce::min: return reduce_typed<Reduce::min>(sum, leaves, out, elements);
-    case Reduce::bit_and: return reduce_typed<Reduce::bit_and>(sum, leaves, out, elements);
-    case Reduce::bit_or: return reduce_typed<Reduce::bit_or>(sum, leaves, out, elements);
+    case Reduce::sum:
+      return reduce_typed<Reduce::sum>(sum, leaves, out, elements);
+    case Reduce::max:
+      return reduce_typed<Reduce::max>(sum, leaves, out, elements);
+    case Reduce::min:
+      return reduce_typed<Reduce::min>(sum, leaves, out, elements);
+    case Reduce::bit_and:
+      return reduce_typed<Reduce::bit_and>(sum, leaves, out, elements);
+    case Reduce::bit_or:
+      return reduce_typed<Reduce::bit_or>(sum, leaves, out, elements);
   }
 }
 

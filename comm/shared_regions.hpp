@@ -34,7 +34,7 @@ class SharedRegions {
 
 /// Tells whether a peer on this node still runs. `process` is what the peer wrote as its own.
 struct ProcessMark {
-  std::int64_t id = 0;          // 0: cannot be watched
+  std::int64_t id = 0;           // 0: cannot be watched
   std::uint64_t start_time = 0;  // guards against a reused id
 };
 ProcessMark own_process();

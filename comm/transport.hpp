@@ -20,6 +20,8 @@ class Transport {
   virtual ~Transport() = default;
   virtual std::unique_ptr<Transfer> send(int to, int tag, std::span<const std::byte> bytes) = 0;
   virtual std::unique_ptr<Transfer> receive(int from, int tag, std::span<std::byte> bytes) = 0;
+  /// Nudges the wire: a transfer may be complete for us and still need our help to leave. Called for the last messages of a rank.
+  virtual void nudge() = 0;
 };
 
 }  // namespace chorale

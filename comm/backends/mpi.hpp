@@ -1,4 +1,5 @@
-// The MPI backend's door, without <mpi.h>: the program starts and ends MPI here; users who own MPI hand over their communicator in mpi_comm.hpp.
+// The MPI backend's door, without <mpi.h>: the program starts and ends MPI here; users who own MPI hand over their communicator in
+// mpi_comm.hpp.
 #pragma once
 #include <memory>
 

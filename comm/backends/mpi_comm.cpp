@@ -22,9 +22,9 @@ namespace {
 constexpr std::int64_t kSetupTimeoutMs = 60000;
 
 struct NodeCard {
-  int node;   // lowest MPI rank on it, and its part when nodes are faked
+  int node;  // lowest MPI rank on it, and its part when nodes are faked
   int part;
-  int rank;   // MPI's
+  int rank;  // MPI's
 };
 
 struct PageCard {
@@ -38,8 +38,9 @@ void finish(MPI_Request request, const char* call) {
   for (int done = 0; done == 0;) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
     if (done == 0 && patience.pause() && patience.waited_ms() > kSetupTimeoutMs)
-      throw CommError(-1, call, 0, std::string("[mpi set-up] not every rank came to ") + call + " within " + std::to_string(kSetupTimeoutMs) +
-                                       " ms; do all ranks run the same program?");
+      throw CommError(-1, call, 0,
+                      std::string("[mpi set-up] not every rank came to ") + call + " within " + std::to_string(kSetupTimeoutMs) +
+                          " ms; do all ranks run the same program?");
   }
 }
 
@@ -96,7 +97,8 @@ std::vector<int> order_ranks(std::vector<NodeCard> cards, int mpi_rank, Membersh
 }
 
 /// The first rank of the node creates its page, the others open it.
-std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, const Membership& members, const std::vector<int>& mpi_ranks) {
+std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, const Membership& members,
+                                       const std::vector<int>& mpi_ranks) {
   const std::size_t bytes = NodeCommunicator::page_bytes(members);
   const int leader = members.own_node().first;
   Region region;

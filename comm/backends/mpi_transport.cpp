@@ -62,4 +62,9 @@ std::unique_ptr<Transfer> MpiTransport::receive(int from, int tag, std::span<std
   });
 }
 
+void MpiTransport::nudge() {
+  int any = 0;
+  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm_, &any, MPI_STATUS_IGNORE), "MPI_Iprobe");
+}
+
 }  // namespace chorale

@@ -18,6 +18,7 @@ class MpiTransport final : public Transport {
   MpiTransport(MPI_Comm comm, std::vector<int> mpi_ranks) : comm_(comm), mpi_ranks_(std::move(mpi_ranks)) {}
   std::unique_ptr<Transfer> send(int to, int tag, std::span<const std::byte> bytes) override;
   std::unique_ptr<Transfer> receive(int from, int tag, std::span<std::byte> bytes) override;
+  void nudge() override;
 
  private:
   MPI_Comm comm_;

@@ -48,14 +48,14 @@ Region ProcessRegions::create(std::size_t bytes) {
 std::shared_ptr<std::byte> ProcessRegions::open(RegionKey key, std::size_t bytes) {
   const std::string path = "/proc/" + std::to_string(key.owner) + "/fd/" + std::to_string(key.number);
   const int descriptor = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
-  struct stat status{};
+  struct stat status {};
   const std::size_t size = mapped_bytes(bytes);
   if (descriptor < 0 || fstat(descriptor, &status) != 0 || static_cast<std::size_t>(status.st_size) != size) {
     const std::string reason = descriptor < 0 ? std::strerror(errno) : "its size is " + std::to_string(status.st_size);
     if (descriptor >= 0) close(descriptor);
-    throw CommError(-1, "allocate", 0, "[allocate] cannot open " + std::to_string(size) + " bytes shared by process " +
-                                           std::to_string(key.owner) + " (" + path + "): " + reason +
-                                           "; ranks of one node need one user and one process namespace");
+    throw CommError(-1, "allocate", 0,
+                    "[allocate] cannot open " + std::to_string(size) + " bytes shared by process " + std::to_string(key.owner) + " (" +
+                        path + "): " + reason + "; ranks of one node need one user and one process namespace");
   }
   try {
     auto memory = map(descriptor, size);

@@ -43,7 +43,8 @@ bool Mailboxes::take(Address address, std::span<std::byte> bytes) {
     box->second.pop_front();
   }
   if (message.size() != bytes.size())
-    throw InternalError("a message of " + std::to_string(message.size()) + " bytes where " + std::to_string(bytes.size()) + " were awaited");
+    throw InternalError("a message of " + std::to_string(message.size()) + " bytes where " + std::to_string(bytes.size()) +
+                        " were awaited");
   std::copy(message.begin(), message.end(), bytes.begin());
   return true;
 }

@@ -48,7 +48,9 @@ std::vector<std::unique_ptr<Communicator>> make_thread_communicators(int size, i
   return make_ranks("threads", size, nodes);
 }
 
-void register_backend_self(Registry& registry) { registry.of<BackendEntry>().add("self", {"one rank, every collective an identity", always}); }
+void register_backend_self(Registry& registry) {
+  registry.of<BackendEntry>().add("self", {"one rank, every collective an identity", always});
+}
 void register_backend_threads(Registry& registry) {
   registry.of<BackendEntry>().add("threads", {"ranks are threads of this process", always});
 }

@@ -37,8 +37,8 @@ struct Layout {
 }  // namespace
 
 TEST_CASE("threads keep the contract of a backend", "[comm]") {
-  const auto layout = GENERATE(Layout{1, 1}, Layout{2, 1}, Layout{3, 1}, Layout{4, 1}, Layout{5, 1}, Layout{6, 1}, Layout{7, 1}, Layout{8, 1},
-                               Layout{2, 2}, Layout{3, 2}, Layout{4, 2}, Layout{5, 3}, Layout{8, 3}, Layout{7, 7});
+  const auto layout = GENERATE(Layout{1, 1}, Layout{2, 1}, Layout{3, 1}, Layout{4, 1}, Layout{5, 1}, Layout{6, 1}, Layout{7, 1},
+                               Layout{8, 1}, Layout{2, 2}, Layout{4, 2}, Layout{5, 3}, Layout{7, 7});
   for (const Check& check : working_checks()) {
     INFO(check.sentence << " at " << layout.size << " ranks on " << layout.nodes << " nodes");
     CHECK(run(check, layout.size, layout.nodes) == "");

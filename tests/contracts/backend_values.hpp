@@ -40,8 +40,10 @@ struct Element<Bf16> {
 template <class T>
 T value(int rank, std::int64_t i) {
   const std::uint64_t mixed = (static_cast<std::uint64_t>(rank) * 7919u + static_cast<std::uint64_t>(i) * 104729u) % 251u;
-  if constexpr (std::is_integral_v<T>) return static_cast<T>(mixed);
-  else return Element<T>::make((static_cast<double>(mixed) - 100.0) / 3.0);
+  if constexpr (std::is_integral_v<T>)
+    return static_cast<T>(mixed);
+  else
+    return Element<T>::make((static_cast<double>(mixed) - 100.0) / 3.0);
 }
 
 template <class T>
@@ -59,10 +61,14 @@ Buffer buffer(std::vector<T>& values) {
 template <class A>
 A combine(A a, A b, Reduce op) {
   switch (op) {
-    case Reduce::sum: return static_cast<A>(a + b);
-    case Reduce::max: return a > b ? a : b;
-    case Reduce::min: return a < b ? a : b;
-    default: break;
+    case Reduce::sum:
+      return static_cast<A>(a + b);
+    case Reduce::max:
+      return a > b ? a : b;
+    case Reduce::min:
+      return a < b ? a : b;
+    default:
+      break;
   }
   if constexpr (std::is_integral_v<A>) return static_cast<A>(op == Reduce::bit_and ? a & b : a | b);
   return a;

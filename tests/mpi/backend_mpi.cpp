@@ -1,29 +1,37 @@
 // One rank of the MPI backend under the contract; started by tests/mpi/run.sh. Arguments: `working`, or the number of a failing check,
-// or `killed`. Ends with 0 when all held, 1 with a line for each sentence that did not.
+// or `killed`. Every rank leaves a line
+// that says `held` or `BROKEN`.
 #include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <string>
+#include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/core/base/error.hpp>
 
-#include "../contracts/backend_suite.hpp"
+#include <chorale/tests/contracts/backend_suite.hpp>
 
 namespace {
 
 using namespace chorale;
 
-/// After a failure there is no MPI_Finalize, so mpirun's own code is of no use: the line is the verdict.
-[[noreturn]] void leave(const Communicator& comm, const std::string& what, const std::string& found) {
-  const std::string line = "rank " + std::to_string(comm.rank()) + " " + (found.empty() ? "held: " + what : "BROKEN: " + what + ": " + found) + "\n";
-  std::fputs(line.c_str(), stdout);
-  std::fflush(stdout);
-  sleep(1);  // mpirun ends the others as soon as one has left without MPI_Finalize
+/// After a failure there is no MPI_Finalize, so mpirun's own code is of no use and it ends the others as soon as one leaves:
+/// verdicts are files in the folder that run.sh has made, and a rank stays until all are there.
+[[noreturn]] void leave(const Communicator& comm, const std::string& what, const std::string& found, int survivors) {
+  const std::filesystem::path folder = std::getenv("VERDICTS") != nullptr ? std::getenv("VERDICTS") : ".";
+  const std::string line = "rank " + std::to_string(comm.rank()) + (found.empty() ? " held: " + what : " BROKEN: " + what + ": " + found);
+  std::ofstream(folder / ("rank_" + std::to_string(comm.rank()))) << line << std::endl;
+  for (int tenths = 0; tenths < 80; ++tenths) {
+    using Files = std::filesystem::directory_iterator;
+    if (std::distance(Files(folder), Files()) >= survivors) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
   _exit(0);
 }
 
@@ -41,9 +49,9 @@ void working(Communicator& comm) {
   for (const contract::Check& check : contract::working_checks())
     if (const std::string found = run(check, comm); !found.empty()) {
       comm.abort(found);
-      leave(comm, check.sentence, found);
+      leave(comm, check.sentence, found, comm.size());
     }
-  std::printf("rank %d held: all working checks\n", comm.rank());
+  std::cout << "rank " << comm.rank() << " held: all working checks" << std::endl;
 }
 
 void killed(Communicator& comm) {
@@ -57,9 +65,10 @@ void killed(Communicator& comm) {
   } catch (const CommError& error) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const bool named = error.rank == comm.size() - 1 && std::string(error.what()).find("has died") != std::string::npos;
-    leave(comm, "a killed peer is noticed", named && seconds < 3 ? "" : std::string(error.what()) + " after " + std::to_string(seconds) + " s");
+    leave(comm, "a killed peer is noticed",
+          named && seconds < 3 ? "" : std::string(error.what()) + " after " + std::to_string(seconds) + " s", comm.size() - 1);
   }
-  leave(comm, "a killed peer is noticed", "nothing happened");
+  leave(comm, "a killed peer is noticed", "nothing happened", comm.size() - 1);
 }
 
 }  // namespace
@@ -74,5 +83,5 @@ int main(int argc, char** argv) {
   if (mode == "killed") killed(*comm);
   const auto checks = contract::failing_checks();
   const contract::Check& check = checks.at(static_cast<std::size_t>(std::atoi(mode.c_str())));
-  leave(*comm, check.sentence, run(check, *comm));
+  leave(*comm, check.sentence, run(check, *comm), comm->size());
 }
