@@ -53,7 +53,7 @@ void Replica::subtree(Subtree tree, std::span<const std::int64_t> batch, std::in
                       std::vector<WorkerReport>& reports, const std::function<void()>& last) {
   if (tree.is_leaf()) return reports.push_back(worker(tree.first, batch, step, into, last));
   Device& device = parts_.params.device();
-  while (partial_.size() <= depth) partial_.push_back(Tensor::empty(device, {into.elements}, into.dtype));
+  while (partial_.size() <= depth) partial_.push_back(Tensor::zeros(device, {into.elements}, into.dtype));  // gaps stay 0
   subtree(tree.left(), batch, step, into, depth + 1, reports, {});
   subtree(tree.right(), batch, step, partial_[depth].buffer(), depth + 1, reports, {});
   Clock::time_point from = Clock::now();

@@ -73,7 +73,9 @@ Option& OptionTable::declare(std::string key, std::string help, OptionExtra& ext
 void OptionTable::add(std::string key, std::int64_t& field, std::string help, OptionExtra extra) {
   Option& option = declare(key, std::move(help), extra);
   option.type = "integer";
-  option.parse = [key, extra, &field](std::string_view value) { field = static_cast<std::int64_t>(checked_number(key, value, extra, "integer")); };
+  option.parse = [key, extra, &field](std::string_view value) {
+    field = static_cast<std::int64_t>(checked_number(key, value, extra, "integer"));
+  };
   option.text = [&field] { return std::to_string(field); };
   option.default_text = option.text();
 }
@@ -91,9 +93,12 @@ void OptionTable::add(std::string key, bool& field, std::string help, OptionExtr
   option.type = "switch";
   option.range = "true or false";
   option.parse = [key, &field](std::string_view value) {
-    if (value == "true" || value == "on" || value == "yes" || value == "1") field = true;
-    else if (value == "false" || value == "off" || value == "no" || value == "0") field = false;
-    else refuse(key, value, "expected true or false");
+    if (value == "true" || value == "on" || value == "yes" || value == "1")
+      field = true;
+    else if (value == "false" || value == "off" || value == "no" || value == "0")
+      field = false;
+    else
+      refuse(key, value, "expected true or false");
   };
   option.text = [&field] { return std::string(field ? "true" : "false"); };
   option.default_text = option.text();

@@ -1,5 +1,6 @@
 // One description of an option: recipe key, flag, line of help and field of a typed struct, all from one declaration.
-// Every folder that has settings owns a struct and a `void describe(OptionTable&, ItsOptions&)`; the launcher reads recipes and flags into the table.
+// Every folder that has settings owns a struct and a `void describe(OptionTable&, ItsOptions&)`; the launcher reads recipes and flags into
+// the table.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -12,14 +13,14 @@ namespace chorale {
 
 /// A declared option, bound to a field. Values are text at the edges and typed inside.
 struct Option {
-  std::string key;            // "optimizer.lr": section and name
-  std::string type;           // "integer", "number", "switch", "text", "list", "one of a b c"
-  std::string default_text;   // as the recipe would say it
-  std::string range;          // "1 to 1000000", "" when any
-  std::string help;           // one sentence
-  std::string short_flag;     // "threads" for --threads; empty: none
-  bool mathematics = true;    // may a resumed run change it? only when false
-  bool given = false;         // set by recipe or flag
+  std::string key;                              // "optimizer.lr": section and name
+  std::string type;                             // "integer", "number", "switch", "text", "list", "one of a b c"
+  std::string default_text;                     // as the recipe would say it
+  std::string range;                            // "1 to 1000000", "" when any
+  std::string help;                             // one sentence
+  std::string short_flag;                       // "threads" for --threads; empty: none
+  bool mathematics = true;                      // may a resumed run change it? only when false
+  bool given = false;                           // set by recipe or flag
   std::function<void(std::string_view)> parse;  // writes the field; throws UsageError that says what is allowed
   std::function<std::string()> text;            // the field's present value
 };

@@ -10,34 +10,34 @@ namespace chorale {
 
 struct DataOptions {
   // What is read.
-  std::vector<std::string> file;     // paths or globs, .gz too; several files are one table
-  std::string separator = "auto";    // one character, "tab" or "auto"
-  bool header = true;                // without: columns are c0, c1, ...
+  std::vector<std::string> file;   // paths or globs, .gz too; several files are one table
+  std::string separator = "auto";  // one character, "tab" or "auto"
+  bool header = true;              // without: columns are c0, c1, ...
   std::vector<std::string> missing = {"", "NA", "N/A", "nan", "NaN", "null", "NULL", "?"};
-  std::string bad_rows = "stop";     // "stop" or "skip N"
-  std::string memory = "auto";       // budget a node for the feature matrix, "2GB"; beyond it a memory-mapped file is used
+  std::string bad_rows = "stop";  // "stop" or "skip N"
+  std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a memory-mapped file is used
 
   // What the columns are. Inferred unless named.
   std::string target;
-  std::string weight;                // column of sample weights
+  std::string weight;  // column of sample weights
   std::vector<std::string> drop;
-  std::vector<std::string> id;       // kept for predictions, never a feature
+  std::vector<std::string> id;  // kept for predictions, never a feature
   std::vector<std::string> numeric;
   std::vector<std::string> categorical;
   std::vector<std::string> date;
 
   // How they become features. Each list names columns and overrides the two defaults.
-  std::string scale = "standardise";     // default of numeric columns: standardise minmax robust quantile_normal none
-  std::string encode = "one_hot";        // default of categorical columns: one_hot ordinal hashing
+  std::string scale = "standardise";  // default of numeric columns: standardise minmax robust quantile_normal none
+  std::string encode = "one_hot";     // default of categorical columns: one_hot ordinal hashing
   std::vector<std::string> standardise, minmax, robust, quantile_normal, quantile_bins, log1p, keep;
   std::vector<std::string> one_hot, ordinal, hashing;
-  std::int64_t bins = 10;                // of quantile_bins
+  std::int64_t bins = 10;  // of quantile_bins
   std::int64_t hash_buckets = 64;
-  std::int64_t min_frequency = 1;        // rarer categories share one value with unseen ones
-  std::string impute = "mean";           // numeric columns: mean median constant; categories: most frequent or their own value
+  std::int64_t min_frequency = 1;  // rarer categories share one value with unseen ones
+  std::string impute = "mean";     // numeric columns: mean median constant; categories: most frequent or their own value
   double impute_value = 0;
   std::string impute_categorical = "own";  // own most_frequent
-  bool missing_indicator = true;         // an is-missing column for each numeric column that misses values in training rows
+  bool missing_indicator = true;           // an is-missing column for each numeric column that misses values in training rows
 
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};

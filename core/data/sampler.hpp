@@ -24,7 +24,8 @@ class Sampler {
   };
   explicit Sampler(const Options& options);
   std::int64_t steps_per_epoch() const { return (options_.rows + options_.batch - 1) / options_.batch; }
-  /// Rows of step `step` in [0, steps_per_epoch()) of an epoch, in the order of the global batch; the last may be shorter. Valid until another epoch is asked for.
+  /// Rows of step `step` in [0, steps_per_epoch()) of an epoch, in the order of the global batch; the last may be shorter. Valid until
+  /// another epoch is asked for.
   std::span<const std::int64_t> rows(std::int64_t epoch, std::int64_t step);
 
  private:

@@ -1,4 +1,5 @@
-// The seam between mathematics and machines: memory, order and kernels of one device. One rank owns one Device and calls it from one thread.
+// The seam between mathematics and machines: memory, order and kernels of one device. One rank owns one Device and calls it from one
+// thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -46,8 +47,10 @@ class Device {
 
   template <class T>
   const TypedKernels<T>& typed() const {
-    if constexpr (sizeof(T) == 4) return kernels().f32;
-    else return kernels().f64;
+    if constexpr (sizeof(T) == 4)
+      return kernels().f32;
+    else
+      return kernels().f64;
   }
 };
 

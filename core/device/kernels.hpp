@@ -6,7 +6,21 @@
 namespace chorale {
 
 /// Element-wise functions of one argument, with their two constants a and b (legend in functors.hpp).
-enum class Unary : uint8_t { relu, leaky_relu, elu, gelu, sigmoid, tanh, square, absolute, exponential, logarithm, square_root, affine, clamp };
+enum class Unary : uint8_t {
+  relu,
+  leaky_relu,
+  elu,
+  gelu,
+  sigmoid,
+  tanh,
+  square,
+  absolute,
+  exponential,
+  logarithm,
+  square_root,
+  affine,
+  clamp
+};
 /// Element-wise functions of two arguments of equal size.
 enum class Binary : uint8_t { add, subtract, multiply, divide };
 /// Losses of one prediction and one target.
@@ -87,10 +101,10 @@ struct DropoutMap {
 
 struct UpdateScalars {
   double lr = 0, momentum = 0, dampening = 0, beta1 = 0, beta2 = 0, eps = 0;
-  double l2 = 0;           // added to the gradient
-  double decoupled = 0;    // subtracted from the parameter, times lr
-  double grad_scale = 1;   // one division by the global weight, clipping included
-  double clip_value = 0;   // 0: none
+  double l2 = 0;                            // added to the gradient
+  double decoupled = 0;                     // subtracted from the parameter, times lr
+  double grad_scale = 1;                    // one division by the global weight, clipping included
+  double clip_value = 0;                    // 0: none
   double correction1 = 1, correction2 = 1;  // 1 / (1 - beta^t)
   bool nesterov = false, first_step = false;
 };

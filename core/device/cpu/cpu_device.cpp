@@ -49,9 +49,12 @@ class CpuDevice : public Device {
       : level_(isa_level(options.isa)), threads_(options.threads), matmul_(options.threads, level_ == best_cpu_isa()) {
     // Fails once a primitive exists: then the first rank of this process has already set the same limit.
     if (level_ < best_cpu_isa()) dnnl::set_max_cpu_isa(level_ == 0 ? dnnl::cpu_isa::sse41 : dnnl::cpu_isa::avx2);
-    if (level_ == 2) avx512::fill_table(table_);
-    else if (level_ == 1) avx2::fill_table(table_);
-    else baseline::fill_table(table_);
+    if (level_ == 2)
+      avx512::fill_table(table_);
+    else if (level_ == 1)
+      avx2::fill_table(table_);
+    else
+      baseline::fill_table(table_);
   }
 
   DeviceId id() const override { return {}; }

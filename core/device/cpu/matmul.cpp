@@ -29,19 +29,20 @@ dnnl::memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed)
   return {{rows, cols}, dnnl::memory::data_type::f32, strides};
 }
 
-/// Measured on Zen 4, one thread: below two million operations OpenBLAS starts faster; from there oneDNN's matmul primitive wins for b transposed
-/// (the forward product) and its sgemm for the two gradients.
+/// Measured on Zen 4, one thread: below two million operations OpenBLAS starts faster; from there oneDNN's matmul primitive wins for b
+/// transposed (the forward product) and its sgemm for the two gradients.
 constexpr std::int64_t kSmall = 2'000'000;
 
 void blas(const Gemm<float>& p) {
   const int lda = static_cast<int>(p.a_transposed ? p.m : p.k), ldb = static_cast<int>(p.b_transposed ? p.k : p.n);
   cblas_sgemm(CblasRowMajor, p.a_transposed ? CblasTrans : CblasNoTrans, p.b_transposed ? CblasTrans : CblasNoTrans, static_cast<int>(p.m),
-              static_cast<int>(p.n), static_cast<int>(p.k), 1.0f, p.a, lda, p.b, ldb, p.accumulate ? 1.0f : 0.0f, p.c, static_cast<int>(p.n));
+              static_cast<int>(p.n), static_cast<int>(p.k), 1.0f, p.a, lda, p.b, ldb, p.accumulate ? 1.0f : 0.0f, p.c,
+              static_cast<int>(p.n));
 }
 
 void sgemm(const Gemm<float>& p) {
-  const auto status = dnnl_sgemm(p.a_transposed ? 'T' : 'N', p.b_transposed ? 'T' : 'N', p.m, p.n, p.k, 1.0f, p.a, p.a_transposed ? p.m : p.k,
-                                 p.b, p.b_transposed ? p.k : p.n, p.accumulate ? 1.0f : 0.0f, p.c, p.n);
+  const auto status = dnnl_sgemm(p.a_transposed ? 'T' : 'N', p.b_transposed ? 'T' : 'N', p.m, p.n, p.k, 1.0f, p.a,
+                                 p.a_transposed ? p.m : p.k, p.b, p.b_transposed ? p.k : p.n, p.accumulate ? 1.0f : 0.0f, p.c, p.n);
   if (status != dnnl_success) throw InternalError("[matmul] dnnl_sgemm failed with status " + std::to_string(status));
 }
 
@@ -107,8 +108,10 @@ bool CpuMatmul::run(const Gemm<float>& p) {
     primitives_->run(p);
     return true;
   }
-  if (small && use_blas_) blas(p);
-  else sgemm(p);
+  if (small && use_blas_)
+    blas(p);
+  else
+    sgemm(p);
   return p.bias == nullptr;
 }
 

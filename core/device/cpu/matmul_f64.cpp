@@ -12,10 +12,14 @@ void CpuMatmul::run(const Gemm<double>& p) {
   if (!p.accumulate) c.setZero();
   if (p.m == 0 || p.n == 0 || p.k == 0) return;
   const Read a(p.a, p.a_transposed ? p.k : p.m, p.a_transposed ? p.m : p.k), b(p.b, p.b_transposed ? p.n : p.k, p.b_transposed ? p.k : p.n);
-  if (p.a_transposed && p.b_transposed) c.noalias() += a.transpose() * b.transpose();
-  else if (p.a_transposed) c.noalias() += a.transpose() * b;
-  else if (p.b_transposed) c.noalias() += a * b.transpose();
-  else c.noalias() += a * b;
+  if (p.a_transposed && p.b_transposed)
+    c.noalias() += a.transpose() * b.transpose();
+  else if (p.a_transposed)
+    c.noalias() += a.transpose() * b;
+  else if (p.b_transposed)
+    c.noalias() += a * b.transpose();
+  else
+    c.noalias() += a * b;
 }
 
 }  // namespace chorale

@@ -1,4 +1,5 @@
-// A memory pool of one rank: freed blocks wait in lists by size class, so that a steady training step asks the system for nothing. One thread.
+// A memory pool of one rank: freed blocks wait in lists by size class, so that a steady training step asks the system for nothing. One
+// thread.
 #pragma once
 #include <array>
 #include <vector>

@@ -1,5 +1,5 @@
-// Dropout by counter: element i of a layer's output in the global batch draws word i % 4 of Philox block i / 4, so the mask does not depend on who computes it.
-// Sixteen blocks advance side by side, which the compiler turns into vector multiplications.
+// Dropout by counter: element i of a layer's output in the global batch draws word i % 4 of Philox block i / 4, so the mask does not depend
+// on who computes it. Sixteen blocks advance side by side, which the compiler turns into vector multiplications.
 #include <chorale/core/device/cpu/kernels/isa.hpp>
 
 namespace chorale::CHORALE_ISA {

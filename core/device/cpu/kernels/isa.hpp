@@ -1,5 +1,5 @@
-// Every source in this folder is compiled once per instruction set into its own namespace (CHORALE_ISA), and fills its part of that set's table.
-// No std templates and no Eigen here: the linker would keep one copy of a template, perhaps the one for a newer processor.
+// Every source in this folder is compiled once per instruction set into its own namespace (CHORALE_ISA), and fills its part of that set's
+// table. No std templates and no Eigen here: the linker would keep one copy of a template, perhaps the one for a newer processor.
 #pragma once
 #include <chorale/core/device/kernels.hpp>
 

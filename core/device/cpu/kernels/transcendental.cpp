@@ -1,5 +1,5 @@
-// Maps with exp, log, tanh and erf, compiled with -ffast-math so that they become the vector forms of libmvec (FACTS: expf dominates otherwise).
-// Whoever tests for NaN does it elsewhere (reduction.cpp).
+// Maps with exp, log, tanh and erf, compiled with -ffast-math so that they become the vector forms of libmvec (FACTS: expf dominates
+// otherwise). Whoever tests for NaN does it elsewhere (reduction.cpp).
 #include <chorale/core/device/cpu/kernels/isa.hpp>
 #include <chorale/core/device/functors.hpp>
 
@@ -11,7 +11,7 @@ using namespace functors;
 
 template <class F, class T>
 void map(const UnaryMap<T>& p) {
-  const T *__restrict x = p.x, a = p.a, b = p.b;
+  const T* __restrict x = p.x, a = p.a, b = p.b;
   T* y = p.y;
   for (int64_t i = 0; i < p.n; ++i) y[i] = F::f(x[i], a, b);
 }
@@ -66,48 +66,78 @@ void loss_of(const RowLoss<T>& p) {
 template <class T>
 void unary(Unary op, const UnaryMap<T>& p) {
   switch (op) {
-    case Unary::relu: return map<Relu>(p);
-    case Unary::leaky_relu: return map<LeakyRelu>(p);
-    case Unary::elu: return map<Elu>(p);
-    case Unary::gelu: return map<Gelu>(p);
-    case Unary::sigmoid: return map<Sigmoid>(p);
-    case Unary::tanh: return map<Tanh>(p);
-    case Unary::square: return map<Square>(p);
-    case Unary::absolute: return map<Absolute>(p);
-    case Unary::exponential: return map<Exponential>(p);
-    case Unary::logarithm: return map<Logarithm>(p);
-    case Unary::square_root: return map<SquareRoot>(p);
-    case Unary::affine: return map<Affine>(p);
-    case Unary::clamp: return map<Clamp>(p);
+    case Unary::relu:
+      return map<Relu>(p);
+    case Unary::leaky_relu:
+      return map<LeakyRelu>(p);
+    case Unary::elu:
+      return map<Elu>(p);
+    case Unary::gelu:
+      return map<Gelu>(p);
+    case Unary::sigmoid:
+      return map<Sigmoid>(p);
+    case Unary::tanh:
+      return map<Tanh>(p);
+    case Unary::square:
+      return map<Square>(p);
+    case Unary::absolute:
+      return map<Absolute>(p);
+    case Unary::exponential:
+      return map<Exponential>(p);
+    case Unary::logarithm:
+      return map<Logarithm>(p);
+    case Unary::square_root:
+      return map<SquareRoot>(p);
+    case Unary::affine:
+      return map<Affine>(p);
+    case Unary::clamp:
+      return map<Clamp>(p);
   }
 }
 
 template <class T>
 void unary_gradient(Unary op, const UnaryGradient<T>& p) {
   switch (op) {
-    case Unary::relu: return gradient<Relu>(p);
-    case Unary::leaky_relu: return gradient<LeakyRelu>(p);
-    case Unary::elu: return gradient<Elu>(p);
-    case Unary::gelu: return gradient<Gelu>(p);
-    case Unary::sigmoid: return gradient<Sigmoid>(p);
-    case Unary::tanh: return gradient<Tanh>(p);
-    case Unary::square: return gradient<Square>(p);
-    case Unary::absolute: return gradient<Absolute>(p);
-    case Unary::exponential: return gradient<Exponential>(p);
-    case Unary::logarithm: return gradient<Logarithm>(p);
-    case Unary::square_root: return gradient<SquareRoot>(p);
-    case Unary::affine: return gradient<Affine>(p);
-    case Unary::clamp: return gradient<Clamp>(p);
+    case Unary::relu:
+      return gradient<Relu>(p);
+    case Unary::leaky_relu:
+      return gradient<LeakyRelu>(p);
+    case Unary::elu:
+      return gradient<Elu>(p);
+    case Unary::gelu:
+      return gradient<Gelu>(p);
+    case Unary::sigmoid:
+      return gradient<Sigmoid>(p);
+    case Unary::tanh:
+      return gradient<Tanh>(p);
+    case Unary::square:
+      return gradient<Square>(p);
+    case Unary::absolute:
+      return gradient<Absolute>(p);
+    case Unary::exponential:
+      return gradient<Exponential>(p);
+    case Unary::logarithm:
+      return gradient<Logarithm>(p);
+    case Unary::square_root:
+      return gradient<SquareRoot>(p);
+    case Unary::affine:
+      return gradient<Affine>(p);
+    case Unary::clamp:
+      return gradient<Clamp>(p);
   }
 }
 
 template <class T>
 void pointwise_loss(Pointwise op, const RowLoss<T>& p) {
   switch (op) {
-    case Pointwise::binary_cross_entropy: return loss_of<BinaryCrossEntropy>(p);
-    case Pointwise::mse: return loss_of<SquaredError>(p);
-    case Pointwise::mae: return loss_of<AbsoluteError>(p);
-    case Pointwise::huber: return loss_of<functors::Huber>(p);
+    case Pointwise::binary_cross_entropy:
+      return loss_of<BinaryCrossEntropy>(p);
+    case Pointwise::mse:
+      return loss_of<SquaredError>(p);
+    case Pointwise::mae:
+      return loss_of<AbsoluteError>(p);
+    case Pointwise::huber:
+      return loss_of<functors::Huber>(p);
   }
 }
 

@@ -1,6 +1,6 @@
-// The fused update rules over one block: gradient in, state and parameters out. No contraction and no fast-math, so every exchange gives equal bits.
-// Sources: Adam, Kingma & Ba 2015 with PyTorch's placing of eps; decoupled decay, Loshchilov & Hutter 2019; Nesterov momentum, Sutskever et al. 2013;
-// RMSProp, Hinton 2012; Adagrad, Duchi et al. 2011.
+// The fused update rules over one block: gradient in, state and parameters out. No contraction and no fast-math, so every exchange gives
+// equal bits. Sources: Adam, Kingma & Ba 2015 with PyTorch's placing of eps; decoupled decay, Loshchilov & Hutter 2019; Nesterov momentum,
+// Sutskever et al. 2013; RMSProp, Hinton 2012; Adagrad, Duchi et al. 2011.
 #include <chorale/core/device/cpu/kernels/isa.hpp>
 #include <chorale/core/device/functors.hpp>
 
@@ -16,10 +16,20 @@ struct Constants {
   T lr, momentum, undamped, beta1, beta2, eps, l2, keep, scale, clip, c1, c2;
   bool clipped, nesterov, first;
   explicit Constants(const UpdateScalars& s)
-      : lr(static_cast<T>(s.lr)), momentum(static_cast<T>(s.momentum)), undamped(static_cast<T>(1 - s.dampening)),
-        beta1(static_cast<T>(s.beta1)), beta2(static_cast<T>(s.beta2)), eps(static_cast<T>(s.eps)), l2(static_cast<T>(s.l2)),
-        keep(static_cast<T>(1 - s.lr * s.decoupled)), scale(static_cast<T>(s.grad_scale)), clip(static_cast<T>(s.clip_value)),
-        c1(static_cast<T>(s.lr * s.correction1)), c2(static_cast<T>(s.correction2)), clipped(s.clip_value > 0), nesterov(s.nesterov),
+      : lr(static_cast<T>(s.lr)),
+        momentum(static_cast<T>(s.momentum)),
+        undamped(static_cast<T>(1 - s.dampening)),
+        beta1(static_cast<T>(s.beta1)),
+        beta2(static_cast<T>(s.beta2)),
+        eps(static_cast<T>(s.eps)),
+        l2(static_cast<T>(s.l2)),
+        keep(static_cast<T>(1 - s.lr * s.decoupled)),
+        scale(static_cast<T>(s.grad_scale)),
+        clip(static_cast<T>(s.clip_value)),
+        c1(static_cast<T>(s.lr * s.correction1)),
+        c2(static_cast<T>(s.correction2)),
+        clipped(s.clip_value > 0),
+        nesterov(s.nesterov),
         first(s.first_step) {}
 };
 
@@ -33,7 +43,7 @@ inline T gradient_of(const Constants<T>& k, T g, T p) {
 
 template <bool kClip, class T>
 void sgd(const Constants<T>& k, const Update<T>& u) {
-  T *__restrict p = u.p, *__restrict m = u.s0;
+  T* __restrict p = u.p, * __restrict m = u.s0;
   const T* __restrict g = u.g;
   if (!m) {
     for (int64_t i = 0; i < u.n; ++i) p[i] = p[i] * k.keep - k.lr * gradient_of<kClip>(k, g[i], p[i]);
@@ -50,7 +60,7 @@ void sgd(const Constants<T>& k, const Update<T>& u) {
 
 template <bool kClip, class T>
 void adam(const Constants<T>& k, const Update<T>& u) {
-  T *__restrict p = u.p, *__restrict m = u.s0, *__restrict v = u.s1;
+  T* __restrict p = u.p, * __restrict m = u.s0, * __restrict v = u.s1;
   const T* __restrict g = u.g;
   const T a = T(1) - k.beta1, b = T(1) - k.beta2, root = f_sqrt(k.c2);
   for (int64_t i = 0; i < u.n; ++i) {
@@ -63,7 +73,7 @@ void adam(const Constants<T>& k, const Update<T>& u) {
 
 template <bool kClip, class T>
 void rmsprop(const Constants<T>& k, const Update<T>& u) {  // beta2: smoothing; momentum in s1 when there is any
-  T *__restrict p = u.p, *__restrict v = u.s0, *__restrict m = u.s1;
+  T* __restrict p = u.p, * __restrict v = u.s0, * __restrict m = u.s1;
   const T* __restrict g = u.g;
   const T b = T(1) - k.beta2;
   for (int64_t i = 0; i < u.n; ++i) {
@@ -77,7 +87,7 @@ void rmsprop(const Constants<T>& k, const Update<T>& u) {  // beta2: smoothing; 
 
 template <bool kClip, class T>
 void adagrad(const Constants<T>& k, const Update<T>& u) {
-  T *__restrict p = u.p, *__restrict v = u.s0;
+  T* __restrict p = u.p, * __restrict v = u.s0;
   const T* __restrict g = u.g;
   for (int64_t i = 0; i < u.n; ++i) {
     const T d = gradient_of<kClip>(k, g[i], p[i]);
@@ -89,10 +99,14 @@ void adagrad(const Constants<T>& k, const Update<T>& u) {
 template <bool kClip, class T>
 void apply(Rule rule, const Constants<T>& k, const Update<T>& u) {
   switch (rule) {
-    case Rule::sgd: return sgd<kClip>(k, u);
-    case Rule::adam: return adam<kClip>(k, u);
-    case Rule::rmsprop: return rmsprop<kClip>(k, u);
-    case Rule::adagrad: return adagrad<kClip>(k, u);
+    case Rule::sgd:
+      return sgd<kClip>(k, u);
+    case Rule::adam:
+      return adam<kClip>(k, u);
+    case Rule::rmsprop:
+      return rmsprop<kClip>(k, u);
+    case Rule::adagrad:
+      return adagrad<kClip>(k, u);
   }
 }
 
