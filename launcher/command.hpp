@@ -8,11 +8,31 @@ namespace chorale {
 
 struct Command {
   std::string name;
+  std::string usage;                                   // what follows the name
   std::string help;                                    // one sentence
   int (*run)(std::span<const std::string> arguments);  // the exit code; throws Error
+  std::string (*options)();                            // the option table for --help
 };
 
-/// Every command that works, in the order of the help.
+/// Every command, in the order of the help.
 const std::vector<Command>& commands();
+
+// One file each.
+int run_train(std::span<const std::string> arguments);
+int run_eval(std::span<const std::string> arguments);
+int run_predict(std::span<const std::string> arguments);
+int run_inspect(std::span<const std::string> arguments);
+int run_data(std::span<const std::string> arguments);
+int run_bench(std::span<const std::string> arguments);
+int run_doctor(std::span<const std::string> arguments);
+int run_help(std::span<const std::string> arguments);
+std::string train_options();
+std::string eval_options();
+std::string predict_options();
+std::string inspect_options();
+std::string data_options();
+std::string bench_options();
+std::string doctor_options();
+std::string help_options();
 
 }  // namespace chorale

@@ -1,0 +1,27 @@
+// What a person sees of a run: a bar that is redrawn on a terminal, plain lines in a pipe.
+#pragma once
+#include <chrono>
+#include <string>
+
+#include <chorale/train/callback.hpp>
+
+namespace chorale {
+
+class Progress final : public Callback {
+ public:
+  explicit Progress(bool terminal) : terminal_(terminal) {}
+  void on_start(const RunFacts& facts) override;
+  void on_step(const StepEvent& event) override;
+  void on_evaluation(const EvaluationEvent& event) override;
+  void on_end(const Summary& summary) override;
+
+ private:
+  void draw(const StepEvent& event);
+  void clear();
+  bool terminal_, shown_ = false;
+  RunFacts facts_;
+  std::string validation_;
+  std::chrono::steady_clock::time_point drawn_{};
+};
+
+}  // namespace chorale

@@ -1,0 +1,118 @@
+#include <chorale/launcher/ranks.hpp>
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+
+void describe(OptionTable& table, RankOptions& options) {
+  table.add("ranks", options.ranks, "Ranks to run: a number, or auto for one a physical core.");
+  table.add("launch", options.launch, "Who starts the ranks; auto takes an outer launcher's, else mpirun, else threads.",
+            {.choices = {"auto", "threads", "mpirun", "srun"}});
+}
+
+namespace {
+
+int number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text ? std::atoi(text) : 0;
+}
+
+bool on_path(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::string folders = path ? path : "";
+  for (std::size_t at = 0; at <= folders.size();) {
+    const std::size_t end = std::min(folders.find(':', at), folders.size());
+    if (::access((folders.substr(at, end - at) + "/" + program).c_str(), X_OK) == 0) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+int physical_cores() {
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
+  std::set<std::string> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &mask)) continue;
+    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    std::string package = "?", core = std::to_string(cpu);
+    std::ifstream(folder + "physical_package_id") >> package;
+    std::ifstream(folder + "core_id") >> core;
+    cores.insert(package + "." + core);
+  }
+  return std::max<int>(1, static_cast<int>(cores.size()));
+}
+
+int wanted_ranks(const std::string& text, int otherwise) {
+  if (text == "auto") return otherwise;
+  char* end = nullptr;
+  const long n = std::strtol(text.c_str(), &end, 10);
+  if (text.empty() || *end || n < 1 || n > 65536) throw UsageError("-n " + text + " is refused: expected a number of at least 1, or auto");
+  return static_cast<int>(n);
+}
+
+}  // namespace
+
+Surroundings look_around() {
+  Surroundings s;
+  s.outer_size = number_in("OMPI_COMM_WORLD_SIZE");
+  s.outer_rank = number_in("OMPI_COMM_WORLD_RANK");
+  if (s.outer_size == 0 && std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID")) {
+    s.outer_size = number_in("SLURM_STEP_NUM_TASKS") ? number_in("SLURM_STEP_NUM_TASKS") : number_in("SLURM_NTASKS");
+    s.outer_rank = number_in("SLURM_PROCID");
+    s.slurm_step = true;
+  }
+  s.started_by_us = std::getenv("CHORALE_RUN_FOLDER") != nullptr;
+  s.cores = physical_cores();
+  s.has_mpirun = on_path("mpirun");
+  s.has_srun = on_path("srun") && std::getenv("SLURM_JOB_ID");
+  s.omp_threads = number_in("OMP_NUM_THREADS");
+  return s;
+}
+
+RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int by_default) {
+  RankPlan plan;
+  const int wanted = wanted_ranks(options.ranks, 0);
+  if (around.outer_size > 0) {
+    if (options.launch != "auto" && !around.started_by_us)
+      throw UsageError("--launch " + options.launch + " inside an outer launcher; leave it out, its ranks are taken");
+    if (wanted > 0 && wanted != around.outer_size)
+      throw UsageError(
+          fmt::format("-n {} contradicts the outer launcher, which started {} ranks; leave -n out", wanted, around.outer_size));
+    plan.how = RankPlan::How::inside;
+    plan.ranks = around.outer_size;
+    return plan;
+  }
+  plan.ranks = wanted > 0 ? wanted : by_default > 0 ? by_default : around.cores;
+  plan.crowded = plan.ranks > around.cores;
+  if (plan.crowded)
+    plan.note = fmt::format("{} ranks share {} physical cores: waits will yield, and steps take longer", plan.ranks, around.cores);
+  if (options.launch == "srun" && !around.has_srun)
+    throw UsageError("--launch srun needs a Slurm allocation and srun on PATH; use salloc or sbatch, or --launch mpirun");
+  if (options.launch == "mpirun" && !around.has_mpirun)
+    throw UsageError("--launch mpirun: there is no mpirun on PATH; install openmpi-bin, or use --launch threads");
+  if (plan.ranks == 1 && options.launch == "auto") return plan;
+  if (options.launch == "threads")
+    plan.how = RankPlan::How::threads;
+  else if (options.launch == "srun")
+    plan.how = RankPlan::How::srun;
+  else
+    plan.how = around.has_mpirun ? RankPlan::How::mpirun : RankPlan::How::threads;
+  return plan;
+}
+
+bool on_terminal() {
+  if (const char* told = std::getenv("CHORALE_TERMINAL")) return told[0] == '1';
+  return ::isatty(STDERR_FILENO) != 0;
+}
+
+}  // namespace chorale

@@ -1,0 +1,50 @@
+// How many ranks there are, who starts them, and the run of one function on all of them.
+#pragma once
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/base/option.hpp>
+
+namespace chorale {
+
+struct RankOptions {
+  std::string ranks = "auto";  // a number, or one a physical core
+  std::string launch = "auto";
+};
+void describe(OptionTable& table, RankOptions& options);
+
+/// What the environment says.
+struct Surroundings {
+  int outer_size = 0;  // ranks of an mpirun or srun around us; 0: none
+  int outer_rank = 0;
+  bool slurm_step = false;
+  bool started_by_us = false;
+  int cores = 1;  // physical ones that we may use
+  bool has_mpirun = false, has_srun = false;
+  int omp_threads = 0;  // OMP_NUM_THREADS; 0: not set
+};
+Surroundings look_around();
+
+struct RankPlan {
+  enum class How { alone, threads, inside, mpirun, srun } how = How::alone;
+  int ranks = 1;
+  bool crowded = false;  // more ranks than cores
+  std::string note;      // for the terminal
+};
+/// `by_default`: ranks where no -n is given and nobody outside decides; 0: one a physical core. Throws UsageError.
+RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int by_default);
+
+/// What each rank runs: its communicator; the exit code comes back.
+using RankBody = std::function<int(Communicator&)>;
+
+/// Runs `body` on all ranks and returns the run's exit code. With mpirun or srun this process only starts and watches the ranks, which are
+/// this program with the same words. An error on one rank ends all; the first cause is printed once, with its rank.
+int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body);
+
+/// Does rank 0 of this run write to a terminal? Under a launcher of ours its pipe hides that.
+bool on_terminal();
+
+}  // namespace chorale

@@ -1,0 +1,55 @@
+#include <chorale/launcher/run_directory.hpp>
+
+#include <unistd.h>
+
+#include <ctime>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/io/file.hpp>
+
+namespace chorale {
+
+namespace fs = std::filesystem;
+
+namespace {
+std::string default_path(const std::string& name) {
+  char stamp[32];
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", ::localtime_r(&now, &local));
+  return "runs/" + name + "-" + stamp;
+}
+}  // namespace
+
+RunDirectory::RunDirectory(const Options& options)
+    : path_(options.path.empty() ? default_path(options.name) : options.path), options_(options) {
+  std::error_code ignored;
+  if (fs::exists(path_, ignored) && !(fs::is_directory(path_) && fs::is_empty(path_, ignored)) && !options.resume && !options.overwrite)
+    throw UsageError("run directory " + path_.string() +
+                     " exists; give another --run-dir, --resume to go on, or --overwrite to replace it");
+}
+
+void RunDirectory::start(const std::string& recipe_text) {
+  std::error_code failed;
+  fs::path old;
+  if (options_.overwrite && !options_.resume && fs::exists(path_)) {
+    old = path_.string() + ".old." + std::to_string(::getpid());
+    fs::rename(path_, old, failed);
+    if (failed) throw IoError(path_.string() + ": cannot be moved aside: " + failed.message());
+  }
+  fs::create_directories(path_ / "checkpoints", failed);
+  if (!failed) fs::create_directories(path_ / "logs", failed);
+  if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
+  write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
+  if (!old.empty()) fs::remove_all(old, failed);
+}
+
+void RunDirectory::event(const std::string& json) const {
+  File file = File::open_write(path_ / "events.jsonl");
+  const std::string line = json + "\n";
+  file.write_at(file.size(), std::as_bytes(std::span(line)));
+  file.sync();
+  file.close();
+}
+
+}  // namespace chorale

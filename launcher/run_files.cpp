@@ -1,0 +1,96 @@
+#include <chorale/launcher/run_files.hpp>
+
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/io/file.hpp>
+
+namespace chorale {
+
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json phases_json(const Phases& p) {
+  return {{"data", p.data}, {"forward", p.forward}, {"backward", p.backward}, {"communicate", p.communicate}, {"update", p.update}};
+}
+
+Json scores_json(const std::map<std::string, std::map<std::string, double>>& scores) {
+  Json out = Json::object();
+  for (const auto& [part, values] : scores)
+    for (const auto& [name, value] : values) out[part][name] = number(value);
+  return out;
+}
+
+}  // namespace
+
+std::string summary_json(const Summary& s) {
+  Json j = {{"status", s.status},
+            {"world_size", s.world_size},
+            {"virtual_workers", s.virtual_workers},
+            {"threads_per_rank", s.threads_per_rank},
+            {"parameters", s.parameters},
+            {"parameters_hash", s.parameters_hash},
+            {"best_parameters_hash", s.best_parameters_hash},
+            {"steps", s.steps},
+            {"epochs", s.epochs},
+            {"samples_per_second", s.samples_per_second},
+            {"step_ms", {{"p10", s.step_ms_p10}, {"p50", s.step_ms_p50}, {"p90", s.step_ms_p90}}},
+            {"phases_ms", phases_json(s.phases_ms)},
+            {"metrics", scores_json(s.metrics)},
+            {"seconds_total", s.seconds_total},
+            {"version", s.version}};
+  return j.dump(2) + "\n";
+}
+
+void RunFiles::line(const std::string& json) {
+  std::ofstream out(folder_ / "metrics.jsonl", std::ios::app);
+  out << json << "\n" << std::flush;
+  if (!out && !std::exchange(warned_, true))
+    log_.warning((folder_ / "metrics.jsonl").string() + ": writing failed, training goes on without");
+}
+
+void RunFiles::on_start(const RunFacts& f) {
+  line(Json{{"event", "start"},
+            {"step", f.first_step},
+            {"world_size", f.world_size},
+            {"virtual_workers", f.virtual_workers},
+            {"batch", f.batch},
+            {"steps_per_epoch", f.steps_per_epoch},
+            {"parameters", f.parameters}}
+           .dump());
+}
+
+void RunFiles::on_step(const StepEvent& e) {
+  if (!e.logged) return;
+  line(Json{{"event", "step"},
+            {"step", e.step},
+            {"epoch", e.epoch},
+            {"loss", number(e.loss)},
+            {"lr", e.lr},
+            {"samples_per_second", e.samples_per_second},
+            {"step_ms", e.step_ms},
+            {"phases_ms", {{"min", phases_json(e.min_ms)}, {"mean", phases_json(e.mean_ms)}, {"max", phases_json(e.max_ms)}}}}
+           .dump());
+}
+
+void RunFiles::on_evaluation(const EvaluationEvent& e) {
+  line(Json{{"event", e.final ? "final" : "evaluation"},
+            {"step", e.step},
+            {"epoch", e.epoch},
+            {"metrics", scores_json(e.scores)},
+            {"best", e.best},
+            {"seconds", e.seconds}}
+           .dump());
+}
+
+void RunFiles::on_end(const Summary& summary) {
+  write_file_atomically(folder_ / "summary.json", summary_json(summary));
+  draw_curves(folder_);
+}
+
+}  // namespace chorale

@@ -1,0 +1,33 @@
+// Callbacks that write a run's files: metrics.jsonl, summary.json, curves.svg. A write that fails becomes one warning; training goes on.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <chorale/core/base/log.hpp>
+#include <chorale/train/callback.hpp>
+
+namespace chorale {
+
+/// The fields of summary.json, NaN as null.
+std::string summary_json(const Summary& summary);
+
+class RunFiles final : public Callback {
+ public:
+  RunFiles(std::filesystem::path folder, Log& log) : folder_(std::move(folder)), log_(log) {}
+  void on_start(const RunFacts& facts) override;
+  void on_step(const StepEvent& event) override;
+  void on_evaluation(const EvaluationEvent& event) override;
+  void on_end(const Summary& summary) override;
+
+ private:
+  void line(const std::string& json);
+  std::filesystem::path folder_;
+  Log& log_;
+  bool warned_ = false;
+};
+
+/// Draws curves.svg from metrics.jsonl with gnuplot, where there is one. Returns false when nothing was drawn.
+bool draw_curves(const std::filesystem::path& folder);
+
+}  // namespace chorale

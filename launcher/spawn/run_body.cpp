@@ -1,0 +1,106 @@
+#include <chorale/launcher/spawn/run_body.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include <chorale/comm/backends/mpi.hpp>
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/signals.hpp>
+
+namespace chorale {
+
+RankResult run_body(Communicator& comm, const RankBody& body) {
+  RankResult out;
+  try {
+    out.code = body(comm);
+    return out;
+  } catch (const CommError& e) {
+    out = {static_cast<int>(e.code()), e.what(), std::string(e.what()).find("aborted by rank") != std::string::npos};
+  } catch (const Error& e) {
+    out = {static_cast<int>(e.code()), e.what(), false};
+  } catch (const std::exception& e) {
+    out = {static_cast<int>(ExitCode::internal), e.what(), false};
+  }
+  comm.abort(out.error);
+  return out;
+}
+
+namespace {
+void print_error(int rank, int size, const std::string& text) {
+  if (size > 1)
+    std::fprintf(stderr, "chorale: rank %d: %s\n", rank, text.c_str());
+  else
+    std::fprintf(stderr, "chorale: %s\n", text.c_str());
+}
+
+/// True for the first rank of the run that asks: it writes the code where the starting process looks for it.
+bool claim_verdict(int code) {
+  const char* folder = std::getenv("CHORALE_RUN_FOLDER");
+  if (!folder) return true;
+  const int file = ::open((std::string(folder) + "/verdict").c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
+  if (file < 0) return false;
+  const std::string text = std::to_string(code);
+  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  ::close(file);
+  return written;
+}
+}  // namespace
+
+int run_threads(int ranks, const RankBody& body) {
+  auto comms = ranks == 1 ? std::vector<std::unique_ptr<Communicator>>() : make_thread_communicators(ranks);
+  if (ranks == 1) comms.push_back(make_self_communicator());
+  std::vector<RankResult> results(static_cast<std::size_t>(ranks));
+  std::vector<std::thread> threads;
+  for (std::size_t r = 1; r < results.size(); ++r) threads.emplace_back([&, r] { results[r] = run_body(*comms[r], body); });
+  results[0] = run_body(*comms[0], body);
+  for (std::thread& thread : threads) thread.join();
+  const RankResult* cause = nullptr;
+  int who = 0;
+  for (std::size_t r = 0; r < results.size(); ++r)
+    if (!results[r].error.empty() && (!cause || (cause->follows && !results[r].follows))) cause = &results[r], who = static_cast<int>(r);
+  if (!cause) return results[0].code;
+  print_error(who, ranks, cause->error);
+  return cause->code;
+}
+
+int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
+  std::unique_ptr<Communicator> comm = make_mpi_world();
+  if (comm->size() != expected_ranks && comm->size() == 1)
+    throw UsageError("the launcher started " + std::to_string(expected_ranks) + " tasks, but MPI sees 1: " +
+                     (slurm ? "PMIx did not connect. Use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch"
+                            : "use the mpirun of the Open MPI that this program is linked with"));
+  const int rank = comm->rank(), size = comm->size();
+  const RankResult result = run_body(*comm, body);
+  if (result.error.empty()) {
+    if (rank == 0) claim_verdict(result.code);
+    return result.code;
+  }
+  // The rank that failed first speaks; those that only follow wait for it.
+  if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  if (claim_verdict(result.code)) print_error(rank, size, result.error);
+  std::fflush(nullptr);
+  ::_exit(result.code);  // no MPI_Finalize after an abort: it would wait for the dead
+}
+
+int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body) {
+  if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
+  catch_signals();
+  switch (plan.how) {
+    case RankPlan::How::alone:
+      return run_threads(1, body);
+    case RankPlan::How::threads:
+      return run_threads(plan.ranks, body);
+    case RankPlan::How::inside:
+      return run_inside(plan.ranks, std::getenv("SLURM_STEP_ID") != nullptr, body);
+    case RankPlan::How::mpirun:
+    case RankPlan::How::srun:
+      return run_launcher(plan, words);
+  }
+  return 0;
+}
+
+}  // namespace chorale

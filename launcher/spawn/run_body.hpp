@@ -1,0 +1,23 @@
+// One rank's body with its errors: the first cause ends all ranks and is printed once.
+#pragma once
+#include <string>
+
+#include <chorale/launcher/ranks.hpp>
+
+namespace chorale {
+
+struct RankResult {
+  int code = 0;
+  std::string error;     // empty: none
+  bool follows = false;  // the error only says that another rank has failed
+};
+
+/// Never throws. After an error the communicator is aborted, so that no other rank waits.
+RankResult run_body(Communicator& comm, const RankBody& body);
+
+int run_threads(int ranks, const RankBody& body);
+int run_inside(int expected_ranks, bool slurm, const RankBody& body);
+/// Starts the ranks by mpirun or srun and waits, with limits.
+int run_launcher(const RankPlan& plan, std::span<const std::string> words);
+
+}  // namespace chorale

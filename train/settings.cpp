@@ -1,0 +1,86 @@
+#include <chorale/train/settings.hpp>
+
+#include <chorale/core/loss/loss.hpp>
+#include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/exchange/exchange.hpp>
+
+namespace chorale {
+
+namespace {
+
+constexpr double kMany = 1e15;
+
+void describe_model(OptionTable& t, ModelOptions& o) {
+  t.add("model.layers", o.layers, "Layers in order, for instance: linear(128) relu dropout(0.2) linear(1).");
+  t.add("model.init", o.init, "How weights start; torch is torch.nn's default, the others set biases to 0.",
+        {.choices = {"torch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"}});
+}
+
+void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
+  t.add("train.loss", o.loss, "What is minimised; the two cross entropies work on logits.", {.choices = registry.of<LossEntry>().names()});
+  t.add("train.huber_delta", o.huber_delta, "Where the huber loss turns from squares to absolute values.", {.min = 1e-12});
+  t.add("train.batch", o.batch, "Samples of one update over all ranks together.", {.min = 1, .max = kMany, .short_flag = "batch"});
+  t.add("train.epochs", o.epochs, "Passes over the training rows.", {.min = 0, .max = kMany, .short_flag = "epochs", .mathematics = false});
+  t.add("train.steps", o.steps, "Stop after this many updates in all; 0: epochs decide.",
+        {.min = 0, .max = kMany, .short_flag = "steps", .mathematics = false});
+  t.add("train.seed", o.seed, "Of starting weights, order of rows and dropout.", {.min = 0, .max = kMany, .short_flag = "seed"});
+  t.add("train.accumulate", o.accumulate, "Parts that each virtual worker's share is computed in, one after the other, to save memory.",
+        {.min = 1, .max = kMany});
+  t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
+  t.add("train.metrics", o.metrics,
+        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2.");
+  t.add("train.early_stop", o.early_stop,
+        "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept.");
+  t.add("train.class_weights", o.class_weights, "One number a class, or balanced.");
+  t.add("train.evaluate_every", o.evaluate_every, "Updates between evaluations of the validation rows; 0: after each epoch.",
+        {.min = 0, .max = kMany});
+  t.add("train.log_every", o.log_every, "Updates between lines of metrics.jsonl; 0: about 20 an epoch.",
+        {.min = 0, .max = kMany, .mathematics = false});
+}
+
+void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& registry) {
+  t.add("optimizer.name", o.name, "The update rule.", {.choices = registry.of<OptimizerEntry>().names()});
+  t.add("optimizer.lr", o.lr, "Learning rate.", {.min = 0, .max = 1e6, .short_flag = "lr"});
+  t.add("optimizer.momentum", o.momentum, "Of sgd and rmsprop.", {.min = 0, .max = 1});
+  t.add("optimizer.dampening", o.dampening, "Of sgd's momentum.", {.min = 0, .max = 1});
+  t.add("optimizer.nesterov", o.nesterov, "Nesterov's form of sgd's momentum.");
+  t.add("optimizer.beta1", o.beta1, "Decay of adam's mean of gradients.", {.min = 0, .max = 0.999999});
+  t.add("optimizer.beta2", o.beta2, "Decay of adam's mean of squares.", {.min = 0, .max = 0.99999999});
+  t.add("optimizer.eps", o.eps, "Added to the root in the denominator.", {.min = 0, .max = 1});
+  t.add("optimizer.alpha", o.alpha, "Smoothing of rmsprop.", {.min = 0, .max = 0.99999999});
+  t.add("optimizer.weight_decay", o.weight_decay, "Strength of decay.", {.min = 0, .max = 1e6});
+  t.add("optimizer.decay", o.decay,
+        "How it acts: added to the gradient (l2) or taken from the parameter (decoupled); auto: decoupled for adamw.",
+        {.choices = {"auto", "l2", "decoupled"}});
+  t.add("optimizer.clip_norm", o.clip_norm, "Greatest global norm of the gradient; 0: no limit.", {.min = 0, .max = 1e30});
+  t.add("optimizer.clip_value", o.clip_value, "Greatest absolute value of each gradient element; 0: no limit.", {.min = 0, .max = 1e30});
+}
+
+void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c, const Registry& registry) {
+  t.add("parallel.threads", o.threads, "Threads of a rank, inside matrix products.", {.min = 1, .max = 1024, .short_flag = "threads"});
+  t.add("parallel.virtual_workers", o.virtual_workers,
+        "Parts that the batch is computed in, whatever the number of ranks: equal bits at every number of ranks up to it. 0: as many as "
+        "ranks.",
+        {.min = 0, .max = 65536, .mathematics = false});
+  t.add("parallel.exchange", o.exchange, "How replicas agree.", {.choices = registry.of<ExchangeEntry>().names(), .mathematics = false});
+  t.add("parallel.timeout_s", o.timeout_s, "Deadline of every wait for another rank, in seconds.",
+        {.min = 1, .max = 1e6, .mathematics = false});
+  t.add("parallel.isa", o.isa, "Use at most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});
+  t.add("checkpoint.every_steps", c.every_steps, "Updates between checkpoints; 0: epochs decide.",
+        {.min = 0, .max = kMany, .mathematics = false});
+  t.add("checkpoint.every_epochs", c.every_epochs, "Epochs between checkpoints; 0: only at the end.",
+        {.min = 0, .max = kMany, .mathematics = false});
+  t.add("checkpoint.keep", c.keep, "How many of the newest are kept.", {.min = 1, .max = 1e6, .mathematics = false});
+}
+
+}  // namespace
+
+void describe(OptionTable& table, Settings& settings, const Registry& registry) {
+  describe(table, settings.data);
+  describe_model(table, settings.model);
+  describe_train(table, settings.train, registry);
+  describe_optimizer(table, settings.optimizer, registry);
+  describe_parallel(table, settings.parallel, settings.checkpoint, registry);
+}
+
+}  // namespace chorale
