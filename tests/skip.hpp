@@ -16,9 +16,9 @@ inline void say_skipped(const std::string& reason) {
 }  // namespace chorale::tests
 
 /// Ends the test case here. Only in the body of a TEST_CASE: it returns.
-#define CHORALE_SKIP(reason)              \
-  do {                                    \
-    chorale::tests::say_skipped(reason);  \
-    SUCCEED("skipped");                   \
-    return;                               \
+#define CHORALE_SKIP(reason)             \
+  do {                                   \
+    chorale::tests::say_skipped(reason); \
+    SUCCEED("skipped");                  \
+    return;                              \
   } while (false)

@@ -37,7 +37,8 @@ Tensor scaled(const Tensor& x, double a) {
 
 Variable combine(Binary f, const Variable& a, const Variable& b) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype())
-    throw ShapeError("[element-wise] " + a.shape().text() + " and " + b.shape().text() + " differ in shape or type; reshape or broadcast first");
+    throw ShapeError("[element-wise] " + a.shape().text() + " and " + b.shape().text() +
+                     " differ in shape or type; reshape or broadcast first");
   Node *an = a.node().get(), *bn = b.node().get();
   Tensor c = combined(f, a.value(), b.value());
   return make_result(c, {a.node(), b.node()}, [an, bn, f, a = a.value(), b = b.value(), c](Tensor dc) {

@@ -37,8 +37,8 @@ class Node {
   friend void backward(const class Variable&, Tensor);
   Inputs inputs_;
   Tensor gradient_;
-  int depth_ = 0;   // longest way to a leaf: nodes of greater depth go first
-  int pending_ = 0; // uses whose gradients have not come yet
+  int depth_ = 0;    // longest way to a leaf: nodes of greater depth go first
+  int pending_ = 0;  // uses whose gradients have not come yet
   bool visited_ = false;
 };
 

@@ -46,8 +46,8 @@ Variable row_sums(const Variable& x);
 /// The same elements under another shape.
 Variable reshape(const Variable& x, const Shape& shape);
 
-/// Zeroes each element with probability p and scales the rest by 1 / (1 - p). Element i takes the Philox number of (key, first + i), so a share of a
-/// batch draws what the whole batch would. Source: Srivastava et al., JMLR 2014.
+/// Zeroes each element with probability p and scales the rest by 1 / (1 - p). Element i takes the Philox number of (key, first + i), so a
+/// share of a batch draws what the whole batch would. Source: Srivastava et al., JMLR 2014.
 struct DropoutKey {
   std::uint64_t key = 0;
   std::uint64_t first = 0;

@@ -9,15 +9,17 @@ template <class T>
 void product(const Tensor& a, const Tensor& b, const Tensor& c, const Gemm<T>& shape) {
   Gemm<T> p = shape;
   p.a = a.data<T>(), p.b = b.data<T>(), p.c = c.data<T>();
-  if (p.m && p.n && p.k) a.device().gemm(p);
-  else if (!p.accumulate) c.device().clear(c.raw(), c.bytes());
+  if (p.m && p.n && p.k)
+    a.device().gemm(p);
+  else if (!p.accumulate)
+    c.device().clear(c.raw(), c.bytes());
 }
 
 void check_linear(const Variable& x, const Variable& w, const Variable& b) {
   const bool fits = w.shape().rank() == 2 && x.shape().rank() >= 1 && x.shape()[-1] == w.shape()[1];
   if (!fits)
-    throw ShapeError("[linear] expected x [*, " + (w.shape().rank() == 2 ? std::to_string(w.shape()[1]) : "?") + "], got " + x.shape().text() +
-                     (x.shape().rank() > 2 ? "; flatten first" : ""));
+    throw ShapeError("[linear] expected x [*, " + (w.shape().rank() == 2 ? std::to_string(w.shape()[1]) : "?") + "], got " +
+                     x.shape().text() + (x.shape().rank() > 2 ? "; flatten first" : ""));
   if (b.value().defined() && b.shape() != Shape{w.shape()[0]})
     throw ShapeError("[linear] expected bias [" + std::to_string(w.shape()[0]) + "], got " + b.shape().text());
   if (x.dtype() != w.dtype())
@@ -25,7 +27,8 @@ void check_linear(const Variable& x, const Variable& w, const Variable& b) {
 }
 
 template <class T>
-void linear_backward(const Tensor& x, const Tensor& w, const Tensor& dy, std::int64_t rows, Node* x_node, Node* w_node, Node* b_node, const Tensor& b) {
+void linear_backward(const Tensor& x, const Tensor& w, const Tensor& dy, std::int64_t rows, Node* x_node, Node* w_node, Node* b_node,
+                     const Tensor& b) {
   const std::int64_t out = w.shape()[0], in = w.shape()[1];
   if (b_node) {
     GradientTarget db = b_node->target(b);
@@ -33,7 +36,8 @@ void linear_backward(const Tensor& x, const Tensor& w, const Tensor& dy, std::in
   }
   if (w_node) {
     GradientTarget dw = w_node->target(w);
-    product<T>(dy, x, dw.memory, {.a = {}, .b = {}, .c = {}, .m = out, .n = in, .k = rows, .a_transposed = true, .accumulate = dw.accumulate});
+    product<T>(dy, x, dw.memory,
+               {.a = {}, .b = {}, .c = {}, .m = out, .n = in, .k = rows, .a_transposed = true, .accumulate = dw.accumulate});
   }
   if (x_node) {
     GradientTarget dx = x_node->target(x);
@@ -51,7 +55,14 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) {
   Tensor y = Tensor::empty(x.value().device(), shape, x.dtype());
   with_float_type(x.dtype(), [&]<class T>() {
     product<T>(x.value(), w.value(), y,
-               {.a = {}, .b = {}, .c = {}, .m = rows, .n = out, .k = in, .b_transposed = true, .bias = b.value().defined() ? b.value().data<T>() : nullptr});
+               {.a = {},
+                .b = {},
+                .c = {},
+                .m = rows,
+                .n = out,
+                .k = in,
+                .b_transposed = true,
+                .bias = b.value().defined() ? b.value().data<T>() : nullptr});
   });
   Node *xn = x.node().get(), *wn = w.node().get(), *bn = b.node().get();  // kept alive by the inputs
   return make_result(std::move(y), {x.node(), w.node(), b.node()},
@@ -62,7 +73,8 @@ Variable linear(const Variable& x, const Variable& w, const Variable& b) {
 
 Variable matmul(const Variable& a, const Variable& b) {
   if (a.shape().rank() != 2 || b.shape().rank() != 2 || a.shape()[1] != b.shape()[0] || a.dtype() != b.dtype())
-    throw ShapeError("[matmul] " + a.shape().text() + " times " + b.shape().text() + " does not fit; expected [M, K] and [K, N] of one type");
+    throw ShapeError("[matmul] " + a.shape().text() + " times " + b.shape().text() +
+                     " does not fit; expected [M, K] and [K, N] of one type");
   const std::int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
   Tensor c = Tensor::empty(a.value().device(), {m, n}, a.dtype());
   with_float_type(a.dtype(), [&]<class T>() { product<T>(a.value(), b.value(), c, {.a = {}, .b = {}, .c = {}, .m = m, .n = n, .k = k}); });
@@ -71,11 +83,13 @@ Variable matmul(const Variable& a, const Variable& b) {
     with_float_type(dc.dtype(), [&]<class T>() {
       if (an) {
         GradientTarget da = an->target(a);
-        product<T>(dc, b, da.memory, {.a = {}, .b = {}, .c = {}, .m = m, .n = k, .k = n, .b_transposed = true, .accumulate = da.accumulate});
+        product<T>(dc, b, da.memory,
+                   {.a = {}, .b = {}, .c = {}, .m = m, .n = k, .k = n, .b_transposed = true, .accumulate = da.accumulate});
       }
       if (bn) {
         GradientTarget db = bn->target(b);
-        product<T>(a, dc, db.memory, {.a = {}, .b = {}, .c = {}, .m = k, .n = n, .k = m, .a_transposed = true, .accumulate = db.accumulate});
+        product<T>(a, dc, db.memory,
+                   {.a = {}, .b = {}, .c = {}, .m = k, .n = n, .k = m, .a_transposed = true, .accumulate = db.accumulate});
       }
     });
   });

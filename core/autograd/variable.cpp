@@ -17,20 +17,23 @@ GradientTarget Node::target(const Tensor& like) {
 
 namespace {
 void add_into(const Tensor& sum, const Tensor& part) {
-  with_float_type(sum.dtype(), [&]<class T>() {
-    sum.device().typed<T>().add(sum.data<T>(), part.data<T>(), sum.data<T>(), sum.elements());
-  });
+  with_float_type(sum.dtype(),
+                  [&]<class T>() { sum.device().typed<T>().add(sum.data<T>(), part.data<T>(), sum.data<T>(), sum.elements()); });
 }
 }  // namespace
 
 void Node::adopt(Tensor gradient) {
-  if (gradient_.defined()) add_into(gradient_, gradient);
-  else gradient_ = std::move(gradient);
+  if (gradient_.defined())
+    add_into(gradient_, gradient);
+  else
+    gradient_ = std::move(gradient);
 }
 
 void LeafNode::adopt(Tensor gradient) {
-  if (std::exchange(written_, true)) add_into(memory_, gradient);
-  else memory_.device().copy(memory_.raw(), gradient.raw(), memory_.bytes());
+  if (std::exchange(written_, true))
+    add_into(memory_, gradient);
+  else
+    memory_.device().copy(memory_.raw(), gradient.raw(), memory_.bytes());
 }
 
 void backward(const Variable& root, Tensor seed) {

@@ -26,11 +26,12 @@ class Variable {
   std::shared_ptr<Node> node_;
 };
 
-/// Runs the graph of `root` backwards, starting from d(root) = `seed` (all ones when undefined). Each node once, deepest first, so the order is a
-/// function of the model. A parameter's ready() comes as soon as its last use has been added.
+/// Runs the graph of `root` backwards, starting from d(root) = `seed` (all ones when undefined). Each node once, deepest first, so the
+/// order is a function of the model. A parameter's ready() comes as soon as its last use has been added.
 void backward(const Variable& root, Tensor seed = {});
 
-/// The result of an operation: `value` computed from `inputs`, `f(Tensor dy)` hands the gradient on. A constant when no input needs a gradient.
+/// The result of an operation: `value` computed from `inputs`, `f(Tensor dy)` hands the gradient on. A constant when no input needs a
+/// gradient.
 template <class F>
 Variable make_result(Tensor value, Node::Inputs inputs, F f) {
   struct Operation final : Node {

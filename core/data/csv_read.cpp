@@ -20,7 +20,10 @@ std::string excerpt(std::string_view value) {
 PieceReader::Range PieceReader::range_of(const CsvSource& source, std::int64_t piece) {
   std::call_once(source.borders_once_, [&] {
     std::vector<QuoteMap> maps;
-    for (std::int64_t i = 0; i < source.pieces(); ++i) maps.push_back(source.scan_quotes(i));
+    for (std::int64_t i = 0; i < source.pieces(); ++i) {
+      maps.push_back(source.scan_quotes(i));
+      if (source.pieces() > 16) source.release(i);  // a large file would be resident as a whole; a small one is read again at once
+    }
     source.settle_borders(maps);
   });
   const auto i = static_cast<std::size_t>(piece);

@@ -24,6 +24,7 @@ struct ColumnDescription {
 };
 
 struct DataDescription {
+  DataOptions options;  // as it was read
   std::vector<std::string> files;
   std::string separator;
   std::int64_t bytes = 0;     // unpacked

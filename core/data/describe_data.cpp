@@ -148,6 +148,7 @@ DataDescription describe_data(const DataOptions& options, const CsvSettings& set
   TablePlan plan;
   const std::vector<Summary> summaries = summarise(source, plan, reading);
   DataDescription description;
+  description.options = options;
   for (const Source& file : source.sources()) {
     description.files.push_back(file.path());
     description.bytes += static_cast<std::int64_t>(file.bytes().size());

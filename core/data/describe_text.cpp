@@ -17,8 +17,12 @@ std::string printed(const char* format, double value) {
 
 // 541909 as 541,909.
 std::string grouped(std::int64_t count) {
-  std::string text = std::to_string(count);
-  for (std::ptrdiff_t at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), 1, ',');
+  const std::string digits = std::to_string(count);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
   return text;
 }
 
@@ -83,15 +87,16 @@ std::string describe_text(const DataDescription& d) {
   std::string text = shortened(d.files.front(), 200);
   if (d.files.size() > 1) text += " and " + std::to_string(d.files.size() - 1) + " more";
   const double megabytes = static_cast<double>(d.bytes) / 1e6;
-  text += ": " + grouped(d.rows) + " rows, " + std::to_string(d.columns.size()) + " columns, separator " + d.separator + ", " +
-          printed("%.1f MB", megabytes) + " read in " + printed("%.3f s", d.read_seconds) +
-          (d.read_seconds > 0 ? " (" + printed("%.0f MB/s", megabytes / d.read_seconds) + ")" : "") + "\n";
+  text.append(": ").append(grouped(d.rows)).append(" rows, ").append(std::to_string(d.columns.size())).append(" columns, separator ");
+  text.append(d.separator).append(printed(", %.1f MB", megabytes)).append(printed(" read in %.3f s", d.read_seconds));
+  if (d.read_seconds > 0) text += printed(" (%.0f MB/s)", megabytes / d.read_seconds);
+  text += "\n";
   if (d.bad_rows > 0) text += grouped(d.bad_rows) + " bad rows left out, such as " + d.bad_examples.front() + "\n";
   std::vector<std::vector<std::string>> rows = {{"column", "type", "role", "missing", "different", "min", "mean", "max", "examples"}};
   for (const ColumnDescription& column : d.columns) rows.push_back(cells_of(column, d.target));
-  text += "\n" + aligned(rows);
+  text.append("\n").append(aligned(rows));
   for (const ColumnDescription& column : d.columns)
-    if (!column.note.empty()) text += "\n" + column.name + ": " + column.note;
+    if (!column.note.empty()) text.append("\n").append(column.name).append(": ").append(column.note);
   return text.back() == '\n' ? text : text + "\n";
 }
 

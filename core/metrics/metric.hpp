@@ -1,5 +1,5 @@
-// A metric is a mergeable state: counts, sums, histograms, sorted runs. Chunks of fixed rows are scored wherever they lie and merged in chunk order,
-// so a score does not depend on the number of ranks.
+// A metric is a mergeable state: counts, exact sums, sorted runs. Chunks of fixed rows are scored wherever they lie and merged,
+// so a score does not depend on the number of ranks. One thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -26,19 +26,29 @@ class Metric {
  public:
   virtual ~Metric() = default;
   virtual void update(const Scored& chunk) = 0;
-  /// The state as bytes, host order; merging the states of chunks in chunk order equals updating chunk by chunk.
+  /// The state as bytes, host order. Every sum inside is exact, so merging in any order and any grouping gives the value of one update over
+  /// all rows.
   virtual std::vector<std::byte> state() const = 0;
   virtual void merge(std::span<const std::byte> state) = 0;
   /// NaN where it is undefined (AUC of one class).
   virtual double value() const = 0;
+  /// The table behind the value as a JSON object; "" for a metric that is one number.
+  virtual std::string table_json() const { return ""; }
 };
 
 /// In the Registry under the metric's recipe name ("auc", "log_loss").
 struct MetricEntry {
   std::string help;
   bool higher_is_better = false;
+  /// What a target must be: anything, 0 or 1, a class id (0 or 1 too), a number.
   enum class Task { any, binary, classes, value } task = Task::any;
+  /// outputs as in Scored: 1 for a binary or value target, else the number of classes.
   std::unique_ptr<Metric> (*make)(std::int64_t outputs);
 };
+
+/// The metrics of train.metrics in the given order, for a model with `outputs` per row and targets of `task` (binary, classes or value).
+/// Throws UsageError for an unknown name (with the nearest), one named twice, or one that such targets cannot have (AUC of numbers).
+std::vector<std::unique_ptr<Metric>> make_metrics(std::span<const std::string> names, std::int64_t outputs, MetricEntry::Task task,
+                                                  const Registry& registry);
 
 }  // namespace chorale

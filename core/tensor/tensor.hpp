@@ -83,7 +83,8 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
-/// Calls f.template operator()<float or double>(): what every mathematical operation does once at its door. Throws ShapeError for other types.
+/// Calls f.template operator()<float or double>(): what every mathematical operation does once at its door. Throws ShapeError for other
+/// types.
 template <class F>
 decltype(auto) with_float_type(DType dtype, F&& f) {
   if (dtype == DType::f32) return f.template operator()<float>();

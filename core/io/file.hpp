@@ -1,0 +1,57 @@
+// Files as the rest of core/io needs them: whole reads and writes that either happen or throw an IoError with path and reason.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace chorale {
+
+/// An open file. One thread. The destructor closes without a word: a writer calls sync() and close() first.
+class File {
+ public:
+  static File open_read(const std::filesystem::path& path);
+  /// For writing, made if absent, never cut: several ranks write parts of one file.
+  static File open_write(const std::filesystem::path& path);
+  /// Throws IoError (File exists) when there is one.
+  static File create(const std::filesystem::path& path);
+  File(File&& other) noexcept;
+  File& operator=(File&&) = delete;
+  ~File();
+
+  std::uint64_t size() const;
+  /// Reserves the disk space of a file that is about to be written, so that a full disk is known before.
+  void reserve(std::uint64_t bytes);
+  void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// As many bytes as there are, at most bytes.size().
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
+  void sync();
+  void close();
+  int descriptor() const { return descriptor_; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  File(std::filesystem::path path, int flags, const char* what);
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+};
+
+/// The whole file as text. Throws IoError.
+std::string read_text(const std::filesystem::path& path);
+
+/// Makes a folder's entries (new files, renames) last through a power cut.
+void sync_folder(const std::filesystem::path& folder);
+
+/// Renames and syncs the parent: afterwards `to` is the new thing or, after a crash, still the old one.
+void rename_and_sync(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Writes a whole file so that readers and crashes see the old text or the new one, never a part.
+/// The new text waits beside it as PATH.tmp.PID.N. Throws IoError with path and reason; the old file is then as it was.
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+/// Throws IoError "[doing] PATH: reason of errno".
+[[noreturn]] void throw_io_error(std::string_view doing, const std::filesystem::path& path);
+
+}  // namespace chorale

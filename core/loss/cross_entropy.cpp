@@ -1,0 +1,57 @@
+// cross_entropy of logits against class ids.
+#include <chorale/core/autograd/ops.hpp>
+#include <chorale/core/loss/row_loss.hpp>
+
+namespace chorale {
+
+namespace {
+
+/// logits [B, C], target [B] in [0, C).
+class CrossEntropy final : public Loss {
+ public:
+  explicit CrossEntropy(const LossOptions& options) : options_(options) {}
+  LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) override {
+    check_rows("cross_entropy", prediction.value(), target, weight, true);
+    const std::int64_t classes = prediction.value().row_elements();
+    check_classes(target, classes);
+    return row_loss(prediction, target, weight, weights_in(prediction.value(), classes), 1,
+                    [](const auto& kernels, const auto& p) { kernels.cross_entropy(p); });
+  }
+  Task task() const override { return Task::classes; }
+  Tensor predict(const Tensor& prediction) const override { return softmax(Variable(prediction)).value(); }
+
+ private:
+  static void check_classes(const Tensor& target, std::int64_t classes) {
+    with_float_type(target.dtype(), [&]<class T>() {
+      for (std::int64_t i = 0; i < target.elements(); ++i) {
+        const T t = target.data<T>()[i];
+        if (t >= T(0) && t < T(classes)) continue;
+        throw DataError("[cross_entropy] sample " + std::to_string(i) + " has class " + std::to_string(t) + ", the model knows " +
+                        std::to_string(classes) + "; end model.layers with linear(number of classes)");
+      }
+    });
+  }
+  const Tensor& weights_in(const Tensor& like, std::int64_t classes) {
+    if (options_.class_weights.empty() || class_weights_.defined()) return class_weights_;
+    if (static_cast<std::int64_t>(options_.class_weights.size()) != classes)
+      throw UsageError("train.class_weights has " + std::to_string(options_.class_weights.size()) + " numbers, the model has " +
+                       std::to_string(classes) + " classes");
+    class_weights_ = Tensor::empty(like.device(), {classes}, like.dtype());
+    with_float_type(like.dtype(), [&]<class T>() {
+      for (std::size_t c = 0; c < options_.class_weights.size(); ++c) class_weights_.data<T>()[c] = T(options_.class_weights[c]);
+    });
+    return class_weights_;
+  }
+  LossOptions options_;
+  Tensor class_weights_;
+};
+
+}  // namespace
+
+void register_cross_entropy(Registry& registry) {
+  registry.of<LossEntry>().add("cross_entropy",
+                               {"several classes, on as many logits", Loss::Task::classes,
+                                [](const LossOptions& o) -> std::unique_ptr<Loss> { return std::make_unique<CrossEntropy>(o); }});
+}
+
+}  // namespace chorale

@@ -1,0 +1,47 @@
+// A loss gives sums, never averages: the division by the sum of weights happens once, over the whole global batch, wherever its samples
+// lay.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <chorale/core/autograd/variable.hpp>
+#include <chorale/core/base/registry.hpp>
+
+namespace chorale {
+
+struct LossValue {
+  Variable total;        // [], the weighted sum over samples: what backward starts from
+  Tensor sample_loss;    // [B], weighted
+  Tensor sample_weight;  // [B], class and sample weights multiplied
+};
+
+struct LossOptions {
+  std::vector<double> class_weights;  // by class id; empty: all 1
+  double huber_delta = 1;
+};
+
+class Loss {
+ public:
+  enum class Task : std::uint8_t { binary, classes, value };
+  virtual ~Loss() = default;
+  /// prediction [B, C], target [B] or [B, C] in the prediction's type (class ids as numbers), weight [B] or undefined. Throws ShapeError; a
+  /// class id outside [0, C) is a DataError.
+  virtual LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) = 0;
+  virtual Task task() const = 0;
+  /// What predictions and metrics see: probabilities for classes, values as they are.
+  virtual Tensor predict(const Tensor& prediction) const = 0;
+};
+
+/// For losses composed from operations: per_sample [B] times weight [B] (undefined: 1), summed.
+LossValue weighted_sum(const Variable& per_sample, const Tensor& weight);
+
+/// In the Registry under the loss's recipe name.
+struct LossEntry {
+  std::string help;
+  Loss::Task task;
+  std::unique_ptr<Loss> (*make)(const LossOptions& options);
+};
+
+}  // namespace chorale

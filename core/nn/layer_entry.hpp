@@ -1,0 +1,43 @@
+// How a layer is written in a recipe and made from it: linear(128), dropout(0.2), elu(alpha=0.5).
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <chorale/core/base/registry.hpp>
+#include <chorale/core/nn/module.hpp>
+
+namespace chorale {
+
+/// The words between a layer's brackets, by position and by name. A layer reads each once; what nobody read is refused.
+class LayerArguments {
+ public:
+  LayerArguments(std::string layer, std::vector<std::string> positional, std::map<std::string, std::string> named)
+      : layer_(std::move(layer)), positional_(std::move(positional)), named_(std::move(named)) {}
+  /// The argument `name`, also found at `position`; `fallback` when it is not given. Throws UsageError outside [min, max].
+  double number(std::size_t position, const std::string& name, double fallback, double min, double max);
+  /// As number(), whole, and must be given.
+  std::int64_t count(std::size_t position, const std::string& name);
+  bool flag(const std::string& name, bool fallback);
+  /// Throws UsageError for an argument that was not asked for.
+  void finish() const;
+
+ private:
+  const std::string* find(std::size_t position, const std::string& name);
+  std::string layer_;
+  std::vector<std::string> positional_;
+  std::map<std::string, std::string> named_;
+  std::vector<std::string> asked_;
+  std::size_t used_ = 0;
+};
+
+/// In the Registry under the layer's name. `sample` is an expression and a row shape that the contract suite tries it with.
+struct LayerEntry {
+  std::string help;
+  std::unique_ptr<Layer> (*make)(LayerArguments& arguments, const Shape& in);
+  std::string sample;
+  Shape sample_shape;
+};
+
+}  // namespace chorale

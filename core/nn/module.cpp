@@ -1,0 +1,25 @@
+#include <chorale/core/nn/module.hpp>
+
+namespace chorale {
+
+std::vector<Module::Named> Module::parameters() const {
+  std::vector<Named> out;
+  collect("", out);
+  return out;
+}
+
+void Module::collect(const std::string& prefix, std::vector<Named>& out) const {
+  for (const auto& [name, parameter] : parameters_) out.push_back({prefix + name, parameter.get()});
+  for (const auto& [name, child] : children_) child->collect(prefix + name + ".", out);
+}
+
+void Module::number(std::uint64_t& next) {
+  number_ = next++;
+  for (const auto& [name, child] : children_) child->number(next);
+}
+
+Parameter& Module::add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment) {
+  return *parameters_.emplace_back(name, std::make_unique<Parameter>(shape, init, segment)).second;
+}
+
+}  // namespace chorale

@@ -1,0 +1,67 @@
+// What can be trained: a module turns named tensors into named tensors and owns parameters; a layer is the case of one in, one out.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <chorale/core/base/random.hpp>
+#include <chorale/core/nn/parameter.hpp>
+
+namespace chorale {
+
+/// One forward pass over a share of the global batch.
+struct Pass {
+  Device& device;
+  bool training = false;            // dropout draws, the graph is recorded
+  std::uint64_t random_key = 0;     // of (seed, step)
+  std::int64_t first_position = 0;  // of the share's first sample in the global batch: what random numbers are counted by
+};
+
+class Module {
+ public:
+  struct Named {
+    std::string name;
+    Parameter* parameter;
+  };
+  virtual ~Module() = default;
+  Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  virtual Values forward(const Values& in, const Pass& pass) = 0;
+  /// What a model table calls it: "linear(784, 128)".
+  virtual std::string name() const = 0;
+  /// All parameters in registration order, children's with their names in front: "0.weight".
+  std::vector<Named> parameters() const;
+  /// Numbers this module and its children, so that each draws random numbers of its own. The arena calls it.
+  void number(std::uint64_t& next);
+  const std::vector<std::pair<std::string, Module*>>& children() const { return children_; }
+
+ protected:
+  /// Registers; the reference stays valid as long as the module.
+  Parameter& add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment = Segment::trainable);
+  /// A member of the derived class, or one that it owns.
+  void add_child(const std::string& name, Module& child) { children_.emplace_back(name, &child); }
+  /// The key of this module's random numbers in this pass.
+  std::uint64_t random_key(const Pass& pass) const { return mix(pass.random_key, number_); }
+
+ private:
+  void collect(const std::string& prefix, std::vector<Named>& out) const;
+  std::vector<std::pair<std::string, std::unique_ptr<Parameter>>> parameters_;
+  std::vector<std::pair<std::string, Module*>> children_;
+  std::uint64_t number_ = 0;
+};
+
+class Layer : public Module {
+ public:
+  virtual Variable forward(const Variable& x, const Pass& pass) = 0;
+  /// Shape of a result row for a row of shape `in` (both without the batch dimension). Throws ShapeError.
+  virtual Shape output_shape(const Shape& in) const { return in; }
+  /// "x" to "y".
+  Values forward(const Values& in, const Pass& pass) override { return {{"y", forward(in.at("x"), pass)}}; }
+};
+
+}  // namespace chorale

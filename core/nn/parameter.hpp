@@ -1,0 +1,42 @@
+// A parameter: name, shape, how it starts, and a leaf of the graph. Its memory lies in the arena (FlatParams), which binds it.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <chorale/core/autograd/variable.hpp>
+
+namespace chorale {
+
+/// What a parameter holds at step 0. Weights follow the scheme of `model.init`; fan_in and fan_out as Glorot & Bengio 2010 define them.
+struct Init {
+  enum class Role : std::uint8_t { weight, bias, zeros, ones } role = Role::weight;
+  std::int64_t fan_in = 1, fan_out = 1;
+};
+
+/// Which part of the arena: trainable ones get gradients and optimiser state; frozen ones and buffers do not.
+enum class Segment : std::uint8_t { trainable, frozen, buffer };
+
+class Parameter {
+ public:
+  Parameter(Shape shape, Init init, Segment segment = Segment::trainable)
+      : shape_(shape), init_(init), segment_(segment), leaf_(std::make_shared<LeafNode>()) {}
+
+  const Shape& shape() const { return shape_; }
+  const Init& init() const { return init_; }
+  Segment segment() const { return segment_; }
+  const Tensor& value() const { return value_; }
+  LeafNode& leaf() { return *leaf_; }
+  void bind(Tensor value) { value_ = std::move(value); }
+  /// For a forward pass; with `record` the gradient will reach the arena.
+  Variable use(bool record) const { return record && segment_ == Segment::trainable ? Variable(value_, leaf_) : Variable(value_); }
+
+ private:
+  Shape shape_;
+  Init init_;
+  Segment segment_;
+  Tensor value_;
+  std::shared_ptr<LeafNode> leaf_;
+};
+
+}  // namespace chorale

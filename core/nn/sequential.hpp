@@ -1,0 +1,30 @@
+// Layers one after the other, from code or from a recipe's words.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <chorale/core/base/registry.hpp>
+#include <chorale/core/nn/module.hpp>
+
+namespace chorale {
+
+/// Children are named "0", "1", ... as torch.nn.Sequential names them.
+class Sequential final : public Layer {
+ public:
+  void add(std::unique_ptr<Layer> layer);
+  using Layer::forward;
+  Variable forward(const Variable& x, const Pass& pass) override;
+  Shape output_shape(const Shape& in) const override;
+  std::string name() const override { return "sequential"; }
+  const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }
+
+ private:
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
+/// "linear(128) relu dropout(0.2) linear(1)" for rows of shape `in`. Throws UsageError that points at the word and names the nearest layer.
+std::unique_ptr<Sequential> build_layers(std::string_view expression, const Shape& in, const Registry& registry);
+
+}  // namespace chorale
