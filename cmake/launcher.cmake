@@ -3,7 +3,6 @@ if(launcher_sources)
   list(FILTER launcher_sources EXCLUDE REGEX "launcher/main.cpp$")
   # Tests link the launcher's parts; main.cpp alone is the program.
   add_library(chorale_launcher STATIC ${launcher_sources})
-  target_compile_definitions(chorale_launcher PRIVATE CHORALE_VERSION="${PROJECT_VERSION}")
   target_link_libraries(chorale_launcher PUBLIC chorale_settings chorale Boost::program_options fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json Threads::Threads)
   if(EXISTS ${PROJECT_SOURCE_DIR}/launcher/main.cpp)
     add_executable(chorale_program launcher/main.cpp)

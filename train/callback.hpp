@@ -25,26 +25,26 @@ struct StepEvent {
   std::int64_t step = 0;   // updates done, 1 after the first
   std::int64_t epoch = 0;  // of this step, from 0
   std::int64_t step_in_epoch = 0;
-  double loss = 0;         // weighted mean over the global batch
+  double loss = 0;  // weighted mean over the global batch
   double lr = 0;
   double samples_per_second = 0;  // smoothed, evaluation excluded
   double step_ms = 0;
-  Phases min_ms, mean_ms, max_ms;  // over ranks; filled when `logged`
-  bool logged = false;             // every train.log_every steps
+  Phases min_ms = {}, mean_ms = {}, max_ms = {};  // over ranks; filled when `logged`
+  bool logged = false;                            // every train.log_every steps
 };
 
 /// After an evaluation: "loss" and the metrics of train.metrics by part ("train", "validation", "test").
 struct EvaluationEvent {
   std::int64_t step = 0, epoch = 0;
   std::map<std::string, std::map<std::string, double>> scores;
-  bool best = false;               // the early-stopping score has improved
+  bool best = false;  // the early-stopping score has improved
   bool final = false;
   double seconds = 0;
 };
 
 /// The fields of summary.json, under the same names.
 struct Summary {
-  std::string status = "failed";   // done early_stopped interrupted failed
+  std::string status = "failed";  // done early_stopped interrupted failed
   int world_size = 1;
   std::int64_t virtual_workers = 1, threads_per_rank = 1, parameters = 0, steps = 0, epochs = 0;
   std::string parameters_hash, best_parameters_hash;

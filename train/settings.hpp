@@ -11,16 +11,16 @@
 namespace chorale {
 
 struct ModelOptions {
-  std::string layers;           // "linear(128) relu dropout(0.2) linear(1)"
-  std::string init = "torch";   // torch glorot_uniform glorot_normal he_uniform he_normal
+  std::string layers;          // "linear(128) relu dropout(0.2) linear(1)"
+  std::string init = "torch";  // torch glorot_uniform glorot_normal he_uniform he_normal
 };
 
 struct TrainOptions {
   std::string loss = "binary_cross_entropy";
   double huber_delta = 1;
-  std::int64_t batch = 64;      // global
+  std::int64_t batch = 64;  // global
   std::int64_t epochs = 10;
-  std::int64_t steps = 0;       // 0: epochs decide
+  std::int64_t steps = 0;  // 0: epochs decide
   std::int64_t seed = 1;
   std::int64_t accumulate = 1;  // parts of each virtual worker's share
   std::string dtype = "f32";
@@ -36,7 +36,7 @@ struct OptimizerOptions {
   double lr = 0.001, momentum = 0, dampening = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, alpha = 0.99;
   bool nesterov = false;
   double weight_decay = 0;
-  std::string decay = "auto";   // l2 decoupled auto: decoupled for adamw
+  std::string decay = "auto";  // l2 decoupled auto: decoupled for adamw
   double clip_norm = 0, clip_value = 0;
 };
 
@@ -45,12 +45,12 @@ struct ParallelOptions {
   std::int64_t virtual_workers = 0;  // 0: as many as ranks
   std::string exchange = "replicated";
   double timeout_s = 60;
-  std::string isa = "auto";          // auto baseline avx2 avx512: at most this instruction set
+  std::string isa = "auto";  // auto baseline avx2 avx512: at most this instruction set
 };
 
 struct CheckpointOptions {
-  std::int64_t every_steps = 0;      // 0: by epochs
-  std::int64_t every_epochs = 1;     // 0: only at the end
+  std::int64_t every_steps = 0;   // 0: by epochs
+  std::int64_t every_epochs = 1;  // 0: only at the end
   std::int64_t keep = 2;
 };
 

@@ -28,6 +28,7 @@ class MatrixDataset : public Dataset {
   void gather(int field, std::span<const std::int64_t> rows, void* out) const override;
   /// Number in the whole table of each row of this part: what an error message calls a sample.
   std::span<const std::int64_t> row_numbers() const { return rows_; }
+  std::int64_t row_id(std::int64_t row) const override { return rows_[static_cast<std::size_t>(row)]; }
 
  private:
   FeatureMatrix matrix_;

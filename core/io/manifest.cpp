@@ -69,7 +69,8 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
   const Json json = parse_json(text, path);
   try {
     if (json.at("format") != kFormat) throw CheckpointError(path + ": is not the manifest of a chorale checkpoint");
-    Manifest manifest{.version = json.at("version").get<std::int64_t>()};
+    Manifest manifest;
+    manifest.version = json.at("version").get<std::int64_t>();
     if (manifest.version > kCheckpointVersion)
       throw CheckpointError(path + ": has version " + std::to_string(manifest.version) + ", this program reads up to " +
                             std::to_string(kCheckpointVersion) + "; use the newer program that wrote it");

@@ -1,0 +1,227 @@
+#include "run_ranks.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
+using namespace chorale;
+
+namespace {
+
+SmallRun small() {
+  SmallRun run;
+  run.config.train.batch = 32;
+  run.config.train.epochs = 3;
+  run.config.train.metrics = {"auc", "accuracy"};
+  run.optimizer.lr = 0.01;
+  return run;
+}
+
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double difference = 0, length = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference += (a[i] - b[i]) * (a[i] - b[i]), length += a[i] * a[i];
+  return std::sqrt(difference / length);
+}
+
+struct Folder {
+  std::filesystem::path path;
+  explicit Folder(const std::string& name) : path(std::filesystem::temp_directory_path() / (name + std::to_string(::getpid()))) {}
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+void check_no_errors(const SmallRun::Result& result) {
+  for (const std::string& error : result.errors) CHECK(error == "");
+}
+
+}  // namespace
+
+TEST_CASE("a small network learns") {
+  SmallRun run = small();
+  run.config.train.epochs = 20;
+  const auto result = run.run();
+  check_no_errors(result);
+  CHECK(result.summary.status == "done");
+  CHECK(result.summary.steps == 20 * 7);
+  CHECK(result.summary.metrics.at("validation").at("auc") > 0.85);
+  CHECK(result.summary.metrics.at("train").at("loss") < 0.4);
+}
+
+TEST_CASE("four virtual workers give the same bits at every number of ranks, and between nodes") {
+  for (const double clip : {0.0, 0.5}) {
+    SmallRun run = small();
+    run.config.parallel.virtual_workers = 4;
+    run.config.train.early_stop = {"validation.auc", "2"};
+    run.optimizer.clip_norm = clip;
+    const auto reference = run.run();
+    check_no_errors(reference);
+    for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {3, 1}, {4, 1}, {2, 2}, {4, 2}, {3, 3}}) {
+      CAPTURE(ranks, nodes, clip);
+      run.ranks = ranks, run.nodes = nodes;
+      const auto result = run.run();
+      check_no_errors(result);
+      for (const std::string& hash : result.hashes) CHECK(hash == reference.summary.parameters_hash);
+      CHECK(result.summary.best_parameters_hash == reference.summary.best_parameters_hash);
+      CHECK(result.summary.metrics == reference.summary.metrics);
+    }
+  }
+}
+
+TEST_CASE("uneven numbers of virtual workers keep their bits too") {
+  for (const std::int64_t workers : {3, 5, 7}) {
+    SmallRun run = small();
+    run.config.train.epochs = 1;
+    run.config.parallel.virtual_workers = workers;
+    const auto reference = run.run();
+    for (const int ranks : {2, 3}) {
+      CAPTURE(workers, ranks);
+      run.ranks = ranks;
+      CHECK(run.run().summary.parameters_hash == reference.summary.parameters_hash);
+      run.ranks = 1;
+    }
+  }
+}
+
+TEST_CASE("any partition of the batch gives the same update") {
+  for (const std::string rule : {"sgd", "adam"}) {
+    SmallRun run = small();
+    run.layers = "linear(16) relu linear(1)";
+    run.train = small_data(1000, 7, 3);
+    run.config.train.epochs = 1;
+    run.optimizer.name = rule;
+    run.optimizer.lr = rule == "sgd" ? 0.1 : 0.001;
+    const auto reference = run.run();
+    for (const int ranks : {2, 3, 7}) {
+      CAPTURE(rule, ranks);
+      run.ranks = ranks;
+      const auto result = run.run();
+      check_no_errors(result);
+      CHECK(distance(reference.parameters, result.parameters) <= (rule == "sgd" ? 1e-6 : 1e-5));
+      run.ranks = 1;
+    }
+  }
+}
+
+TEST_CASE("accumulation changes the update by rounding only") {
+  SmallRun run = small();
+  run.layers = "linear(16) relu linear(1)";
+  run.config.train.epochs = 1;
+  run.optimizer.name = "sgd";
+  const auto whole = run.run();
+  run.config.train.accumulate = 3;
+  const auto parts = run.run();
+  CHECK(distance(whole.parameters, parts.parameters) <= 1e-6);
+  CHECK(whole.summary.parameters_hash != parts.summary.parameters_hash);
+}
+
+TEST_CASE("a run that is cut and resumed at another number of ranks ends with the same bits") {
+  Folder folder("chorale_resume_");
+  SmallRun run = small();
+  run.config.parallel.virtual_workers = 4;
+  run.config.train.early_stop = {"validation.auc", "3"};
+  const auto whole = run.run();
+  run.config.checkpoint_folder = (folder.path / "checkpoints").string();
+  run.config.train.steps = 10;  // in the middle of epoch 1
+  run.ranks = 3;
+  check_no_errors(run.run());
+  run.config.train.steps = 0;
+  run.config.resume = true;
+  run.ranks = 2;
+  run.config.parallel.virtual_workers = 0;  // the checkpoint's
+  const auto resumed = run.run();
+  check_no_errors(resumed);
+  CHECK(resumed.summary.virtual_workers == 4);
+  CHECK(resumed.summary.parameters_hash == whole.summary.parameters_hash);
+}
+
+TEST_CASE("a resumed run with another recipe is refused with both values") {
+  Folder folder("chorale_refuse_");
+  SmallRun run = small();
+  run.config.train.steps = 2;
+  run.config.checkpoint_folder = (folder.path / "checkpoints").string();
+  run.config.identity = {{"optimizer.lr", "0.01"}};
+  check_no_errors(run.run());
+  run.config.resume = true;
+  run.config.identity = {{"optimizer.lr", "0.02"}};
+  const auto result = run.run();
+  CHECK(result.errors[0].find("optimizer.lr is '0.02', the checkpoint was made with '0.01'") != std::string::npos);
+}
+
+TEST_CASE("a loss that is not finite ends all ranks at the same step and names tensor and samples") {
+  SmallRun run = small();
+  auto data = std::make_shared<TensorDataset>(64);
+  std::vector<float> x(64 * 7, 0.5f), y(64, 1.0f);
+  x[37 * 7 + 2] = std::numeric_limits<float>::quiet_NaN();
+  data->add("x", {7}, std::move(x));
+  data->add("target", {}, std::move(y));
+  run.train = data;
+  run.ranks = 3;
+  const auto result = run.run();
+  CHECK(result.errors[0].find("the first bad tensor is 'x' of samples 37") != std::string::npos);
+  for (const std::string& error : result.errors) CHECK(error == result.errors[0]);
+}
+
+TEST_CASE("ranks with different settings are refused before step 0") {
+  SmallRun run = small();
+  run.ranks = 3;
+  run.per_rank = [](int rank, TrainerConfig& config) {
+    if (rank == 2) config.train.seed = 5;
+  };
+  const auto result = run.run();
+  for (const std::string& error : result.errors) CHECK(error.find("train.seed is '1' on rank 0 and '5' on rank 2") != std::string::npos);
+}
+
+TEST_CASE("a stop request on one rank stops all at a step boundary") {
+  SmallRun run = small();
+  run.ranks = 3;
+  run.per_rank = [](int rank, TrainerConfig& config) {
+    auto calls = std::make_shared<int>(0);
+    if (rank == 1) config.stop_requested = [calls] { return ++*calls >= 4; };
+  };
+  const auto result = run.run();
+  check_no_errors(result);
+  CHECK(result.summary.status == "interrupted");
+  CHECK(result.summary.steps == 4);
+}
+
+TEST_CASE("sizes that do not fit are refused with the numbers") {
+  SmallRun run = small();
+  run.config.train.batch = 2;
+  run.config.parallel.virtual_workers = 4;
+  CHECK(run.run().errors[0].find("train.batch = 2 is below the 4 virtual workers") != std::string::npos);
+  run = small();
+  run.config.parallel.virtual_workers = 2;
+  run.ranks = 3;
+  CHECK(run.run().errors[2].find("3 ranks for 2 virtual workers") != std::string::npos);
+  run = small();
+  run.config.train.early_stop = {"validation.auc", "2"};
+  run.validation = nullptr;
+  CHECK(run.run().errors[0].find("needs validation rows") != std::string::npos);
+}
+
+TEST_CASE("after warm-up a step takes nothing from the system for tensors") {
+  struct Counter : Callback {
+    void on_step(const StepEvent&) override { counts.push_back(device->memory().system_allocations); }
+    Device* device = nullptr;
+    std::vector<std::uint64_t> counts;
+  } counter;
+  Registry registry;
+  register_all(registry);
+  SilentLog log;
+  auto device = make_cpu_device();
+  counter.device = device.get();
+  auto model = build_layers("linear(16) relu dropout(0.2) linear(1)", {7}, registry);
+  TrainOptions options;
+  options.batch = 29;  // 203 rows: every batch is full
+  options.epochs = 5;
+  auto loss = make_loss(options, {}, registry);
+  auto rule = make_optimizer({}, registry);
+  auto comm = make_self_communicator();
+  Trainer trainer({*comm, *device, *model, *loss, *rule, registry, log, small_data(203, 7, 1), nullptr, nullptr}, {.train = options});
+  trainer.add(counter);
+  trainer.run();
+  REQUIRE(counter.counts.size() == 35);
+  CHECK(counter.counts[2] == counter.counts.back());
+}

@@ -1,0 +1,164 @@
+#include <chorale/train/checkpointing.hpp>
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include <chorale/core/io/checkpoint_writer.hpp>
+
+namespace chorale {
+
+namespace {
+
+/// Rank 0's words on every rank.
+std::string from_rank_0(Communicator& comm, const std::string& text, Label label) {
+  const auto bytes = broadcast_bytes(comm, std::as_bytes(std::span(text)), 0, label);
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+/// The first rank's complaint on all ranks; empty when nobody has one.
+std::string first_complaint(Communicator& comm, const std::string& mine, Label label) {
+  for (const auto& bytes : all_gather_bytes(comm, std::as_bytes(std::span(mine)), label))
+    if (!bytes.empty()) return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return "";
+}
+
+std::string exact(double value) {  // JSON has neither NaN nor all bits
+  char text[48];
+  std::snprintf(text, sizeof text, "%a", value);
+  return text;
+}
+
+std::string new_token() {
+  return std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+}
+
+template <class F>
+std::string complaint_of(F&& f) {
+  try {
+    f();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<NamedTensor> named_parameters(const FlatParams& params, Buffer values, const std::string& prefix) {
+  std::vector<NamedTensor> out;
+  for (const FlatParams::Entry& e : params.entries())
+    out.push_back({prefix + e.name, params.dtype(), e.parameter->shape(), values.part(e.first, e.count).data});
+  return out;
+}
+
+Checkpointing::Checkpointing(Parts parts) : parts_(std::move(parts)) {}
+
+std::vector<NamedTensor> Checkpointing::optimizer_tensors() const {
+  std::vector<NamedTensor> out;
+  for (std::size_t s = 0; s < parts_.optimizer.state().size(); ++s) {
+    for (const FlatParams::Entry& e : parts_.params.entries()) {
+      if (e.parameter->segment() != Segment::trainable) continue;
+      out.push_back({parts_.optimizer.state_names()[s] + "." + e.name, parts_.params.dtype(), e.parameter->shape(),
+                     parts_.optimizer.state()[s].part(e.first, e.count).data});
+    }
+  }
+  return out;
+}
+
+std::string Checkpointing::fields(const RunPosition& position) const {
+  nlohmann::json j;
+  j["virtual_workers"] = position.virtual_workers;
+  j["world_size"] = parts_.comm.size();
+  j["identity"] = position.identity;
+  j["early_stopping"] = {{"best", exact(parts_.early.best)},
+                         {"best_step", parts_.early.best_step},
+                         {"without_improvement", parts_.early.without_improvement()}};
+  return j.dump();
+}
+
+void Checkpointing::save(const RunPosition& position) {
+  Communicator& comm = parts_.comm;
+  CheckpointWriter writer(parts_.folder, position.step, from_rank_0(comm, new_token(), "checkpoint token"));
+  std::vector<std::pair<std::string, SafetensorsImage>> images;
+  images.emplace_back("model.safetensors", SafetensorsImage(named_parameters(parts_.params, parts_.params.values())));
+  images.emplace_back("optimizer.safetensors", SafetensorsImage(optimizer_tensors()));
+  const bool has_best = parts_.best.elements > 0 && parts_.early.best_step > 0;
+  images.emplace_back("state.safetensors",
+                      SafetensorsImage(has_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{}));
+  const auto give_up = [&](const std::string& why) {
+    if (why.empty()) return;
+    if (comm.rank() == 0) writer.abandon();
+    throw IoError(why);
+  };
+  give_up(from_rank_0(comm, comm.rank() ? "" : complaint_of([&] {
+                        writer.begin();
+                        for (const auto& [name, image] : images) writer.reserve(name, image.size());
+                      }),
+                      "checkpoint begin"));
+  give_up(first_complaint(comm, complaint_of([&] {
+                            for (const auto& [name, image] : images)
+                              writer.write_part(name, image, file_share(image.size(), comm.rank(), comm.size()));
+                          }),
+                          "checkpoint parts"));
+  give_up(from_rank_0(comm, comm.rank() ? "" : complaint_of([&] {
+                        std::vector<CheckpointFile> files;
+                        for (const auto& [name, image] : images) files.push_back(checkpoint_file(name, image));
+                        for (const auto& [name, text] : parts_.texts) files.push_back(writer.write_text(name, text));
+                        writer.commit(fields(position), files, parts_.keep);
+                      }),
+                      "checkpoint commit"));
+}
+
+void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const {
+  for (const NamedTensor& wanted : named_parameters(parts_.params, values, prefix)) {
+    const NamedTensor& found = file.at(wanted.name);
+    if (found.shape != wanted.shape || found.dtype != wanted.dtype)
+      throw CheckpointError(file.path().string() + ": " + wanted.name + " is " + std::string(name(found.dtype)) + " " + found.shape.text() +
+                            ", the model has " + std::string(name(wanted.dtype)) + " " + wanted.shape.text());
+    std::memcpy(const_cast<void*>(wanted.data), found.data, wanted.bytes());
+  }
+}
+
+std::optional<RunPosition> Checkpointing::restore(Log& log) {
+  std::string folder;
+  const std::string why = from_rank_0(parts_.comm, parts_.comm.rank() ? "" : complaint_of([&] {
+                                        if (auto newest = newest_valid_checkpoint(parts_.folder, log)) folder = newest->folder().string();
+                                      }),
+                                      "checkpoint choice");
+  if (!why.empty()) throw CheckpointError(why);
+  folder = from_rank_0(parts_.comm, folder, "checkpoint folder");
+  if (folder.empty()) return std::nullopt;
+
+  RunPosition position;
+  const std::string trouble = first_complaint(
+      parts_.comm, complaint_of([&] {
+        const Checkpoint checkpoint = open_checkpoint(folder);
+        const auto j = nlohmann::json::parse(checkpoint.manifest().fields);
+        position.step = checkpoint.manifest().step;
+        position.virtual_workers = j.at("virtual_workers");
+        position.identity = j.at("identity").get<std::map<std::string, std::string>>();
+        const auto& early = j.at("early_stopping");
+        parts_.early.restore(std::strtod(early.at("best").get<std::string>().c_str(), nullptr), early.at("best_step"),
+                             early.at("without_improvement"));
+        const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
+        read_into(parts_.params.values(), model, "");
+        for (const NamedTensor& t : optimizer_tensors()) {
+          const NamedTensor& found = state.at(t.name);
+          if (found.shape != t.shape || found.dtype != t.dtype)
+            throw CheckpointError(folder + ": optimiser state " + t.name + " has another shape or type");
+          std::memcpy(const_cast<void*>(t.data), found.data, t.bytes());
+        }
+        if (parts_.best.elements > 0 && parts_.early.best_step > 0)
+          read_into(parts_.best, checkpoint.tensors("state.safetensors"), "best.");
+      }),
+      "checkpoint reading");
+  if (!trouble.empty()) throw CheckpointError(trouble);
+  return position;
+}
+
+}  // namespace chorale

@@ -1,0 +1,56 @@
+// A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. All ranks write shares of the
+// files.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/base/log.hpp>
+#include <chorale/core/io/checkpoint.hpp>
+#include <chorale/core/io/named_tensor.hpp>
+#include <chorale/core/nn/flat_params.hpp>
+#include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/early_stopping.hpp>
+
+namespace chorale {
+
+/// What a step boundary is, beside the tensors.
+struct RunPosition {
+  std::int64_t step = 0, virtual_workers = 0;
+  std::map<std::string, std::string> identity;  // keys that cannot change without changing the mathematics of a step
+};
+
+class Checkpointing {
+ public:
+  struct Parts {
+    Communicator& comm;
+    FlatParams& params;
+    Optimizer& optimizer;
+    EarlyStopping& early;
+    Buffer best;         // best weights, in the arena's layout; elements 0: none are kept
+    std::string folder;  // RUN/checkpoints
+    std::int64_t keep;
+    std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries
+  };
+  explicit Checkpointing(Parts parts);
+  /// Collective. Throws the same IoError on every rank; the last checkpoint is intact then.
+  void save(const RunPosition& position);
+  /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
+  /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
+  std::optional<RunPosition> restore(Log& log);
+
+ private:
+  std::string fields(const RunPosition& position) const;
+  std::vector<NamedTensor> model_tensors(Buffer values, const std::string& prefix) const;
+  std::vector<NamedTensor> optimizer_tensors() const;
+  void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
+  Parts parts_;
+};
+
+/// Every parameter as files name it, its data in `values` (the arena or a copy of it).
+std::vector<NamedTensor> named_parameters(const FlatParams& params, Buffer values, const std::string& prefix = {});
+
+}  // namespace chorale

@@ -1,0 +1,77 @@
+// How replicas agree and advance: one file each (replicated; later shared, sharded, local SGD). One thread.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/base/registry.hpp>
+#include <chorale/core/nn/flat_params.hpp>
+#include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/callback.hpp>
+#include <chorale/train/worker_tree.hpp>
+
+namespace chorale {
+
+/// Elements [first, first + count) of the arena; borders are borders of blocks.
+struct Bucket {
+  int index = 0;
+  std::int64_t first = 0, count = 0;
+};
+
+/// What one virtual worker found: sums, never averages.
+struct WorkerReport {
+  double loss = 0, weight = 0;
+};
+
+/// What a rank says beside its gradients.
+struct RankReport {
+  bool stop = false;  // a signal has reached this rank
+  Phases phases;      // of its previous step
+};
+
+/// What all ranks know after a step, equal everywhere.
+struct StepOutcome {
+  double loss = 0, weight = 0;  // sums over the global batch, in tree order
+  bool stop = false;
+  std::int64_t bad_worker = -1;  // the first whose loss or weight is not finite; nothing was updated then
+  double communicate_ms = 0, update_ms = 0;
+};
+
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// Starts a step: where the sums over each of this rank's subtrees (maximal_subtrees) are to be written.
+  virtual std::vector<Buffer> begin() = 0;
+  /// During backward, in index order; may start communication.
+  virtual void bucket_ready(const Bucket& bucket) = 0;
+  /// Gradients agreed and parameters updated when it returns. Collective. reports: of this rank's workers, in order. `step` counts updates
+  /// from 1.
+  virtual StepOutcome step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+                           const RankReport& mine) = 0;
+  /// Previous steps' phases of every rank, after step().
+  virtual std::vector<Phases> phases() const = 0;
+  /// Bytes that a rank puts on the wire between nodes in a step.
+  virtual std::uint64_t bytes_per_step() const = 0;
+};
+
+struct ExchangeSetup {
+  Communicator& comm;
+  FlatParams& params;
+  std::int64_t virtual_workers;
+  std::vector<Bucket> buckets;
+};
+
+/// In the Registry under the name of parallel.exchange.
+struct ExchangeEntry {
+  std::string help;
+  std::unique_ptr<Exchange> (*make)(const ExchangeSetup& setup);
+};
+
+/// Cuts the arena into buckets of about `bucket_bytes`, on borders of blocks.
+std::vector<Bucket> plan_buckets(const FlatParams& params, std::int64_t bucket_bytes);
+
+}  // namespace chorale

@@ -1,0 +1,42 @@
+#include <chorale/train/reducer.hpp>
+
+#include <algorithm>
+
+namespace chorale {
+
+Reducer::Reducer(const FlatParams& params, std::vector<Bucket> buckets) : buckets_(std::move(buckets)), waiting_for_(buckets_.size(), 0) {
+  for (const FlatParams::Entry& e : params.entries()) {
+    std::vector<int>& touched = touched_.emplace_back();
+    if (e.parameter->segment() != Segment::trainable) continue;
+    for (const Bucket& b : buckets_) {
+      if (e.first >= b.first + b.count || e.first + e.count <= b.first) continue;
+      touched.push_back(b.index);
+      ++waiting_for_[static_cast<std::size_t>(b.index)];
+    }
+  }
+}
+
+void Reducer::begin(Exchange& exchange) {
+  missing_ = waiting_for_;
+  next_ = 0;
+  exchange_ = &exchange;
+}
+
+void Reducer::ready(std::size_t entry) {
+  if (!exchange_) return;
+  for (const int b : touched_[entry]) --missing_[static_cast<std::size_t>(b)];
+  launch();
+}
+
+void Reducer::launch() {
+  while (next_ < buckets_.size() && missing_[next_] <= 0) exchange_->bucket_ready(buckets_[next_++]);
+}
+
+void Reducer::finish(Exchange& exchange) {
+  if (!exchange_) begin(exchange);
+  std::fill(missing_.begin(), missing_.end(), 0);
+  launch();
+  exchange_ = nullptr;
+}
+
+}  // namespace chorale

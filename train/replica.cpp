@@ -1,0 +1,144 @@
+#include <chorale/train/replica.hpp>
+
+#include <chrono>
+#include <cmath>
+
+namespace chorale {
+
+namespace {
+using Clock = std::chrono::steady_clock;
+/// Adds the time since `from` to `sum` and restarts.
+void lap(Clock::time_point& from, double& sum) {
+  const Clock::time_point now = Clock::now();
+  sum += std::chrono::duration<double, std::milli>(now - from).count();
+  from = now;
+}
+}  // namespace
+
+Replica::Replica(const Parts& parts) : parts_(parts) {}
+
+Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
+  return {.device = parts_.params.device(),
+          .training = true,
+          .random_key = mix(mix(parts_.seed, 0x64726F70u), static_cast<std::uint64_t>(step)),
+          .first_position = first_position};
+}
+
+Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype) {
+  Values out;
+  const std::vector<Field>& fields = data.fields();
+  for (std::size_t f = 0; f < fields.size(); ++f) {
+    const Field& field = fields[f];
+    std::array<std::int64_t, Shape::kMaxRank> dims{static_cast<std::int64_t>(rows.size())};
+    for (int d = 0; d < field.row_shape.rank(); ++d) dims[static_cast<std::size_t>(d) + 1] = field.row_shape[d];
+    const Shape shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(field.row_shape.rank()) + 1));
+    Tensor t = Tensor::empty(device, shape, field.dtype);
+    data.gather(static_cast<int>(f), rows, t.raw());
+    if (field.dtype == DType::f32 && dtype == DType::f64) {
+      Tensor wide = Tensor::empty(device, shape, DType::f64);
+      for (std::int64_t i = 0; i < t.elements(); ++i) wide.data<double>()[i] = t.data<float>()[i];
+      t = wide;
+    }
+    out.set(field.name, Variable(std::move(t)));
+  }
+  return out;
+}
+
+void Replica::compute(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
+                      const std::function<void()>& last) {
+  subtree(tree, batch, step, into, 0, reports, tree.is_leaf() ? last : std::function<void()>());
+}
+
+void Replica::subtree(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::size_t depth,
+                      std::vector<WorkerReport>& reports, const std::function<void()>& last) {
+  if (tree.is_leaf()) return reports.push_back(worker(tree.first, batch, step, into, last));
+  Device& device = parts_.params.device();
+  while (partial_.size() <= depth) partial_.push_back(Tensor::empty(device, {into.elements}, into.dtype));
+  subtree(tree.left(), batch, step, into, depth + 1, reports, {});
+  subtree(tree.right(), batch, step, partial_[depth].buffer(), depth + 1, reports, {});
+  Clock::time_point from = Clock::now();
+  with_float_type(into.dtype,
+                  [&]<class T>() { device.typed<T>().add(into.as<T>(), partial_[depth].data<T>(), into.as<T>(), into.elements); });
+  lap(from, phases_.backward);
+}
+
+WorkerReport Replica::worker(std::int64_t v, std::span<const std::int64_t> batch, std::int64_t step, Buffer into,
+                             const std::function<void()>& last) {
+  Device& device = parts_.params.device();
+  const Share mine = share_of(static_cast<std::int64_t>(batch.size()), v, parts_.virtual_workers);
+  WorkerReport report;
+  bool started = false;
+  for (std::int64_t part = 0; part < parts_.accumulate; ++part) {
+    const Share s = share_of(mine.count, part, parts_.accumulate);
+    if (s.count == 0) continue;
+    Clock::time_point from = Clock::now();
+    const std::int64_t first = mine.first + s.first;
+    const Values in = gather(parts_.data, batch.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
+                             parts_.params.dtype());
+    lap(from, phases_.data);
+    parts_.params.bind_gradients(into, started);
+    started = true;
+    const Variable prediction = parts_.model.forward(in, pass_of(step, first)).at("y");
+    const Variable* weight = in.find("weight");
+    const LossValue loss = parts_.loss.forward(prediction, in.at("target").value(), weight ? weight->value() : Tensor());
+    with_float_type(parts_.params.dtype(), [&]<class T>() {
+      report.loss += device.typed<T>().sum(loss.sample_loss.data<T>(), loss.sample_loss.elements());
+      report.weight += device.typed<T>().sum(loss.sample_weight.data<T>(), loss.sample_weight.elements());
+    });
+    lap(from, phases_.forward);
+    if (last && parts_.accumulate == 1) last();
+    backward(loss.total);
+    parts_.params.finish_gradients();
+    lap(from, phases_.backward);
+  }
+  if (!started) device.clear(into.data, into.bytes());
+  return report;
+}
+
+Phases Replica::take_phases() { return std::exchange(phases_, Phases{}); }
+
+namespace {
+std::string samples_text(const Tensor& t, const Dataset& data, std::span<const std::int64_t> rows) {
+  std::string text;
+  int named = 0;
+  const std::int64_t per_row = t.row_elements();
+  with_float_type(t.dtype(), [&]<class T>() {
+    for (std::int64_t r = 0; r < t.rows(); ++r) {
+      if (t.device().template typed<T>().first_not_finite(t.data<T>() + r * per_row, per_row) < 0) continue;
+      if (++named <= 5) text += (named > 1 ? ", " : "") + std::to_string(data.row_id(rows[static_cast<std::size_t>(r)]));
+    }
+  });
+  if (named > 5) text += ", ... (" + std::to_string(named) + " in all)";
+  return text;
+}
+}  // namespace
+
+std::string Replica::describe_bad(std::int64_t worker, std::span<const std::int64_t> batch, std::int64_t step) {
+  Device& device = parts_.params.device();
+  const DType dtype = parts_.params.dtype();
+  std::string parameter;
+  with_float_type(dtype, [&]<class T>() {
+    const Buffer values = parts_.params.values();
+    const std::int64_t bad = device.typed<T>().first_not_finite(values.as<T>(), values.elements);
+    if (bad >= 0) parameter = parts_.params.name_at(bad);
+  });
+  if (!parameter.empty())
+    return "the first bad tensor is parameter '" + parameter +
+           "', spoilt by the update before; lower optimizer.lr or set optimizer.clip_norm";
+  const Share mine = share_of(static_cast<std::int64_t>(batch.size()), worker, parts_.virtual_workers);
+  const auto rows = batch.subspan(static_cast<std::size_t>(mine.first), static_cast<std::size_t>(mine.count));
+  Values in = gather(parts_.data, rows, device, dtype);
+  for (const Field& field : parts_.data.fields()) {
+    const std::string samples = samples_text(in.at(field.name).value(), parts_.data, rows);
+    if (!samples.empty()) return "the first bad tensor is '" + field.name + "' of samples " + samples;
+  }
+  const Variable y = parts_.model.forward(in, pass_of(step, mine.first)).at("y");
+  std::string samples = samples_text(y.value(), parts_.data, rows);
+  if (!samples.empty())
+    return "the first bad tensor is the model's result of samples " + samples + "; lower optimizer.lr or scale the features";
+  const Variable* weight = in.find("weight");
+  const LossValue loss = parts_.loss.forward(y, in.at("target").value(), weight ? weight->value() : Tensor());
+  return "the first bad tensor is the loss of samples " + samples_text(loss.sample_loss, parts_.data, rows);
+}
+
+}  // namespace chorale

@@ -1,0 +1,105 @@
+// Trains a module on however many ranks there are. Every rank builds the same module, loss and optimiser and calls run(); no other
+// communication is needed.
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/base/log.hpp>
+#include <chorale/core/data/dataset.hpp>
+#include <chorale/train/callback.hpp>
+#include <chorale/train/checkpointing.hpp>
+#include <chorale/train/evaluator.hpp>
+#include <chorale/train/reducer.hpp>
+#include <chorale/train/replica.hpp>
+#include <chorale/train/settings.hpp>
+#include <chorale/train/step_statistics.hpp>
+
+namespace chorale {
+
+struct TrainerConfig {
+  TrainOptions train;
+  ParallelOptions parallel;
+  CheckpointOptions checkpoint;
+  std::string init = "torch";
+  std::string checkpoint_folder;  // empty: none are written
+  bool resume = false;
+  std::map<std::string, std::string> identity;             // settings that a resumed run may not change
+  std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
+  std::function<bool()> stop_requested;                    // asked once a step
+  bool final_evaluation = true;
+};
+
+struct TrainerParts {
+  Communicator& comm;
+  Device& device;
+  Module& model;
+  Loss& loss;
+  Optimizer& optimizer;
+  const Registry& registry;
+  Log& log;
+  std::shared_ptr<const Dataset> train, validation, test;  // the last two may be null
+};
+
+/// One thread a rank; every call is collective.
+class Trainer {
+ public:
+  /// Throws UsageError, equal on all ranks, for sizes that do not fit: batch below virtual workers, more ranks than virtual workers or
+  /// rows.
+  Trainer(const TrainerParts& parts, const TrainerConfig& config);
+  ~Trainer();
+  /// Called on rank 0 only, in the order of adding. Must outlive run().
+  void add(Callback& callback) { callbacks_.push_back(&callback); }
+  /// Trains to the end, to early stopping, or to a stop request. Throws NumericError on all ranks at the same step when a loss is not
+  /// finite.
+  Summary run();
+  FlatParams& params() { return params_; }
+
+ private:
+  void check_sizes() const;
+  void allocate();
+  void restore();
+  void check_ranks();
+  void one_step();
+  StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
+  void refuse_bad_loss(const StepOutcome& outcome, std::span<const std::int64_t> batch);
+  void tell_step(const StepOutcome& outcome, double step_ms);
+  void after_step();
+  void evaluate_now();
+  void save_now(bool final);
+  void finish(Summary& summary);
+  std::int64_t total_steps() const;
+  bool finished() const { return stopped_ || early_.should_stop() || step_ >= total_steps(); }
+  void tell(const std::function<void(Callback&)>& f);
+  std::string hash_of(Buffer values) const;
+
+  TrainerParts parts_;
+  TrainerConfig config_;
+  FlatParams params_;
+  Sampler sampler_;
+  std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1;
+  bool stopped_ = false;
+  EarlyStopping early_;
+  std::vector<Tensor> memory_;  // parameters, optimiser state, best weights
+  Buffer best_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<Reducer> reducer_;
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<Checkpointing> checkpointing_;
+  std::vector<Subtree> held_;
+  std::vector<WorkerReport> reports_;
+  RankReport last_;
+  StepStatistics statistics_;
+  double epoch_loss_ = 0, epoch_weight_ = 0;
+  std::vector<Callback*> callbacks_;
+};
+
+/// From settings, with the registry's catalogues. class_rows: training rows by class, for class_weights = balanced.
+std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<std::int64_t>& class_rows, const Registry& registry);
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Registry& registry);
+
+}  // namespace chorale

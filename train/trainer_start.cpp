@@ -1,0 +1,121 @@
+// What a trainer does before its first step: sizes, memory, restoring, and the check that all ranks are about to do the same.
+#include <algorithm>
+
+#include <chorale/train/agreement.hpp>
+#include <chorale/train/trainer.hpp>
+
+namespace chorale {
+
+namespace {
+
+constexpr std::int64_t kBucketBytes = 4 << 20;
+
+DType model_dtype(const TrainOptions& options) { return parse_dtype(options.dtype); }
+
+std::shared_ptr<const Dataset> unless_empty(std::shared_ptr<const Dataset> data) { return data && data->rows() > 0 ? data : nullptr; }
+
+std::int64_t outputs_of(const TrainerParts& parts, FlatParams& params) {
+  const std::int64_t row = 0;
+  const Values in = Replica::gather(*parts.train, std::span(&row, 1), params.device(), params.dtype());
+  return parts.model.forward(in, {.device = params.device()}).at("y").value().row_elements();
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
+    : parts_(parts),
+      config_(config),
+      params_(parts.model, parts.device, model_dtype(config.train)),
+      sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
+      early_(config.train.early_stop, parts.registry) {
+  parts_.validation = unless_empty(parts.validation);
+  parts_.test = unless_empty(parts.test);
+  if (early_.active() && !parts_.validation)
+    throw UsageError(
+        "train.early_stop needs validation rows; give data.split three shares, for instance 0.70 0.15 0.15, or remove train.early_stop");
+  workers_ = config.parallel.virtual_workers > 0 ? config.parallel.virtual_workers : parts.comm.size();
+  allocate();
+  if (config.resume) restore();
+  check_sizes();
+  check_ranks();
+  held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
+  const std::vector<Bucket> buckets =
+      plan_buckets(params_, parts.comm.node_count() > 1 ? kBucketBytes : params_.trainable_elements() * 8 + 8);
+  exchange_ = parts.registry.of<ExchangeEntry>().at(config.parallel.exchange, "exchange").make({parts.comm, params_, workers_, buckets});
+  reducer_ = std::make_unique<Reducer>(params_, buckets);
+  if (parts.comm.node_count() > 1) params_.on_gradient_ready([this](std::size_t i) { reducer_->ready(i); });
+  replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
+                                                      static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate});
+  std::vector<std::string> metrics = config.train.metrics;
+  if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
+  evaluator_ = std::make_unique<Evaluator>(
+      Evaluator::Parts{parts.comm, parts.model, parts.loss, params_, parts.registry, metrics, outputs_of(parts_, params_)});
+  // Names and tasks are refused before the first step, not at the first evaluation.
+  make_metrics(metrics, outputs_of(parts_, params_), metric_task(parts.loss.task()), parts.registry);
+}
+
+Trainer::~Trainer() { params_.on_gradient_ready({}); }
+
+void Trainer::check_sizes() const {
+  const std::int64_t ranks = parts_.comm.size(), rows = parts_.train->rows(), batch = config_.train.batch;
+  const auto text = [](std::int64_t n) { return std::to_string(n); };
+  if (ranks > rows) throw UsageError(text(ranks) + " ranks for " + text(rows) + " training rows; use at most as many ranks as rows");
+  if (ranks > workers_)
+    throw UsageError(text(ranks) + " ranks for " + text(workers_) + " virtual workers" +
+                     (config_.resume ? ", which the checkpoint fixes; use at most " + text(workers_) +
+                                           " ranks, or --parallel.virtual_workers " + text(ranks) + ", which resumes with other bits"
+                                     : "; use at most as many ranks, or a greater parallel.virtual_workers"));
+  if (batch < workers_)
+    throw UsageError("train.batch = " + text(batch) + " is below the " + text(workers_) + " virtual workers; use a batch of at least " +
+                     text(workers_));
+}
+
+void Trainer::allocate() {
+  const auto zeros = [&](std::int64_t n) { return memory_.emplace_back(Tensor::zeros(parts_.device, {n}, params_.dtype())).buffer(); };
+  params_.bind(zeros(params_.elements()));
+  params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
+  std::vector<Buffer> state;
+  for (std::size_t i = 0; i < parts_.optimizer.state_names().size(); ++i) state.push_back(zeros(params_.trainable_elements()));
+  parts_.optimizer.bind(std::move(state));
+  if (early_.active()) best_ = zeros(params_.elements());
+  if (config_.checkpoint_folder.empty()) return;
+  checkpointing_ =
+      std::make_unique<Checkpointing>(Checkpointing::Parts{parts_.comm, params_, parts_.optimizer, early_, best_, config_.checkpoint_folder,
+                                                           std::max<std::int64_t>(1, config_.checkpoint.keep), config_.texts});
+}
+
+void Trainer::restore() {
+  const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log) : std::nullopt;
+  const bool speaks = parts_.comm.rank() == 0;
+  if (!found) {
+    if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");
+    return;
+  }
+  for (const auto& [key, value] : config_.identity) {
+    const auto old = found->identity.find(key);
+    if (old != found->identity.end() && old->second != value)
+      throw UsageError("--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second +
+                       "'; keep it, or start a new run");
+  }
+  if (config_.parallel.virtual_workers == 0)
+    workers_ = found->virtual_workers;
+  else if (workers_ != found->virtual_workers && speaks)
+    parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
+                       std::to_string(found->virtual_workers) + ": the run goes on with other bits");
+  step_ = first_step_ = saved_step_ = found->step;
+  if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
+}
+
+void Trainer::check_ranks() {
+  Facts facts = {{"version", CHORALE_VERSION}, {"instruction set", parts_.device.text()}, {"virtual workers", std::to_string(workers_)}};
+  for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
+  facts.emplace_back("train.seed", std::to_string(config_.train.seed));
+  facts.emplace_back("train.batch", std::to_string(config_.train.batch));
+  facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
+  facts.emplace_back("steps", std::to_string(total_steps()));
+  for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());
+  facts.emplace_back("parameters at step " + std::to_string(step_), hash_of(params_.values()));
+  check_agreement(parts_.comm, facts);
+}
+
+}  // namespace chorale
