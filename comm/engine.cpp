@@ -93,10 +93,17 @@ void Engine::wait(const Operation& operation) {
   }
 }
 
-void Engine::examine(const Operation& operation, std::int64_t waited_ms, std::int64_t& next_look_ms) {
+int Engine::awaited_node(const Operation& operation) const {
+  if (operation.awaits == Operation::Awaits::other_node) return operation.awaited;
+  return operation.awaits == Operation::Awaits::node_peers ? page_.slot(0).awaited_node.load(std::memory_order_relaxed) - 1 : -1;
+}
+
+void Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms) {
+  // What is in the way is the first of its lane.
+  const Operation& operation =
+      **std::find_if(operations_.begin(), operations_.end(), [&](const auto& each) { return each->lane == awaited.lane; });
   // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
-  const std::int64_t grace_ms =
-      operation.awaits == Operation::Awaits::other_node ? std::min<std::int64_t>(1000, world_->timeout_ms / 4) : 0;
+  const std::int64_t grace_ms = awaited_node(operation) >= 0 ? std::min<std::int64_t>(1000, world_->timeout_ms / 2) : 0;
   if (waited_ms >= world_->timeout_ms + grace_ms) return fail(operation, overdue(operation));
   constexpr std::int64_t kLookEveryMs = 250;
   if (waited_ms < next_look_ms) return;
@@ -122,10 +129,10 @@ std::vector<int> Engine::missing_ranks(const Operation& operation) const {
   if (operation.awaits == Operation::Awaits::node_peers) {
     for (int rank = node.first; rank < node.last; ++rank)
       if (page_.slot(rank - node.first).arrived.load(std::memory_order_acquire) < operation.phase) out.push_back(rank);
-    const int beyond = page_.slot(0).awaited_node.load(std::memory_order_relaxed);
-    if (out.size() == 1 && out[0] == node.first && beyond > 0) {  // our leader is here, it waits for another node
+    const int beyond = awaited_node(operation);
+    if (out.size() == 1 && out[0] == node.first && beyond >= 0) {  // our leader is here, it waits for another node
       out.clear();
-      add_node(beyond - 1);
+      add_node(beyond);
     }
   }
   return out;
@@ -161,6 +168,7 @@ void Engine::fail(const Operation& operation, const CommError& error) {
   tell_other_nodes(error);
   const std::exception_ptr shared = std::make_exception_ptr(error);
   for (const auto& each : operations_) {
+    if (!each || each->finished) continue;  // moved or ended by the round that failed
     each->finished = true;
     each->error = shared;
   }
@@ -170,7 +178,8 @@ void Engine::fail(const Operation& operation, const CommError& error) {
 void Engine::tell_other_nodes(const CommError& error) {
   const bool leader = members_.rank == members_.own_node().first;
   const bool between = members_.node_count() > 1 && world_->transport && !world_->wire_closed;
-  auto collective = std::find_if(operations_.begin(), operations_.end(), [](const auto& each) { return each->lane == 0; });
+  auto collective =
+      std::find_if(operations_.begin(), operations_.end(), [](const auto& each) { return each && !each->finished && each->lane == 0; });
   if (!leader || !between || collective == operations_.end() || (*collective)->said_hello) {
     world_->wire_closed = true;
     return;

@@ -38,7 +38,9 @@ class Engine {
 
  private:
   void run_lanes();
-  void examine(const Operation& operation, std::int64_t waited_ms, std::int64_t& next_look_ms);
+  void examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms);
+  /// The other node that stands in the way, or -1.
+  int awaited_node(const Operation& operation) const;
   CommError overdue(const Operation& operation) const;
   CommError lost(const Operation& operation, int rank, std::int64_t process) const;
   std::vector<int> missing_ranks(const Operation& operation) const;

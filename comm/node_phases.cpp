@@ -27,7 +27,11 @@ void NodeCommunicator::announce(Operation& op, Place place) {
 void NodeCommunicator::enter(Operation& op) {
   op.awaits = Operation::Awaits::node_peers;
   op.phase = ++phase_;
-  page_.slot(local_).arrived.store(phase_, std::memory_order_release);
+  Slot& slot = page_.slot(local_);
+  // Only now, not when the transfers ended: what they brought may be a failure, which takes a moment to reach the board,
+  // and until then our node must not take us for the one who is missing.
+  slot.awaited_node.store(0, std::memory_order_relaxed);
+  slot.arrived.store(phase_, std::memory_order_release);
 }
 
 bool NodeCommunicator::is_here(Operation& op) {
@@ -111,7 +115,6 @@ Task NodeCommunicator::finish(Operation& op, Transfers& transfers) {
     page_.slot(local_).awaited_node.store(op.awaited + 1, std::memory_order_relaxed);
     co_await kPause;
   }
-  page_.slot(local_).awaited_node.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace chorale

@@ -15,12 +15,14 @@ class Sent final : public Transfer {
 
 class Awaited final : public Transfer {
  public:
-  Awaited(Mailboxes& boxes, Mailboxes::Address address, std::span<std::byte> bytes) : boxes_(boxes), address_(address), bytes_(bytes) {}
-  bool test() override { return done_ || (done_ = boxes_.take(address_, bytes_)); }
+  Awaited(Mailboxes& boxes, Mailboxes::Address address, std::span<std::byte> bytes)
+      : boxes_(boxes), address_(address), turn_(boxes.queue(address)), bytes_(bytes) {}
+  bool test() override { return done_ || (done_ = boxes_.take(address_, turn_, bytes_)); }
 
  private:
   Mailboxes& boxes_;
   Mailboxes::Address address_;
+  std::uint64_t turn_;
   std::span<std::byte> bytes_;
   bool done_ = false;
 };
@@ -30,17 +32,23 @@ class Awaited final : public Transfer {
 void Mailboxes::put(Address address, std::span<const std::byte> bytes) {
   std::vector<std::byte> message(bytes.begin(), bytes.end());
   const std::lock_guard lock(mutex_);
-  boxes_[address].push_back(std::move(message));
+  boxes_[address].messages.push_back(std::move(message));
 }
 
-bool Mailboxes::take(Address address, std::span<std::byte> bytes) {
+std::uint64_t Mailboxes::queue(Address address) {
+  const std::lock_guard lock(mutex_);
+  return boxes_[address].queued++;
+}
+
+bool Mailboxes::take(Address address, std::uint64_t turn, std::span<std::byte> bytes) {
   std::vector<std::byte> message;
   {
     const std::lock_guard lock(mutex_);
-    auto box = boxes_.find(address);
-    if (box == boxes_.end() || box->second.empty()) return false;
-    message = std::move(box->second.front());
-    box->second.pop_front();
+    Box& box = boxes_[address];
+    if (box.served != turn || box.messages.empty()) return false;
+    message = std::move(box.messages.front());
+    box.messages.pop_front();
+    ++box.served;
   }
   if (message.size() != bytes.size())
     throw InternalError("a message of " + std::to_string(message.size()) + " bytes where " + std::to_string(bytes.size()) +

@@ -1,5 +1,6 @@
 // Messages between simulated nodes of one process: mailboxes that copy. Any thread.
 #pragma once
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -15,12 +16,18 @@ class Mailboxes {
  public:
   using Address = std::tuple<int, int, int>;  // from, to, tag
   void put(Address address, std::span<const std::byte> bytes);
-  /// True when a message was there; it must have the length that is asked for.
-  bool take(Address address, std::span<std::byte> bytes);
+  /// A place in the queue of those who receive: messages go to receives in the order in which these were posted.
+  std::uint64_t queue(Address address);
+  /// True when the message of that turn was there; it must have the length that is asked for.
+  bool take(Address address, std::uint64_t turn, std::span<std::byte> bytes);
 
  private:
+  struct Box {
+    std::deque<std::vector<std::byte>> messages;
+    std::uint64_t queued = 0, served = 0;
+  };
   std::mutex mutex_;
-  std::map<Address, std::deque<std::vector<std::byte>>> boxes_;
+  std::map<Address, Box> boxes_;
 };
 
 class ThreadTransport final : public Transport {

@@ -27,7 +27,11 @@ CsvSource::CsvSource(const DataOptions& options, const CsvSettings& settings)
     : CsvSource(open_sources(options, settings), options, settings) {}
 
 CsvSource::CsvSource(std::vector<Source> sources, const DataOptions& options, const CsvSettings& settings)
-    : options_(options), missing_(options.missing), bad_limit_(bad_row_limit(options)), sources_(std::move(sources)) {
+    : options_(options),
+      known_(settings.known),
+      missing_(options.missing),
+      bad_limit_(bad_row_limit(options)),
+      sources_(std::move(sources)) {
   open_files();
   cut_pieces(std::max<std::int64_t>(1, std::min<std::int64_t>(settings.piece_bytes, std::int64_t{1} << 30)));
   guess_types();
@@ -100,7 +104,7 @@ void CsvSource::guess_types() {
   const std::size_t begin = file.dialect.data_begin;
   const PieceReader::Range range{file.text, begin, std::min(file.text.size(), begin + (std::size_t{1} << 16)), 0};
   const PieceRead sample = PieceReader(words, separator_, missing_, 0).read(range);
-  guess_ = infer_schema(sample.state.columns, names_, options_);
+  guess_ = infer_schema(sample.state.columns, names_, options_, known_);
 }
 
 PieceRead CsvSource::read(std::int64_t piece) const {
@@ -110,7 +114,8 @@ PieceRead CsvSource::read(std::int64_t piece) const {
 TablePlan CsvSource::plan(const ScanState& state) const {
   if (static_cast<std::int64_t>(state.pieces.size()) != pieces())
     throw InternalError("[csv] expected the state of " + std::to_string(pieces()) + " pieces, got " + std::to_string(state.pieces.size()));
-  return infer_plan(state, names_, options_, [&](const BadSpot& spot) { return locate(spot, state); });
+  return infer_plan(
+      state, names_, options_, [&](const BadSpot& spot) { return locate(spot, state); }, known_);
 }
 
 TableChunk CsvSource::parse(std::int64_t piece, const TablePlan& plan) const {

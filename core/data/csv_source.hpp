@@ -25,6 +25,7 @@ namespace chorale {
 struct CsvSettings {
   std::int64_t piece_bytes = 4 << 20;  // of the unpacked file
   std::string spill_directory = {};    // for gzip, see Source
+  Schema known = {};                   // of a table that was read before: nothing is inferred, see infer_schema
 };
 
 /// A piece as read with guessed types: what it showed, and its rows if the guess holds.
@@ -85,6 +86,7 @@ class CsvSource {
   friend class PieceReader;
 
   DataOptions options_;
+  Schema known_;
   MissingWords missing_;
   std::int64_t bad_limit_ = 0;
   std::vector<Source> sources_;

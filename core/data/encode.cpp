@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include <chorale/core/base/dtype.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/core/data/feature_hash.hpp>
@@ -75,7 +76,8 @@ Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& sche
   if (!pipeline.weight.empty()) weight_ = position_of(schema, pipeline.weight);
 }
 
-void Encoder::encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, float* out) const {
+template <class T>
+void Encoder::encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, T* out) const {
   for (std::size_t i = 0; i < values.numbers.size(); ++i, out += features_) {
     double value = values.numbers[i];
     const bool missing = std::isnan(value);
@@ -89,17 +91,19 @@ void Encoder::encode_number(const FittedColumn& column, const ColumnChunk& value
     } else {
       const double scaled =
           column.scale == Scale::quantile_normal ? to_normal(column.quantiles, value) : (value - column.shift) * column.factor;
-      out[0] = static_cast<float>(scaled);
+      out[0] = static_cast<T>(scaled);
       if (!std::isfinite(out[0])) {
         throw DataError("row " + std::to_string(first_row + static_cast<std::int64_t>(i) + 1) + ": column '" + column.name + "' holds " +
-                        number_name(values.numbers[i]) + ", too large for f32; scale it (data.log1p) or correct the row");
+                        number_name(values.numbers[i]) + ", too large for " + std::string(chorale::name(dtype_of<T>)) +
+                        "; scale it (data.log1p) or correct the row");
       }
     }
-    if (column.indicator) out[width] = missing ? 1.0f : 0.0f;
+    if (column.indicator) out[width] = missing ? T(1) : T(0);
   }
 }
 
-void Encoder::encode_category(const FittedColumn& column, const ColumnChunk& values, float* out) const {
+template <class T>
+void Encoder::encode_category(const FittedColumn& column, const ColumnChunk& values, T* out) const {
   std::map<std::string_view, int> slot_of;
   for (std::size_t i = 0; i < column.categories.size(); ++i) slot_of.emplace(column.categories[i], static_cast<int>(i));
   const bool hashing = column.code == CategoryCode::hashing;
@@ -111,18 +115,19 @@ void Encoder::encode_category(const FittedColumn& column, const ColumnChunk& val
   }
   int missing = column.missing_as;
   if (hashing) missing = missing < column.other() ? bucket(column.categories[static_cast<std::size_t>(missing)]) : bucket("");
-  const float step = 1.0f / static_cast<float>(std::max(1, column.slots() - 1));
+  const T step = T(1) / static_cast<T>(std::max(1, column.slots() - 1));
   for (const std::int32_t code : values.codes) {
     const int slot = code < 0 ? missing : slots[static_cast<std::size_t>(code)];
     if (column.code == CategoryCode::ordinal)
-      out[0] = static_cast<float>(slot) * step;
+      out[0] = static_cast<T>(slot) * step;
     else
       out[slot] = 1;
     out += features_;
   }
 }
 
-void Encoder::encode_target(const TableChunk& chunk, float* out) const {
+template <class T>
+void Encoder::encode_target(const TableChunk& chunk, T* out) const {
   const ColumnChunk& values = chunk.columns[static_cast<std::size_t>(target_)];
   const bool numbers = holds_numbers(schema_[static_cast<std::size_t>(target_)].type);
   const auto fail = [&](std::int64_t i, const std::string& what) {
@@ -141,7 +146,7 @@ void Encoder::encode_target(const TableChunk& chunk, float* out) const {
     if (numbers ? std::isnan(values.numbers[at]) : values.codes[at] < 0) fail(i, "is missing; remove the row or fill the target in");
     if (pipeline_.target_kind == TargetKind::value) {
       if (!numbers) fail(i, "is not a number");
-      out[i] = static_cast<float>(values.numbers[at]);
+      out[i] = static_cast<T>(values.numbers[at]);
       continue;
     }
     int id = -1;
@@ -159,14 +164,15 @@ void Encoder::encode_target(const TableChunk& chunk, float* out) const {
       fail(i, "is '" + (numbers ? number_name(values.numbers[at]) : values.dictionary[static_cast<std::size_t>(values.codes[at])]) +
                   "', a class that no training row has; use data.split = stratified, or remove the row");
     }
-    out[i] = static_cast<float>(id);
+    out[i] = static_cast<T>(id);
   }
 }
 
-void Encoder::encode(const TableChunk& chunk, const EncodedRows& out) const {
+template <class T>
+void Encoder::encode_rows(const TableChunk& chunk, const EncodedRowsOf<T>& out) const {
   if (out.x) {
-    std::fill_n(out.x, chunk.rows * features_, 0.0f);
-    float* x = out.x;
+    std::fill_n(out.x, chunk.rows * features_, T(0));
+    T* x = out.x;
     for (std::size_t c = 0; c < sources_.size(); ++c) {
       const FittedColumn& column = pipeline_.columns[c];
       const ColumnChunk& values = chunk.columns[static_cast<std::size_t>(sources_[c])];
@@ -180,8 +186,11 @@ void Encoder::encode(const TableChunk& chunk, const EncodedRows& out) const {
   if (out.target && has_target()) encode_target(chunk, out.target);
   if (out.weight && has_weight()) {
     const std::vector<double>& weights = chunk.columns[static_cast<std::size_t>(weight_)].numbers;
-    std::transform(weights.begin(), weights.end(), out.weight, [](double w) { return static_cast<float>(w); });
+    std::transform(weights.begin(), weights.end(), out.weight, [](double w) { return static_cast<T>(w); });
   }
 }
+
+template void Encoder::encode_rows(const TableChunk&, const EncodedRowsOf<float>&) const;
+template void Encoder::encode_rows(const TableChunk&, const EncodedRowsOf<double>&) const;
 
 }  // namespace chorale

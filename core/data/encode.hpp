@@ -10,11 +10,14 @@
 namespace chorale {
 
 /// Where the rows of a chunk go. Null: not wanted.
-struct EncodedRows {
-  float* x = nullptr;       // [rows, F], packed
-  float* target = nullptr;  // [rows]: 0 or 1, class id, or value
-  float* weight = nullptr;  // [rows]
+template <class T>
+struct EncodedRowsOf {
+  T* x = nullptr;       // [rows, F], packed
+  T* target = nullptr;  // [rows]: 0 or 1, class id, or value
+  T* weight = nullptr;  // [rows]
 };
+using EncodedRows = EncodedRowsOf<float>;
+using EncodedDoubles = EncodedRowsOf<double>;
 
 /// Read-only once made; any thread. The pipeline must outlive it.
 class Encoder {
@@ -24,13 +27,20 @@ class Encoder {
   Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema);
   bool has_target() const { return target_ >= 0; }
   bool has_weight() const { return weight_ >= 0; }
-  /// All rows of the chunk. Throws DataError for an infinite number, a value too large for f32, or a target that training has not seen.
-  void encode(const TableChunk& chunk, const EncodedRows& out) const;
+  /// All rows of the chunk. Throws DataError for an infinite number, a value too large for the type, or a target that training has
+  /// not seen.
+  void encode(const TableChunk& chunk, const EncodedRows& out) const { encode_rows(chunk, out); }
+  void encode(const TableChunk& chunk, const EncodedDoubles& out) const { encode_rows(chunk, out); }
 
  private:
-  void encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, float* out) const;
-  void encode_category(const FittedColumn& column, const ColumnChunk& values, float* out) const;
-  void encode_target(const TableChunk& chunk, float* out) const;
+  template <class T>
+  void encode_rows(const TableChunk& chunk, const EncodedRowsOf<T>& out) const;
+  template <class T>
+  void encode_number(const FittedColumn& column, const ColumnChunk& values, std::int64_t first_row, T* out) const;
+  template <class T>
+  void encode_category(const FittedColumn& column, const ColumnChunk& values, T* out) const;
+  template <class T>
+  void encode_target(const TableChunk& chunk, T* out) const;
   const Pipeline& pipeline_;
   std::vector<ColumnSchema> schema_;
   std::vector<int> sources_;

@@ -60,10 +60,11 @@ void decide(const std::vector<Bad>& bad, std::int64_t limit, const Locate& locat
 
 }  // namespace
 
-TablePlan infer_plan(const ScanState& state, const std::vector<std::string>& names, const DataOptions& options, const Locate& locate) {
+TablePlan infer_plan(const ScanState& state, const std::vector<std::string>& names, const DataOptions& options, const Locate& locate,
+                     const Schema& known) {
   check_column_names(options, names);
   TablePlan plan;
-  plan.schema = infer_schema(state.columns, names, options);
+  plan.schema = infer_schema(state.columns, names, options, known);
   const std::vector<Bad> bad = bad_rows(state, plan.schema);
   decide(bad, state.bad_limit, locate);
   plan.bad_rows = static_cast<std::int64_t>(bad.size());

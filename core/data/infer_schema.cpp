@@ -89,10 +89,16 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
   check("data.date", options.date);
 }
 
-Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options) {
+Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options,
+                    const Schema& known) {
   Schema schema;
   for (std::size_t i = 0; i < names.size(); ++i) {
     ColumnSchema column{names[i]};
+    if (!known.empty()) {
+      const int at = find_column(known, names[i]);
+      schema.push_back(at >= 0 ? known[static_cast<std::size_t>(at)] : ColumnSchema{names[i], ColumnType::category});
+      continue;
+    }
     const std::optional<ColumnType> type = declared_type(options, names[i]);
     if (!type)
       infer_one(column, evidence[i]);

@@ -34,13 +34,16 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
 
 /// The types alone, never throws over values. An inferred column is a number (or a date) when all its values are; also when less than one
 /// value in 1,000 is not, or a single one beside at least 20 that are: those are then bad rows, not the birth of a category.
-Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options);
+/// `known`: where it is not empty, its columns are as it says and all others are words, so that nothing in them can be wrong.
+Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options,
+                    const Schema& known = {});
 
 /// "file:line:column" of a spot; knows where each piece's lines begin.
 using Locate = std::function<std::string(const BadSpot&)>;
 
 /// Types, rows and the decision over bad rows, from the merged state of all pieces. The same on every rank.
 /// Throws DataError for the first bad row in file order, when more are bad than data.bad_rows allows, or when no row is left.
-TablePlan infer_plan(const ScanState& state, const std::vector<std::string>& names, const DataOptions& options, const Locate& locate);
+TablePlan infer_plan(const ScanState& state, const std::vector<std::string>& names, const DataOptions& options, const Locate& locate,
+                     const Schema& known = {});
 
 }  // namespace chorale

@@ -7,16 +7,33 @@
 
 namespace chorale {
 
-MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::vector<std::int64_t> rows) : matrix_(std::move(matrix)), rows_(std::move(rows)) {
+namespace {
+
+template <class T>
+void gather_values(const std::byte* source, std::span<const std::int64_t> table, std::span<const std::int64_t> rows, void* out) {
+  const T* from = reinterpret_cast<const T*>(source);
+  T* to = static_cast<T*>(out);
+  for (const std::int64_t row : rows) *to++ = from[table[static_cast<std::size_t>(row)]];
+}
+
+}  // namespace
+
+MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::vector<std::int64_t> rows)
+    : MatrixDataset(std::move(matrix), {}, std::make_shared<std::vector<std::int64_t>>(std::move(rows))) {
+  rows_ = *static_cast<std::vector<std::int64_t>*>(rows_owner_.get());
   for (const std::int64_t row : rows_) {
     if (row < 0 || row >= matrix_.rows) {
       throw InternalError("row " + std::to_string(row) + " of a part is outside the matrix of " + std::to_string(matrix_.rows) + " rows");
     }
   }
-  const auto add = [&](const char* field, Shape shape, const float* source) {
+}
+
+MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::span<const std::int64_t> rows, std::shared_ptr<void> owner)
+    : matrix_(std::move(matrix)), rows_(rows), rows_owner_(std::move(owner)) {
+  const auto add = [&](const char* field, Shape shape, const void* source) {
     if (source == nullptr) return;
-    fields_.push_back({field, DType::f32, shape});
-    sources_.push_back(source);
+    fields_.push_back({field, matrix_.dtype, shape});
+    sources_.push_back(static_cast<const std::byte*>(source));
   };
   add("x", {matrix_.features}, matrix_.x);
   add("target", {}, matrix_.target);
@@ -24,17 +41,23 @@ MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::vector<std::int64_t> row
 }
 
 void MatrixDataset::gather(int field, std::span<const std::int64_t> rows, void* out) const {
-  const float* source = sources_[static_cast<std::size_t>(field)];
-  auto* to = static_cast<float*>(out);
-  if (fields_[static_cast<std::size_t>(field)].row_shape.rank() == 0) {
-    for (const std::int64_t row : rows) *to++ = source[rows_[static_cast<std::size_t>(row)]];
-    return;
+  const std::byte* source = sources_[static_cast<std::size_t>(field)];
+  const std::size_t element = size_bytes(matrix_.dtype);
+  const bool scalar = fields_[static_cast<std::size_t>(field)].row_shape.rank() == 0;
+  const std::size_t row_bytes = scalar ? element : static_cast<std::size_t>(matrix_.features) * element;
+  if (scalar) {
+    if (matrix_.dtype == DType::f64)
+      gather_values<double>(source, rows_, rows, out);
+    else
+      gather_values<float>(source, rows_, rows, out);
+  } else {
+    auto* to = static_cast<std::byte*>(out);
+    for (const std::int64_t row : rows) {
+      std::memcpy(to, source + static_cast<std::size_t>(rows_[static_cast<std::size_t>(row)]) * row_bytes, row_bytes);
+      to += row_bytes;
+    }
   }
-  const auto width = static_cast<std::size_t>(matrix_.features);
-  for (const std::int64_t row : rows) {
-    std::memcpy(to, source + static_cast<std::size_t>(rows_[static_cast<std::size_t>(row)]) * width, width * sizeof(float));
-    to += width;
-  }
+  if (matrix_.mapped) matrix_.mapped->touched(rows.size(), row_bytes);
 }
 
 }  // namespace chorale

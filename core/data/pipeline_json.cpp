@@ -9,6 +9,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr int kVersion = 1;
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
+constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
 constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
 constexpr const char* kCodes[] = {"one_hot", "ordinal", "hashing"};
 constexpr const char* kKinds[] = {"binary", "classes", "value"};
@@ -63,7 +64,11 @@ FittedColumn column_from(const Json& in) {
 
 std::string Pipeline::to_json() const {
   Json out{{"version", kVersion}};
-  for (const ColumnSchema& c : schema) out["schema"].push_back({{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}});
+  for (const ColumnSchema& c : schema) {
+    Json column{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
+    if (c.type == ColumnType::date) column["date_order"] = kOrders[static_cast<int>(c.date_order)];
+    out["schema"].push_back(std::move(column));
+  }
   out["target"] = target, out["target_kind"] = kKinds[static_cast<int>(target_kind)];
   out["classes"] = classes, out["class_rows"] = class_rows;
   out["weight"] = weight, out["ids"] = ids, out["left_out"] = left_out;
@@ -82,7 +87,10 @@ Pipeline Pipeline::from_json(const std::string& text) {
                             std::to_string(kVersion) + "; use a newer program");
     }
     Pipeline p;
-    for (const Json& c : in.at("schema")) p.schema.push_back({c.at("name").get<std::string>(), parse<ColumnType>(c.at("type"), kTypes)});
+    for (const Json& c : in.at("schema")) {
+      ColumnSchema& column = p.schema.emplace_back(ColumnSchema{c.at("name").get<std::string>(), parse<ColumnType>(c.at("type"), kTypes)});
+      if (column.type == ColumnType::date) column.date_order = parse<DateOrder>(c.at("date_order"), kOrders);
+    }
     p.target = in.at("target").get<std::string>(), p.target_kind = parse<TargetKind>(in.at("target_kind"), kKinds);
     p.classes = in.at("classes").get<std::vector<std::string>>(), p.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
     p.weight = in.at("weight").get<std::string>(), p.ids = in.at("ids").get<std::vector<std::string>>();

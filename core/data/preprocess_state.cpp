@@ -58,6 +58,7 @@ void FitState::update_number(NumberState& state, double value, bool keeps) const
     ++state.missing;
     return;
   }
+  value += 0.0;  // one zero: whether -0 or 0 came first must not show
   state.moments.add(value);
   state.min = std::min(state.min, value);
   state.max = std::max(state.max, value);

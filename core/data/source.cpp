@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -14,6 +13,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/gzip.hpp>
+#include <chorale/core/data/spill.hpp>
 
 namespace chorale {
 
@@ -22,21 +22,6 @@ namespace {
 int open_file(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; data.file must name a readable file");
-  return descriptor;
-}
-
-std::string spill_directory_of(const std::string& wanted) {
-  if (!wanted.empty()) return wanted;
-  const char* tmpdir = std::getenv("TMPDIR");
-  return tmpdir && *tmpdir ? tmpdir : "/tmp";
-}
-
-int open_spill(const std::string& directory) {
-  std::string pattern = directory + "/chorale-XXXXXX";
-  const int descriptor = ::mkostemp(pattern.data(), O_CLOEXEC);
-  if (descriptor < 0)
-    throw IoError("[source] no temporary file in " + directory + ": " + std::strerror(errno) + "; point TMPDIR to a writable directory");
-  ::unlink(pattern.c_str());
   return descriptor;
 }
 
@@ -81,7 +66,7 @@ Source::Source(const std::string& path, const std::string& spill_directory) : pa
   ::madvise(const_cast<char*>(packed.data()), packed.size(), MADV_SEQUENTIAL);
   int spill = -1;
   try {
-    spill = open_spill(spill_directory_of(spill_directory));
+    spill = open_spill(spill_directory);
     inflate_gzip(packed, spill, path);
     map(spill);
   } catch (...) {

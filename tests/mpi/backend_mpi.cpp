@@ -1,6 +1,5 @@
-// One rank of the MPI backend under the contract; started by tests/mpi/run.sh. Arguments: `working`, or the number of a failing check,
-// or `killed`. Every rank leaves a line
-// that says `held` or `BROKEN`.
+// One rank of the MPI backend under the contract; started by tests/mpi/run.sh. Arguments: `working`, `borrowed`, or the number of a failing
+// check, or `killed`. Every rank leaves a line that says `held` or `BROKEN`.
 #include <signal.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
+#include <chorale/comm/backends/mpi_comm.hpp>
 #include <chorale/core/base/error.hpp>
 
 #include <chorale/tests/contracts/backend_suite.hpp>
@@ -54,6 +54,19 @@ void working(Communicator& comm) {
   std::cout << "rank " << comm.rank() << " held: all working checks" << std::endl;
 }
 
+/// A program that owns MPI lends us its communicator, twice, and ends MPI itself.
+int borrowed(int* argc, char*** argv) {
+  int provided = 0;
+  MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
+  {
+    auto first = make_mpi_communicator(MPI_COMM_WORLD);
+    auto second = make_mpi_communicator(MPI_COMM_WORLD);
+    working(*first);
+    second->barrier("still there").wait();
+  }
+  return MPI_Finalize();
+}
+
 void killed(Communicator& comm) {
   comm.set_timeout_ms(30000);
   comm.barrier("alive").wait();
@@ -75,6 +88,7 @@ void killed(Communicator& comm) {
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "working";
+  if (mode == "borrowed") return borrowed(&argc, &argv);
   auto comm = make_mpi_world();
   if (mode == "working") {
     working(*comm);

@@ -29,6 +29,7 @@ if [ "$mode" = working ]; then
   for ranks in 1 2 3 4; do held "$ranks" "$ranks" working; done
   for nodes in 2 4; do CHORALE_FAKE_NODES=$nodes held 4 4 working; done
   CHORALE_FAKE_NODES=2 held 3 3 working
+  held 2 2 borrowed
 else
   for check in 0 5 6; do held 2 2 $check; done
   for check in 0 1 2 3 4 5 6 7; do CHORALE_FAKE_NODES=2 held 4 4 $check; done
