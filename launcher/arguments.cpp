@@ -25,6 +25,7 @@ po::options_description described(const OptionTable& table) {
       out.add_options()(shown.c_str(), po::value<std::string>());
     if (!option.short_flag.empty()) out.add_options()(option.short_flag.c_str(), po::value<std::string>());
   }
+  out.add_options()("word", po::value<std::vector<std::string>>());
   return out;
 }
 
@@ -52,13 +53,13 @@ std::vector<std::string> read_flags(std::span<const std::string> words, OptionTa
   try {
     const po::parsed_options parsed = po::command_line_parser(std::vector<std::string>(words.begin(), words.end()))
                                           .options(described(table))
-                                          .positional(po::positional_options_description())
+                                          .positional(po::positional_options_description().add("word", -1))
                                           .style(po::command_line_style::unix_style & ~po::command_line_style::allow_guessing)
                                           .allow_unregistered()
                                           .run();
     for (const po::option& o : parsed.options) {
       if (o.position_key >= 0) {
-        rest.push_back(o.original_tokens.empty() ? o.value.front() : o.original_tokens.front());
+        rest.push_back(o.value.front());
       } else if (o.unregistered) {
         refuse_unknown(o.original_tokens.empty() ? o.string_key : o.original_tokens.front(), table);
       } else {

@@ -1,6 +1,6 @@
 // The program: the only place that exits.
-#include <cstdio>
 #include <csignal>
+#include <cstdio>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
@@ -11,9 +11,14 @@ namespace {
 int run(const std::vector<std::string>& words) {
   using namespace chorale;
   if (words.empty()) throw UsageError("a command is missing; see chorale help");
+  if (words[0] == "--help" || words[0] == "-h") return run_help({});
   std::vector<std::string> names;
   for (const Command& command : commands()) {
-    if (command.name == words[0]) return command.run(std::span(words).subspan(1));
+    if (command.name == words[0]) {
+      for (const std::string& word : words)
+        if (word == "--help" || word == "-h") return run_help(std::span(words).first(1));
+      return command.run(std::span(words).subspan(1));
+    }
     names.push_back(command.name);
   }
   const std::string near = nearest_name(words[0], names);

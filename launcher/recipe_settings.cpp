@@ -1,0 +1,28 @@
+#include <chorale/launcher/recipe_settings.hpp>
+
+#include <filesystem>
+
+#include <chorale/launcher/recipe.hpp>
+
+namespace chorale {
+
+RecipeTable::RecipeTable() {
+  register_all(registry);
+  describe(table, settings, registry);
+}
+
+void RecipeTable::read(const std::string& path) {
+  read_recipe(path, table);
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  for (std::string& file : settings.data.file)
+    if (!std::filesystem::path(file).is_absolute()) file = (folder / file).lexically_normal().string();
+}
+
+std::map<std::string, std::string> RecipeTable::identity() const {
+  std::map<std::string, std::string> out;
+  for (const Option& option : table.all())
+    if (option.mathematics && option.key != "data.file" && option.key != "data.memory") out[option.key] = option.text();
+  return out;
+}
+
+}  // namespace chorale
