@@ -91,6 +91,8 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  for (std::string& file : t.settings.data.file)
+    file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here
   const Surroundings around = look_around();
   take_omp_threads(t, around);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");

@@ -15,13 +15,14 @@ void RecipeTable::read(const std::string& path) {
   read_recipe(path, table);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (std::string& file : settings.data.file)
-    if (!std::filesystem::path(file).is_absolute()) file = (folder / file).lexically_normal().string();
+    if (!std::filesystem::path(file).is_absolute()) file = std::filesystem::absolute(folder / file).lexically_normal().string();
 }
 
 std::map<std::string, std::string> RecipeTable::identity() const {
   std::map<std::string, std::string> out;
   for (const Option& option : table.all())
-    if (option.mathematics && option.key != "data.file" && option.key != "data.memory") out[option.key] = option.text();
+    if (option.key.find('.') != std::string::npos && option.mathematics && option.key != "data.file" && option.key != "data.memory")
+      out[option.key] = option.text();
   return out;
 }
 

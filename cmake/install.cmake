@@ -1,0 +1,16 @@
+# cmake --install: the library, its headers under include/chorale, the program, and what find_package(chorale) reads.
+include(CMakePackageConfigHelpers)
+target_compile_features(chorale PUBLIC cxx_std_20)
+install(TARGETS chorale EXPORT chorale_targets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET chorale_program)
+  set_target_properties(chorale_program PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  install(TARGETS chorale_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+foreach(floor core comm train)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${floor} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/chorale FILES_MATCHING PATTERN "*.hpp")
+endforeach()
+install(EXPORT chorale_targets NAMESPACE chorale:: FILE chorale-targets.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/chorale)
+file(WRITE ${PROJECT_BINARY_DIR}/chorale-config.cmake "include(\"\${CMAKE_CURRENT_LIST_DIR}/chorale-targets.cmake\")\n")
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/chorale-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/chorale-config.cmake ${PROJECT_BINARY_DIR}/chorale-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/chorale)
