@@ -50,7 +50,9 @@ expect 64 "-n 0 is refused" train recipe.ini -n 0
 expect 64 "batch = 1 is below" train recipe.ini -n 1 --train.batch 1 --parallel.virtual_workers 2 --run-dir x
 expect 65 "No such file" train recipe.ini -n 1 --data.file nothing.csv --run-dir x
 printf 'a,b,y\n1,2,0\n1,2\n3,4,1\n' >ragged.csv
-expect 65 "ragged.csv:3" train recipe.ini -n 2 --launch threads --data.file ragged.csv --run-dir x
+printf '[data]\nfile = ragged.csv\ntarget = y\n[model]\nlayers = linear(1)\n' >ragged.ini
+expect 65 "ragged.csv:3" train ragged.ini -n 2 --launch threads --run-dir x
+expect 65 "ragged.csv:3" train ragged.ini -n 2 --launch mpirun --run-dir x
 [ ! -e x ] || { echo "a run directory was made by a run that never started"; failed=1; }
 cp -r one damaged
 printf 'X' | dd of="$(ls -d damaged/checkpoints/step_* | sort -V | tail -n 1)/model.safetensors" bs=1 seek=900 conv=notrunc status=none
