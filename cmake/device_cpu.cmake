@@ -10,8 +10,9 @@ foreach(isa baseline avx2 avx512)
   target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE ${isa_flags_${isa}} -O3 -fno-math-errno -fno-trapping-math -fno-exceptions)
   target_sources(chorale PRIVATE $<TARGET_OBJECTS:chorale_core_device_cpu_kernels_${isa}>)
 endforeach()
+# NaN must pass through (a spoilt sample is named by its loss), so not finite-math-only; the macro is what opens the vector exp of libmvec.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/transcendental.cpp ${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/rows.cpp
-                            PROPERTIES COMPILE_OPTIONS -ffast-math)
+                            PROPERTIES COMPILE_OPTIONS "-ffast-math;-fno-finite-math-only;-D__FAST_MATH__")
 chorale_folder(core/device/cpu)
 if(TARGET chorale_core_device_cpu)
   target_include_directories(chorale_core_device_cpu PRIVATE ${OPENBLAS_INCLUDE})

@@ -34,7 +34,7 @@ CHORALE_BOTH T f_sigmoid(T x) {  // exp of a negative number only: never overflo
 }
 
 // clang-format off
-struct Relu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return x > T(0) ? x : T(0); }
+struct Relu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return x < T(0) ? T(0) : x; }  // NaN stays NaN
                     template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y > T(0) ? T(1) : T(0); } };
 struct LeakyRelu  { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * x; }            // a: slope below 0
                     template <class T> CHORALE_BOTH T d(T x, T, T a, T) { return x > T(0) ? T(1) : a; } };

@@ -77,7 +77,8 @@ int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
   const RankResult result = run_body(*comm, body);
   if (result.error.empty()) {
     if (rank == 0) claim_verdict(result.code);
-    return result.code;
+    // A launcher treats any code but 0 as a crash and kills the others; ours reads the verdict.
+    return std::getenv("CHORALE_RUN_FOLDER") ? 0 : result.code;
   }
   // The rank that failed first speaks; those that only follow wait for it.
   if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));

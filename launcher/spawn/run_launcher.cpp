@@ -104,7 +104,7 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
   while (!ended_within(child, std::chrono::milliseconds(50), status)) {
     const bool verdict = std::filesystem::exists(folder.path() + "/verdict");
     if (stop_requested() && !told) {
-      ::kill(-child, SIGUSR1);  // mpirun passes it on
+      ::kill(child, SIGUSR1);  // mpirun and srun pass it on
       told = true, told_at = Clock::now();
     }
     // Never wait for a launcher without a limit: it can hang when all ranks are gone.
