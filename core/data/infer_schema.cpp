@@ -75,8 +75,9 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
   const auto check = [&](const char* key, const std::vector<std::string>& list) {
     for (const std::string& column : list) {
       if (names_it(names, column) || column == options.target || column == options.weight) continue;
-      std::string text = std::string(key) + " names column '" + column + "', which the file does not have.";
-      if (const std::string near = nearest_name(column, names); !near.empty()) text += "; did you mean '" + near + "'?";
+      std::string text = std::string(key) + " names column '" + column + "', which the file does not have";
+      const std::string near = nearest_name(column, names);
+      text += near.empty() ? "." : "; did you mean '" + near + "'?";
       text += " It has";
       for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += (i ? ", " : ": ") + names[i];
       throw DataError(text + (names.size() > 40 ? " and " + std::to_string(names.size() - 40) + " more" : ""));
