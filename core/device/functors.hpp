@@ -63,8 +63,8 @@ struct Clamp      { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return 
                     template <class T> CHORALE_BOTH T d(T x, T, T a, T b) { return x < a || x > b ? T(0) : T(1); } };
 
 // Losses: value and derivative by the prediction z, target t.
-struct BinaryCrossEntropy {  // on logits: max(z, 0) - z t + log(1 + exp(-|z|))
-  template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z > T(0) ? z : T(0)) - z * t + f_log1p(f_exp(-f_abs(z))); }
+struct BinaryCrossEntropy {  // on logits: t max(-z, 0) + (1 - t) max(z, 0) + log(1 + exp(-|z|)); no term is negative, so nothing cancels in any order
+  template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z < T(0) ? -z * t : z * (T(1) - t)) + f_log1p(f_exp(-f_abs(z))); }
   template <class T> CHORALE_BOTH T d(T z, T t, T) { return f_sigmoid(z) - t; } };
 struct SquaredError  { template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z - t) * (z - t); }
                        template <class T> CHORALE_BOTH T d(T z, T t, T) { return T(2) * (z - t); } };

@@ -1,0 +1,74 @@
+// Graphs that branch, join and share parameters; when gradients are announced.
+#include "differences.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace chorale;
+
+TEST_CASE("operations pass finite differences where inputs are used more than once") {
+  auto device = make_cpu_device();
+  Leaf a(random_tensor(*device, {3, 4}, DType::f64, 1)), b(random_tensor(*device, {3, 4}, DType::f64, 2)),
+      w(random_tensor(*device, {4, 4}, DType::f64, 3));
+  const auto f = [](const Variable& x, const Variable& y, const Variable& weight) {
+    const Variable h = linear(linear(x, weight), weight);  // tied weights
+    const Variable diamond = x * y + x / affine(square(y), 1, 2) - h;
+    return sum(row_sums(exp(affine(diamond, 0.1, 0)) * softmax(matmul(h, weight))));
+  };
+  backward(f(a.variable(), b.variable(), w.variable()));
+  const auto value = [&] { return *f(a.value, b.value, w.value).value().data<double>(); };
+  CHECK(relative_error(doubles(a.node->memory()), slopes(a.value, value)) <= 1e-6);
+  CHECK(relative_error(doubles(b.node->memory()), slopes(b.value, value)) <= 1e-6);
+  CHECK(relative_error(doubles(w.node->memory()), slopes(w.value, value)) <= 1e-6);
+}
+
+TEST_CASE("every element-wise function passes finite differences") {
+  auto device = make_cpu_device();
+  for (const Unary f : {Unary::relu, Unary::leaky_relu, Unary::elu, Unary::gelu, Unary::sigmoid, Unary::tanh, Unary::square,
+                        Unary::absolute, Unary::exponential, Unary::logarithm, Unary::square_root, Unary::affine, Unary::clamp}) {
+    CAPTURE(static_cast<int>(f));
+    Leaf x(random_tensor(*device, {29}, DType::f64, 1));
+    if (f == Unary::logarithm || f == Unary::square_root)
+      for (std::int64_t i = 0; i < 29; ++i) x.value.data<double>()[i] = 0.2 + std::fabs(x.value.data<double>()[i]);
+    const double low = f == Unary::clamp ? -0.5 : 0.7, high = 0.9;
+    backward(sum(map(f, x.variable(), low, high)));
+    CHECK(relative_error(doubles(x.node->memory()),
+                         slopes(x.value, [&] { return *sum(map(f, Variable(x.value), low, high)).value().data<double>(); })) <= 1e-6);
+  }
+}
+
+TEST_CASE("a gradient is announced once, after its last use, the last layer's first") {
+  auto device = make_cpu_device();
+  Leaf first(random_tensor(*device, {4, 4}, DType::f32, 1)), tied(random_tensor(*device, {4, 4}, DType::f32, 2)),
+      last(random_tensor(*device, {1, 4}, DType::f32, 3));
+  std::string order;
+  first.node->on_ready([&] { order += "first "; });
+  tied.node->on_ready([&] { order += "tied "; });
+  last.node->on_ready([&] { order += "last "; });
+  const Variable x(random_tensor(*device, {5, 4}, DType::f32, 4));
+  const Variable h = linear(x, first.variable());
+  backward(sum(linear(linear(tanh(linear(h, tied.variable())), tied.variable()), last.variable())));
+  CHECK(order == "last tied first ");
+}
+
+TEST_CASE("two passes into one gradient give the sum") {
+  auto device = make_cpu_device();
+  Leaf w(random_tensor(*device, {2, 3}, DType::f64, 1));
+  const Variable x(random_tensor(*device, {5, 3}, DType::f64, 2)), y(random_tensor(*device, {7, 3}, DType::f64, 3));
+  backward(sum(linear(x, w.variable())));
+  const auto one = doubles(w.node->memory());
+  w.node->bind(w.node->memory(), true);
+  backward(sum(linear(y, w.variable())));
+  const auto both = doubles(w.node->memory());
+  w.node->bind(w.node->memory(), false);
+  backward(sum(linear(y, w.variable())));
+  const auto two = doubles(w.node->memory());
+  for (std::size_t i = 0; i < one.size(); ++i) CHECK(both[i] == Approx(one[i] + two[i]));
+}
+
+TEST_CASE("shapes that do not fit are refused with both") {
+  auto device = make_cpu_device();
+  const Variable x(random_tensor(*device, {2, 3}, DType::f32, 1)), y(random_tensor(*device, {2, 4}, DType::f32, 1));
+  CHECK_THROWS_WITH(linear(x, y), Catch::Contains("expected x [*, 4], got [2, 3]"));
+  CHECK_THROWS_WITH(x + y, Catch::Contains("[2, 3] and [2, 4]"));
+  CHECK_THROWS_AS(reshape(x, {5}), ShapeError);
+}

@@ -1,0 +1,123 @@
+// Every registered layer: finite differences, f32 against f64 over odd shapes, train and evaluation mode.
+#include "differences.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <chorale/core/nn/flat_params.hpp>
+#include <chorale/core/nn/layer_entry.hpp>
+#include <chorale/core/nn/sequential.hpp>
+
+using namespace chorale;
+
+namespace {
+
+/// A layer in an arena of its own.
+struct Bound {
+  Bound(const LayerEntry& entry, const Registry& registry, Device& device, DType dtype)
+      : model(build_layers(entry.sample, entry.sample_shape, registry)),
+        params(*model, device, dtype),
+        values(Tensor::zeros(device, {params.elements()}, dtype)),
+        gradients(Tensor::zeros(device, {params.elements()}, dtype)) {
+    params.bind(values.buffer());
+    params.initialise(3, "torch");
+    params.bind_gradients(gradients.buffer(), false);
+  }
+  std::unique_ptr<Sequential> model;
+  FlatParams params;
+  Tensor values, gradients;
+};
+
+Shape batched(std::int64_t rows, const Shape& row) {
+  std::vector<std::int64_t> dims{rows};
+  for (const std::int64_t d : row.dims()) dims.push_back(d);
+  return Shape(dims);
+}
+
+}  // namespace
+
+TEST_CASE("every layer passes finite differences in double precision") {
+  Registry registry;
+  register_all(registry);
+  auto device = make_cpu_device();
+  REQUIRE(registry.of<LayerEntry>().names().size() >= 10);
+  for (const std::string& name : registry.of<LayerEntry>().names()) {
+    CAPTURE(name);
+    const LayerEntry& entry = registry.of<LayerEntry>().at(name, "layer");
+    Bound b(entry, registry, *device, DType::f64);
+    const Pass pass{.device = *device, .training = true, .random_key = 9, .first_position = 5};
+    Leaf x(random_tensor(*device, batched(4, entry.sample_shape), DType::f64, 1));
+    const Tensor probe = random_tensor(*device, b.model->forward(Variable(x.value), pass).shape(), DType::f64, 2);
+    const auto value = [&](const Variable& in) { return sum(b.model->forward(in, pass) * Variable(probe)); };
+    backward(value(x.variable()));
+    b.params.finish_gradients();
+    const auto f = [&] { return *value(Variable(x.value)).value().data<double>(); };
+    CHECK(relative_error(doubles(x.node->memory()), slopes(x.value, f)) <= 1e-6);
+    if (b.params.elements() > 0) CHECK(relative_error(doubles(b.gradients), slopes(b.values, f)) <= 1e-6);
+  }
+}
+
+TEST_CASE("every layer's f32 path agrees with its f64 path over odd shapes") {
+  Registry registry;
+  register_all(registry);
+  auto device = make_cpu_device();
+  for (const std::string& name : registry.of<LayerEntry>().names()) {
+    for (const std::int64_t rows : {1, 3, 17, 65, 129}) {
+      CAPTURE(name, rows);
+      const LayerEntry& entry = registry.of<LayerEntry>().at(name, "layer");
+      Bound narrow(entry, registry, *device, DType::f32), wide(entry, registry, *device, DType::f64);
+      for (std::int64_t i = 0; i < wide.values.elements(); ++i) {  // other padding: copied by parameter
+        for (std::size_t p = 0; p < wide.params.entries().size(); ++p) {
+          const auto &a = narrow.params.entries()[p], &c = wide.params.entries()[p];
+          for (std::int64_t k = 0; k < a.count; ++k) wide.values.data<double>()[c.first + k] = narrow.values.data<float>()[a.first + k];
+        }
+        break;
+      }
+      const Pass pass{.device = *device, .training = true, .random_key = 9, .first_position = 0};
+      const Shape shape = batched(rows, entry.sample_shape);
+      Leaf x(random_tensor(*device, shape, DType::f32, 1)), y(random_tensor(*device, shape, DType::f64, 1));
+      const Variable a = narrow.model->forward(x.variable(), pass), c = wide.model->forward(y.variable(), pass);
+      CHECK(relative_error(doubles(a.value()), doubles(c.value())) <= 1e-5);
+      backward(a, random_tensor(*device, a.shape(), DType::f32, 4));
+      backward(c, random_tensor(*device, c.shape(), DType::f64, 4));
+      CHECK(relative_error(doubles(x.node->memory()), doubles(y.node->memory())) <= 1e-5);
+    }
+  }
+}
+
+TEST_CASE("dropout gives a sample the same mask in any share of the batch and none in evaluation") {
+  Registry registry;
+  register_all(registry);
+  auto device = make_cpu_device();
+  auto layer = build_layers("dropout(0.4)", {9}, registry);
+  std::uint64_t next = 0;
+  layer->number(next);
+  const Tensor x = random_tensor(*device, {33, 9}, DType::f32, 1);
+  Pass pass{.device = *device, .training = true, .random_key = 4, .first_position = 0};
+  const auto whole = doubles(layer->forward(Variable(x), pass).value());
+  for (const std::int64_t first : {1, 7, 32}) {
+    pass.first_position = first;
+    const auto part = doubles(layer->forward(Variable(x.slice(first, 33 - first)), pass).value());
+    CHECK(std::vector<double>(whole.begin() + first * 9, whole.end()) == part);
+  }
+  pass.training = false;
+  CHECK(doubles(layer->forward(Variable(x), pass).value()) == doubles(x));
+}
+
+TEST_CASE("a layer expression that cannot be read says where and what is near") {
+  Registry registry;
+  register_all(registry);
+  const auto words = [&](const char* text) -> std::string {
+    try {
+      build_layers(text, {4}, registry);
+    } catch (const UsageError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  CHECK(words("linaer(3)").find("did you mean 'linear'") != std::string::npos);
+  CHECK(words("linear(0)").find("linear needs out") != std::string::npos);
+  CHECK(words("linear(3, bais=false)").find("did you mean 'bias'") != std::string::npos);
+  CHECK(words("dropout(1.5)").find("refused") != std::string::npos);
+  CHECK(words("linear(3").find("expected , or )") != std::string::npos);
+  CHECK(words("").find("empty") != std::string::npos);
+}
