@@ -7,7 +7,7 @@ foreach(isa baseline avx2 avx512)
   add_library(chorale_core_device_cpu_kernels_${isa} OBJECT ${kernel_sources})
   target_link_libraries(chorale_core_device_cpu_kernels_${isa} PRIVATE chorale_settings)
   target_compile_definitions(chorale_core_device_cpu_kernels_${isa} PRIVATE CHORALE_ISA=${isa})
-  target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE ${isa_flags_${isa}} -O3 -fno-math-errno -fno-trapping-math -fno-exceptions)
+  target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE ${isa_flags_${isa}} $<$<CONFIG:Release>:-O3> -fno-math-errno -fno-trapping-math -fno-exceptions)
   target_sources(chorale PRIVATE $<TARGET_OBJECTS:chorale_core_device_cpu_kernels_${isa}>)
 endforeach()
 # NaN must pass through (a spoilt sample is named by its loss), so not finite-math-only; the macro is what opens the vector exp of libmvec.
