@@ -64,7 +64,8 @@ void MatrixStore::open_file(Communicator& comm, const std::string& spill_directo
     if (!needed || node.rank() == 0) return;
     const std::string name = "/proc/" + std::to_string(card.process) + "/fd/" + std::to_string(card.descriptor);
     descriptor_ = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
-    if (descriptor_ < 0) throw IoError("[data] cannot open the matrix of another rank of this node (" + name + "): " + std::strerror(errno));
+    if (descriptor_ < 0)
+      throw IoError("[data] cannot open the matrix of another rank of this node (" + name + "): " + std::strerror(errno));
   });
 }
 

@@ -122,8 +122,7 @@ void SharedTable::each_piece_on_node(Label label, const Visit& visit) {
   });
 }
 
-std::vector<std::uint64_t> SharedTable::row_values(Label label,
-                                                   const std::function<std::vector<std::uint64_t>(const TableChunk&)>& make) {
+std::vector<std::uint64_t> SharedTable::row_values(Label label, const std::function<std::vector<std::uint64_t>(const TableChunk&)>& make) {
   std::vector<std::uint64_t> mine;
   each_piece(label, [&](std::int64_t, const TableChunk& chunk) {
     const std::vector<std::uint64_t> values = make(chunk);

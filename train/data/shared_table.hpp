@@ -12,10 +12,10 @@
 namespace chorale {
 
 struct SharedTableSettings {
-  std::int64_t piece_bytes = 0;    // 0: by the size of the file; never changes a bit of what comes out
-  std::int64_t keep_bytes = 0;     // of parsed pieces that a rank may keep between passes; others are read again
+  std::int64_t piece_bytes = 0;  // 0: by the size of the file; never changes a bit of what comes out
+  std::int64_t keep_bytes = 0;   // of parsed pieces that a rank may keep between passes; others are read again
   std::string spill_directory = {};
-  Schema known = {};               // see CsvSettings
+  Schema known = {};  // see CsvSettings
 };
 
 /// One thread a rank; every public call that says so is collective.
@@ -47,7 +47,7 @@ class SharedTable {
   std::unique_ptr<CsvSource> source_;
   TablePlan plan_;
   std::int64_t bytes_ = 0, keep_bytes_ = 0, kept_bytes_ = 0, round_ = 1;
-  std::vector<std::optional<PieceRead>> reads_;     // until the plan is made
+  std::vector<std::optional<PieceRead>> reads_;    // until the plan is made
   std::vector<std::optional<TableChunk>> parsed_;  // of this rank, by piece
 };
 
