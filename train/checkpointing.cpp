@@ -124,7 +124,7 @@ void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const 
   }
 }
 
-std::optional<RunPosition> Checkpointing::restore(Log& log) {
+std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
   std::string folder;
   const std::string why = from_rank_0(parts_.comm, parts_.comm.rank() ? "" : complaint_of([&] {
                                         if (auto newest = newest_valid_checkpoint(parts_.folder, log)) folder = newest->folder().string();
@@ -146,14 +146,14 @@ std::optional<RunPosition> Checkpointing::restore(Log& log) {
         parts_.early.restore(std::strtod(early.at("best").get<std::string>().c_str(), nullptr), early.at("best_step"),
                              early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
-        read_into(parts_.params.values(), model, "");
+        if (fills) read_into(parts_.params.values(), model, "");
         for (const NamedTensor& t : optimizer_tensors()) {
           const NamedTensor& found = state.at(t.name);
           if (found.shape != t.shape || found.dtype != t.dtype)
             throw CheckpointError(folder + ": optimiser state " + t.name + " has another shape or type");
-          std::memcpy(const_cast<void*>(t.data), found.data, t.bytes());
+          if (fills) std::memcpy(const_cast<void*>(t.data), found.data, t.bytes());
         }
-        if (parts_.best.elements > 0 && parts_.early.best_step > 0)
+        if (parts_.comm.node().rank() == 0 && parts_.best.elements > 0 && parts_.early.best_step > 0)
           read_into(parts_.best, checkpoint.tensors("state.safetensors"), "best.");
       }),
       "checkpoint reading");

@@ -40,7 +40,8 @@ class Checkpointing {
   void save(const RunPosition& position);
   /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
-  std::optional<RunPosition> restore(Log& log);
+  /// fills: this rank writes parameters and state, for its node or for itself.
+  std::optional<RunPosition> restore(Log& log, bool fills);
 
  private:
   std::string fields(const RunPosition& position) const;

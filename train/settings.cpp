@@ -62,7 +62,11 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c,
         "Parts that the batch is computed in, whatever the number of ranks: equal bits at every number of ranks up to it. 0: as many as "
         "ranks.",
         {.min = 0, .max = 65536, .mathematics = false});
-  t.add("parallel.exchange", o.exchange, "How replicas agree.", {.choices = registry.of<ExchangeEntry>().names(), .mathematics = false});
+  std::vector<std::string> exchanges = registry.of<ExchangeEntry>().names();
+  exchanges.insert(exchanges.begin(), "auto");
+  t.add("parallel.exchange", o.exchange,
+        "How replicas agree; auto measures shared and replicated in the first steps and keeps the faster one, with the same bits.",
+        {.choices = std::move(exchanges), .mathematics = false});
   t.add("parallel.timeout_s", o.timeout_s, "Deadline of every wait for another rank, in seconds.",
         {.min = 1, .max = 1e6, .mathematics = false});
   t.add("parallel.isa", o.isa, "Use at most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});

@@ -43,7 +43,7 @@ struct OptimizerOptions {
 struct ParallelOptions {
   std::int64_t threads = 1;
   std::int64_t virtual_workers = 0;  // 0: as many as ranks
-  std::string exchange = "replicated";
+  std::string exchange = "auto";
   double timeout_s = 60;
   std::string isa = "auto";  // auto baseline avx2 avx512: at most this instruction set
 };

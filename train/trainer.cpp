@@ -39,7 +39,7 @@ Summary Trainer::run() {
                 .test_rows = parts_.test ? parts_.test->rows() : 0,
                 .device = parts_.device.text(),
                 .backend = std::string(parts_.comm.backend()),
-                .exchange = config_.parallel.exchange});
+                .exchange = replicas_->text()});
   });
   while (!finished()) {
     one_step();
@@ -61,22 +61,21 @@ void Trainer::one_step() {
   stopped_ = outcome.stop;
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
   const double ms = ms_since(start);
-  if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), exchange_->phases());
+  if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), replicas_->phases());
   tell_step(outcome, ms);
 }
 
 StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
-  const std::vector<Buffer> into = exchange_->begin();
+  const std::span<const Buffer> into = replicas_->begin();
   reports_.clear();
   for (std::size_t c = 0; c < held_.size(); ++c) {
-    const bool overlaps = parts_.comm.node_count() > 1 && held_.size() == 1;
-    replica_->compute(held_[c], batch, step_, into[c], reports_,
-                      overlaps ? [this] { reducer_->begin(*exchange_); } : std::function<void()>());
+    const bool overlaps = replicas_->overlaps() && held_.size() == 1;
+    replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
   }
-  reducer_->finish(*exchange_);
   last_.stop = config_.stop_requested && config_.stop_requested();
-  const StepOutcome outcome = exchange_->step(params_, parts_.optimizer, step_ + 1, reports_, last_);
-  last_.phases = replica_->take_phases();
+  const Phases computed = replica_->take_phases();
+  const StepOutcome outcome = replicas_->step(step_ + 1, reports_, last_);
+  last_.phases = computed;
   last_.phases.communicate = outcome.communicate_ms, last_.phases.update = outcome.update_ms;
   return outcome;
 }
@@ -108,7 +107,7 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
   const double ms = statistics_.recent_step_ms() > 0 ? statistics_.recent_step_ms() : step_ms;
   event.samples_per_second = static_cast<double>(config_.train.batch) / ms * 1000;
   if (event.logged) {
-    const PhaseSpread spread = spread_of(exchange_->phases());
+    const PhaseSpread spread = spread_of(replicas_->phases());
     event.min_ms = spread.min, event.mean_ms = spread.mean, event.max_ms = spread.max;
   }
   for (Callback* callback : callbacks_) callback->on_step(event);
@@ -132,7 +131,7 @@ void Trainer::evaluate_now() {
   if (epoch_weight_ > 0) event.scores["train"]["loss"] = epoch_loss_ / epoch_weight_;
   epoch_loss_ = epoch_weight_ = 0;
   event.best = early_.update(event.scores, step_);
-  if (event.best) parts_.device.copy(best_.data, params_.values().data, best_.bytes());
+  if (event.best) replicas_->keep(best_);
   event.seconds = ms_since(start) / 1000;
   tell([&](Callback& c) { c.on_evaluation(event); });
 }
@@ -140,6 +139,7 @@ void Trainer::evaluate_now() {
 void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
   try {
+    replicas_->gather_state();
     checkpointing_->save({.step = step_, .virtual_workers = workers_, .identity = config_.identity});
     saved_step_ = step_;
     tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
@@ -165,7 +165,7 @@ void Trainer::finish(Summary& s) {
   statistics_.fill(s);
   if (stopped_ || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
-  if (has_best) params_.write(best_);
+  if (has_best) replicas_->write_back(best_);
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};
   event.scores["train"] = evaluator_->evaluate(*parts_.train);
   if (parts_.validation) event.scores["validation"] = evaluator_->evaluate(*parts_.validation);

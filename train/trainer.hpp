@@ -12,8 +12,8 @@
 #include <chorale/core/data/dataset.hpp>
 #include <chorale/train/callback.hpp>
 #include <chorale/train/checkpointing.hpp>
+#include <chorale/train/data_parallel.hpp>
 #include <chorale/train/evaluator.hpp>
-#include <chorale/train/reducer.hpp>
 #include <chorale/train/replica.hpp>
 #include <chorale/train/settings.hpp>
 #include <chorale/train/step_statistics.hpp>
@@ -50,7 +50,6 @@ class Trainer {
   /// Throws UsageError, equal on all ranks, for sizes that do not fit: batch below virtual workers, more ranks than virtual workers or
   /// rows.
   Trainer(const TrainerParts& parts, const TrainerConfig& config);
-  ~Trainer();
   /// Called on rank 0 only, in the order of adding. Must outlive run().
   void add(Callback& callback) { callbacks_.push_back(&callback); }
   /// Trains to the end, to early stopping, or to a stop request. Throws NumericError on all ranks at the same step when a loss is not
@@ -83,10 +82,8 @@ class Trainer {
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1;
   bool stopped_ = false;
   EarlyStopping early_;
-  std::vector<Tensor> memory_;  // parameters, optimiser state, best weights
-  Buffer best_;
-  std::unique_ptr<Exchange> exchange_;
-  std::unique_ptr<Reducer> reducer_;
+  Buffer best_;  // one copy a node
+  std::unique_ptr<DataParallel> replicas_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<Checkpointing> checkpointing_;

@@ -8,8 +8,6 @@ namespace chorale {
 
 namespace {
 
-constexpr std::int64_t kBucketBytes = 4 << 20;
-
 DType model_dtype(const TrainOptions& options) { return parse_dtype(options.dtype); }
 
 std::shared_ptr<const Dataset> unless_empty(std::shared_ptr<const Dataset> data) { return data && data->rows() > 0 ? data : nullptr; }
@@ -39,11 +37,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_sizes();
   check_ranks();
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
-  const std::vector<Bucket> buckets =
-      plan_buckets(params_, parts.comm.node_count() > 1 ? kBucketBytes : params_.trainable_elements() * 8 + 8);
-  exchange_ = parts.registry.of<ExchangeEntry>().at(config.parallel.exchange, "exchange").make({parts.comm, params_, workers_, buckets});
-  reducer_ = std::make_unique<Reducer>(params_, buckets);
-  if (parts.comm.node_count() > 1) params_.on_gradient_ready([this](std::size_t i) { reducer_->ready(i); });
+  replicas_->start(workers_);
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate});
   std::vector<std::string> metrics = config.train.metrics;
@@ -53,8 +47,6 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   // Names and tasks are refused before the first step, not at the first evaluation.
   make_metrics(metrics, outputs_of(parts_, params_), metric_task(parts.loss.task()), parts.registry);
 }
-
-Trainer::~Trainer() { params_.on_gradient_ready({}); }
 
 void Trainer::check_sizes() const {
   const std::int64_t ranks = parts_.comm.size(), rows = parts_.train->rows(), batch = config_.train.batch;
@@ -71,13 +63,11 @@ void Trainer::check_sizes() const {
 }
 
 void Trainer::allocate() {
-  const auto zeros = [&](std::int64_t n) { return memory_.emplace_back(Tensor::zeros(parts_.device, {n}, params_.dtype())).buffer(); };
-  params_.bind(zeros(params_.elements()));
-  params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
-  std::vector<Buffer> state;
-  for (std::size_t i = 0; i < parts_.optimizer.state_names().size(); ++i) state.push_back(zeros(params_.trainable_elements()));
-  parts_.optimizer.bind(std::move(state));
-  if (early_.active()) best_ = zeros(params_.elements());
+  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log},
+                                             config_.parallel.exchange);
+  if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
+  if (early_.active()) best_ = replicas_->allocate_copy();
+  replicas_->filled();
   if (config_.checkpoint_folder.empty()) return;
   checkpointing_ =
       std::make_unique<Checkpointing>(Checkpointing::Parts{parts_.comm, params_, parts_.optimizer, early_, best_, config_.checkpoint_folder,
@@ -85,7 +75,7 @@ void Trainer::allocate() {
 }
 
 void Trainer::restore() {
-  const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log) : std::nullopt;
+  const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills()) : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
     if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");

@@ -26,7 +26,7 @@ std::vector<Subtree> maximal_subtrees(std::int64_t workers, Share held) {
   return out;
 }
 
-TreeSum::TreeSum(std::int64_t workers, const std::vector<Subtree>& contributions) { compile({0, workers}, contributions, 1); }
+TreeSum::TreeSum(Subtree root, const std::vector<Subtree>& contributions) { compile(root, contributions, 1); }
 
 void TreeSum::compile(Subtree node, const std::vector<Subtree>& contributions, std::int64_t level) {
   depth_ = std::max(depth_, level);

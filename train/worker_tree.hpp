@@ -2,6 +2,7 @@
 // the ranks.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include <chorale/core/data/sampler.hpp>
@@ -27,19 +28,20 @@ std::vector<Subtree> maximal_subtrees(std::int64_t workers, Share held);
 /// Adds the contributions of all ranks in tree order, a block at a time.
 class TreeSum {
  public:
-  /// contributions[i]: the subtree that contribution i is the sum of; together they are the whole tree.
-  TreeSum(std::int64_t workers, const std::vector<Subtree>& contributions);
+  /// contributions[i]: the subtree that contribution i is the sum of; together they are the whole of `root`.
+  TreeSum(Subtree root, const std::vector<Subtree>& contributions);
+  TreeSum(std::int64_t workers, const std::vector<Subtree>& contributions) : TreeSum(Subtree{0, workers}, contributions) {}
   /// Blocks of scratch that sum() needs.
   std::int64_t scratch_slots() const { return depth_; }
   /// Sum of n elements; bases[i] is the first of contribution i. scratch: scratch_slots() times `stride` elements. The result lies in
   /// scratch, or in a contribution where there is only one. add(a, b, c, n): c = a + b.
   template <class T, class Add>
-  const T* sum(const std::vector<const T*>& bases, std::int64_t offset, std::int64_t n, T* scratch, std::int64_t stride, Add add) const {
+  const T* sum(std::span<const void* const> bases, std::int64_t offset, std::int64_t n, T* scratch, std::int64_t stride, Add add) const {
     const T* stack[64] = {};
     int top = 0;
     for (const std::int32_t word : program_) {
       if (word >= 0) {
-        stack[top++] = bases[static_cast<std::size_t>(word)] + offset;
+        stack[top++] = static_cast<const T*>(bases[static_cast<std::size_t>(word)]) + offset;
         continue;
       }
       --top;

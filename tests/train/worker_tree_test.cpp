@@ -23,15 +23,15 @@ TEST_CASE("the sum has the same bits whichever ranks hold the leaves") {
       std::vector<float> partial;
       for (const Subtree& s : held) {  // each partial sum by the same rule, below its own root
         std::vector<Subtree> leaves;
-        std::vector<const float*> bases;
+        std::vector<const void*> bases;
         for (std::int64_t v = 0; v < s.count; ++v) leaves.push_back({v, 1}), bases.push_back(&leaf[static_cast<std::size_t>(s.first + v)]);
         float scratch[64];
-        partial.push_back(*TreeSum(s.count, leaves).sum(bases, 0, 1, scratch, 1, add));
+        partial.push_back(*TreeSum(s.count, leaves).sum<float>(bases, 0, 1, scratch, 1, add));
       }
-      std::vector<const float*> bases;
+      std::vector<const void*> bases;
       for (const float& p : partial) bases.push_back(&p);
       float scratch[64];
-      return *TreeSum(workers, held).sum(bases, 0, 1, scratch, 1, add);
+      return *TreeSum(workers, held).sum<float>(bases, 0, 1, scratch, 1, add);
     };
     for (std::int64_t ranks = 1; ranks <= workers; ++ranks) CHECK(total(ranks) == total(1));
   }

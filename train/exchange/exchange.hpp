@@ -1,4 +1,4 @@
-// How replicas agree and advance: one file each (replicated; later shared, sharded, local SGD). One thread.
+// How replicas agree and advance: one file each (replicated, shared, sharded, local_sgd). One thread.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -45,17 +45,21 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
   /// Starts a step: where the sums over each of this rank's subtrees (maximal_subtrees) are to be written.
-  virtual std::vector<Buffer> begin() = 0;
+  virtual std::span<const Buffer> begin() = 0;
   /// During backward, in index order; may start communication.
   virtual void bucket_ready(const Bucket& bucket) = 0;
+  /// Between layers: pushes on what needs no waiting.
+  virtual void advance() = 0;
   /// Gradients agreed and parameters updated when it returns. Collective. reports: of this rank's workers, in order. `step` counts updates
   /// from 1.
   virtual StepOutcome step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
                            const RankReport& mine) = 0;
   /// Previous steps' phases of every rank, after step().
-  virtual std::vector<Phases> phases() const = 0;
+  virtual const std::vector<Phases>& phases() const = 0;
   /// Bytes that a rank puts on the wire between nodes in a step.
   virtual std::uint64_t bytes_per_step() const = 0;
+  /// Afterwards every node has all of the optimiser's state (checkpoints). Collective.
+  virtual void gather_state(Optimizer& optimizer) = 0;
 };
 
 struct ExchangeSetup {
@@ -68,6 +72,8 @@ struct ExchangeSetup {
 /// In the Registry under the name of parallel.exchange.
 struct ExchangeEntry {
   std::string help;
+  bool private_parameters = false;  // every rank has its own copy of parameters and state; else a node has one
+  bool same_bits = true;            // as every other such exchange with equal virtual workers
   std::unique_ptr<Exchange> (*make)(const ExchangeSetup& setup);
 };
 

@@ -1,0 +1,29 @@
+// How many buckets the gradient is cut into: from the latency and bandwidth of this link and the time of this backward pass, never from a
+// constant. Rank 0's plan is everybody's.
+#pragma once
+#include <string>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/train/exchange/exchange.hpp>
+
+namespace chorale {
+
+/// Between two nodes, the slowest pair of neighbours.
+struct LinkSpeed {
+  double latency_ms = 0, bytes_per_ms = 1;
+};
+
+/// Small and large messages between the first ranks of neighbouring nodes. Collective; equal on all ranks.
+LinkSpeed measure_link(Communicator& comm);
+
+/// Buckets that leave the least time uncovered: each costs two messages' latency, the last cannot overlap with backward.
+std::int64_t best_bucket_count(double bytes, double backward_ms, const LinkSpeed& link);
+
+/// The plan of rank 0. backward_ms: measured on rank 0. One node: one bucket. Collective.
+std::vector<Bucket> agree_on_buckets(Communicator& comm, const FlatParams& params, double backward_ms, const LinkSpeed& link);
+
+/// "buckets: 7, first 64 KiB, others 512 KiB".
+std::string buckets_text(const std::vector<Bucket>& buckets, DType dtype);
+
+}  // namespace chorale

@@ -1,0 +1,99 @@
+#include <chorale/train/data_parallel.hpp>
+
+#include <chrono>
+
+namespace chorale {
+
+namespace {
+constexpr std::int64_t kTryPrivateBytes = 64 << 20;  // above this the memory of a second copy is not worth a trial
+constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make primitives and pools
+}  // namespace
+
+DataParallel::DataParallel(const Parts& parts, const std::string& exchange) : parts_(parts) {
+  const std::vector<std::string> names = candidates(exchange);
+  name_ = names[0];
+  if (names.size() > 1) trial_.emplace(names);
+  memory_ = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, is_private(name_));
+  parts_.params.bind(memory_->values());
+  parts_.optimizer.bind(memory_->state());
+}
+
+DataParallel::~DataParallel() { parts_.params.on_gradient_ready({}); }
+
+bool DataParallel::is_private(const std::string& exchange) const {
+  return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange").private_parameters;
+}
+
+std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
+  text_ = exchange;
+  if (exchange != "auto") return {exchange};
+  const std::int64_t copies = 1 + static_cast<std::int64_t>(parts_.optimizer.state_names().size());
+  const std::int64_t bytes = copies * parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
+  if (parts_.comm.size() == 1) return text_ = "replicated (one rank)", std::vector<std::string>{"replicated"};
+  if (parts_.comm.node().size() > 1 && bytes <= kTryPrivateBytes) {
+    text_ = "auto, chosen by the first steps";
+    return {"shared", "replicated"};
+  }
+  text_ = "shared (private copies would take " + std::to_string(bytes >> 20) + " MiB a rank)";
+  return {"shared"};
+}
+
+void DataParallel::start(std::int64_t virtual_workers) {
+  workers_ = virtual_workers;
+  if (parts_.comm.node_count() > 1) link_ = measure_link(parts_.comm);
+  use(name_);
+}
+
+Buffer DataParallel::allocate_copy() {
+  copies_.push_back(parts_.comm.node().allocate(parts_.comm.node().rank() == 0 ? parts_.params.elements() : 0, parts_.params.dtype()));
+  return copies_.back().peers[0];
+}
+
+void DataParallel::use(const std::string& exchange) {
+  if (exchange_) exchange_->gather_state(parts_.optimizer);
+  exchange_.reset();
+  if (is_private(exchange) != memory_->is_private()) {
+    auto next = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, is_private(exchange));
+    next->take(*memory_);
+    parts_.params.bind(next->values());
+    parts_.optimizer.bind(next->state());
+    memory_ = std::move(next);
+  }
+  buckets_ = agree_on_buckets(parts_.comm, parts_.params, backward_ms_, link_);
+  exchange_ = parts_.registry.of<ExchangeEntry>().at(exchange, "exchange").make({parts_.comm, parts_.params, workers_, buckets_});
+  reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
+  if (overlaps()) parts_.params.on_gradient_ready([this](std::size_t i) { reducer_->ready(i); });
+  name_ = exchange;
+}
+
+std::span<const Buffer> DataParallel::begin() {
+  began_ = std::chrono::steady_clock::now();
+  return exchange_->begin();
+}
+
+StepOutcome DataParallel::step(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine) {
+  reducer_->finish(*exchange_);
+  const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, step, reports, mine);
+  if (outcome.bad_worker < 0) after_step(mine.phases.backward);
+  return outcome;
+}
+
+void DataParallel::after_step(double backward_ms) {
+  ++steps_;
+  std::string next = name_;
+  if (trial_ && !trial_->is_over()) {
+    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - began_;
+    next = trial_->after_step(parts_.comm, taken.count());
+    if (trial_->is_over()) say(text_ = trial_->reason(), "exchange: ");
+  }
+  const bool plans = overlaps() && steps_ == kPlanAfterSteps;
+  if (plans) backward_ms_ = backward_ms;
+  if (plans || next != name_) use(next);
+  if (plans) say(buckets_text(buckets_, parts_.params.dtype()), "");
+}
+
+void DataParallel::say(const std::string& text, const std::string& what) const {
+  if (parts_.comm.rank() == 0) parts_.log.info(what + text);
+}
+
+}  // namespace chorale

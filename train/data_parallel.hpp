@@ -1,0 +1,80 @@
+// Replicas that agree and advance: the arena's memory, the exchange and the reducer of one rank. Knows an arena and an optimiser, neither a
+// model nor data.
+#pragma once
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <chorale/core/base/log.hpp>
+#include <chorale/train/arena_memory.hpp>
+#include <chorale/train/bucket_plan.hpp>
+#include <chorale/train/exchange_trial.hpp>
+#include <chorale/train/reducer.hpp>
+
+namespace chorale {
+
+/// One thread a rank; every call is collective.
+class DataParallel {
+ public:
+  struct Parts {
+    Communicator& comm;
+    FlatParams& params;
+    Optimizer& optimizer;
+    const Registry& registry;
+    Log& log;
+  };
+  /// Allocates zeroed parameters and state and binds them. exchange: a name of the registry, or auto.
+  DataParallel(const Parts& parts, const std::string& exchange);
+  ~DataParallel();
+  DataParallel(const DataParallel&) = delete;
+  DataParallel& operator=(const DataParallel&) = delete;
+
+  /// Who writes values that all ranks know alike (initialising, restoring): everybody where copies are private, else one rank a node.
+  bool fills() const { return memory_->is_private() || parts_.comm.node().rank() == 0; }
+  /// After filling: all ranks see what was written.
+  void filled() { parts_.comm.node().barrier("filled").wait(); }
+  /// Once the number of virtual workers is known, before the first step.
+  void start(std::int64_t virtual_workers);
+
+  /// A second arena (best weights), one copy a node.
+  Buffer allocate_copy();
+  void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), false); }
+  void write_back(Buffer copy) { copy_together(parts_.comm.node(), parts_.params.values(), copy, memory_->is_private()); }
+  /// Before a checkpoint: afterwards every node has all state.
+  void gather_state() { exchange_->gather_state(parts_.optimizer); }
+
+  /// Starts a step: where this rank's sums over each of its subtrees are to be written.
+  std::span<const Buffer> begin();
+  /// Gradients that become ready from now on are final. Only where a rank has a single worker.
+  void last_pass() { reducer_->begin(*exchange_); }
+  StepOutcome step(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine);
+
+  bool overlaps() const { return parts_.comm.node_count() > 1; }
+  const std::vector<Phases>& phases() const { return exchange_->phases(); }
+  std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
+  /// The exchange in use and why.
+  const std::string& text() const { return text_; }
+
+ private:
+  std::vector<std::string> candidates(const std::string& exchange);
+  bool is_private(const std::string& exchange) const;
+  void use(const std::string& exchange);
+  void after_step(double backward_ms);
+  void say(const std::string& text, const std::string& what) const;
+
+  Parts parts_;
+  std::optional<ExchangeTrial> trial_;
+  std::string name_, text_;
+  std::int64_t workers_ = 0, steps_ = 0;
+  double backward_ms_ = 0;
+  LinkSpeed link_;
+  std::unique_ptr<ArenaMemory> memory_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<Reducer> reducer_;
+  std::vector<Bucket> buckets_;
+  std::vector<SharedMemory> copies_;
+  std::chrono::steady_clock::time_point began_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,14 @@
+#include <chorale/train/exchange/block_update.hpp>
+
+namespace chorale {
+
+double BlockUpdate::clip_factor(double limit) {
+  // Every block has one owner, the others add an exact 0.
+  if (among_ && among_->size() > 1) among_->all_reduce(buffer_of(std::span(squares_)), Reduce::sum, "squares of gradients").wait();
+  double squares = 0;
+  for (const double block : squares_) squares += block;
+  const double norm = std::sqrt(squares);
+  return norm > limit ? limit / (norm + 1e-6) : 1;
+}
+
+}  // namespace chorale

@@ -1,0 +1,62 @@
+// The pass over blocks that every exchange makes: sum a block, let the optimiser apply it while it lies in the L1 cache, next block. What
+// needs the whole gradient first (clipping by global norm) costs a second pass that feeds the same apply.
+#pragma once
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/data/sampler.hpp>
+#include <chorale/core/nn/flat_params.hpp>
+#include <chorale/core/optim/optimizer.hpp>
+
+namespace chorale {
+
+/// One thread.
+class BlockUpdate {
+ public:
+  /// parts: what this rank updates, in elements, beginning on borders of blocks. among: the ranks whose parts together are the whole arena;
+  /// null where one rank's are.
+  BlockUpdate(std::vector<Share> parts, Communicator* among) : parts_(std::move(parts)), among_(among) {}
+
+  /// sum(first, n): the summed gradient of a block, valid until the next call. weight: the global sum of weights. Collective where
+  /// clipping by norm is on.
+  template <class T, class Sum>
+  void run(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight, Sum&& sum) {
+    const double scale = weight > 0 ? 1 / weight : 0;
+    Device& device = params.device();
+    T* values = params.values().template as<T>();
+    if (optimizer.clip_norm() <= 0) {
+      optimizer.begin_step(step, scale);
+      return each_block([&](std::int64_t first, std::int64_t n) { optimizer.apply<T>(device, values + first, sum(first, n), first, n); });
+    }
+    if (!kept_.defined()) kept_ = Tensor::empty(device, {params.trainable_elements()}, params.dtype());
+    squares_.assign(static_cast<std::size_t>(params.blocks()), 0);
+    T* kept = kept_.data<T>();
+    each_block([&](std::int64_t first, std::int64_t n) {
+      const T* block = sum(first, n);
+      std::memcpy(kept + first, block, static_cast<std::size_t>(n) * sizeof(T));
+      squares_[static_cast<std::size_t>(first / kBlockElements)] = device.typed<T>().sum_of_squares(block, n, T(scale));
+    });
+    optimizer.begin_step(step, scale * clip_factor(optimizer.clip_norm()));
+    each_block([&](std::int64_t first, std::int64_t n) { optimizer.apply<T>(device, values + first, kept + first, first, n); });
+  }
+
+ private:
+  template <class F>
+  void each_block(F&& f) const {
+    for (const Share& part : parts_)
+      for (std::int64_t first = part.first, last = part.first + part.count; first < last; first += kBlockElements)
+        f(first, std::min(kBlockElements, last - first));
+  }
+  /// As torch.nn.utils.clip_grad_norm_; squares are added in the order of blocks, whoever owns them.
+  double clip_factor(double limit);
+
+  std::vector<Share> parts_;
+  Communicator* among_;
+  Tensor kept_;
+  std::vector<double> squares_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,166 @@
+#include <chorale/train/exchange/node_link.hpp>
+
+#include <cstring>
+
+namespace chorale {
+
+namespace {
+std::vector<Subtree> of_all_nodes(const GradientMemory& gradients, int nodes) {
+  std::vector<Subtree> out;
+  for (int node = 0; node < nodes; ++node) out.insert(out.end(), gradients.of_node(node).begin(), gradients.of_node(node).end());
+  return out;
+}
+}  // namespace
+
+NodeLink::NodeLink(const ExchangeSetup& setup, GradientMemory& gradients)
+    : setup_(setup),
+      gradients_(gradients),
+      rank_(setup.comm.rank()),
+      node_(setup.comm.node_index()),
+      tree_(setup.virtual_workers, of_all_nodes(gradients, setup.comm.node_count())) {
+  Communicator& comm = setup_.comm;
+  std::vector<std::int64_t> nodes(static_cast<std::size_t>(comm.size()));
+  const std::int64_t own = node_;
+  const std::vector<std::int64_t> ones(nodes.size(), 1);
+  comm.all_gather(buffer_of(std::span(&own, 1)), buffer_of(std::span(nodes)), ones, "nodes of ranks").wait();
+  of_node_.resize(static_cast<std::size_t>(comm.node_count()));
+  for (int r = 0; r < comm.size(); ++r) {
+    auto& members = of_node_[static_cast<std::size_t>(nodes[static_cast<std::size_t>(r)])];
+    ranks_.push_back({static_cast<int>(nodes[static_cast<std::size_t>(r)]), static_cast<int>(members.size())});
+    members.push_back(r);
+  }
+  own_parts_ = owned_parts(setup_.buckets, rank_, comm.size());
+  memory_ = comm.node().allocate(comm.node().rank() == 0 ? setup_.params.trainable_elements() : 0, setup_.params.dtype());
+  sums_ = memory_.peers[0];
+  const auto own_subtrees = static_cast<std::int64_t>(gradients_.of_node(node_).size());
+  scratch_ = Tensor::empty(setup_.params.device(), {tree_.scratch_slots() + own_subtrees, kBlockElements}, setup_.params.dtype());
+  ways_.resize(setup_.buckets.size());
+  for (const Bucket& bucket : setup_.buckets) open(bucket, ways_[static_cast<std::size_t>(bucket.index)]);
+}
+
+int NodeLink::carrier(int node, int owner) const {
+  const auto& members = of_node_[static_cast<std::size_t>(node)];
+  return members[static_cast<std::size_t>(ranks_[static_cast<std::size_t>(owner)].local) % members.size()];
+}
+
+bool NodeLink::carries(int owner) const { return ranks_[static_cast<std::size_t>(owner)].node != node_ && carrier(node_, owner) == rank_; }
+
+void NodeLink::open(const Bucket& bucket, Travelling& way) {
+  const int size = setup_.comm.size();
+  const auto tensor = [&](std::int64_t elements) { return Tensor::empty(setup_.params.device(), {elements}, setup_.params.dtype()); };
+  const auto subtrees = [&](int node) { return static_cast<std::int64_t>(gradients_.of_node(node).size()); };
+  const std::uint64_t width = size_bytes(setup_.params.dtype());
+  way.outgoing.resize(static_cast<std::size_t>(size));
+  for (int owner = 0; owner < size; ++owner) {
+    const std::int64_t share = owned_part(bucket, owner, size).count;
+    if (!carries(owner) || share == 0) continue;
+    way.outgoing[static_cast<std::size_t>(owner)] = tensor(share * subtrees(node_));
+    bytes_ += static_cast<std::uint64_t>(share * subtrees(node_)) * width;
+  }
+  way.incoming.resize(of_node_.size());
+  const std::int64_t mine = owned_part(bucket, rank_, size).count;
+  for (int node = 0; node < static_cast<int>(of_node_.size()); ++node)
+    if (node != node_ && mine > 0) way.incoming[static_cast<std::size_t>(node)] = tensor(mine * subtrees(node));
+  bytes_ += static_cast<std::uint64_t>(mine) * width * (of_node_.size() - 1);
+}
+
+void NodeLink::begin() {
+  ready_ = sent_ = 0;
+  for (Travelling& way : ways_)
+    for (int node = 0; node < static_cast<int>(of_node_.size()); ++node)
+      if (Tensor& box = way.incoming[static_cast<std::size_t>(node)]; box.defined())
+        way.receives.push_back(setup_.comm.recv(box.buffer(), carrier(node, rank_), "gradient shares"));
+}
+
+void NodeLink::bucket_ready(const Bucket& bucket) {
+  ways_[static_cast<std::size_t>(bucket.index)].arrived = setup_.comm.node().barrier("gradient bucket");
+  ++ready_;
+  advance();
+}
+
+void NodeLink::advance() {
+  while (sent_ < ready_ && ways_[sent_].arrived.done()) send_partials(sent_++);
+}
+
+template <class T>
+void NodeLink::partial(std::size_t subtree, Share part, T* to) {
+  for (std::int64_t at = 0; at < part.count; at += kBlockElements) {
+    const std::int64_t n = std::min(kBlockElements, part.count - at);
+    std::memcpy(to + at, gradients_.sum<T>(subtree, part.first + at, n), static_cast<std::size_t>(n) * sizeof(T));
+  }
+}
+
+void NodeLink::send_partials(std::size_t index) {
+  Travelling& way = ways_[index];
+  for (int owner = 0; owner < setup_.comm.size(); ++owner) {
+    Tensor& box = way.outgoing[static_cast<std::size_t>(owner)];
+    if (!box.defined()) continue;
+    const Share part = owned_part(setup_.buckets[index], owner, setup_.comm.size());
+    with_float_type(setup_.params.dtype(), [&]<class T>() {
+      for (std::size_t i = 0; i < gradients_.of_node(node_).size(); ++i)
+        partial<T>(i, part, box.data<T>() + static_cast<std::int64_t>(i) * part.count);
+    });
+    way.sends.push_back(setup_.comm.send(box.buffer(), owner, "gradient shares"));
+  }
+}
+
+void NodeLink::reduce() {
+  while (sent_ < ways_.size()) {
+    ways_[sent_].arrived.wait();
+    send_partials(sent_++);
+  }
+  for (std::size_t b = 0; b < ways_.size(); ++b) {
+    for (Work& work : ways_[b].receives) work.wait();
+    ways_[b].receives.clear();
+    with_float_type(setup_.params.dtype(), [&]<class T>() { add_up<T>(b); });
+  }
+  for (Travelling& way : ways_) {
+    for (Work& work : way.sends) work.wait();
+    way.sends.clear();
+  }
+}
+
+template <class T>
+void NodeLink::add_up(std::size_t index) {
+  const Share part = owned_part(setup_.buckets[index], rank_, setup_.comm.size());
+  Device& device = setup_.params.device();
+  const auto add = [&](const T* a, const T* b, T* c, std::int64_t n) { device.typed<T>().add(a, b, c, n); };
+  T* stack = scratch_.data<T>();
+  T* own = stack + tree_.scratch_slots() * kBlockElements;
+  for (std::int64_t at = 0; at < part.count; at += kBlockElements) {
+    const std::int64_t n = std::min(kBlockElements, part.count - at);
+    bases_.clear();
+    for (int node = 0; node < static_cast<int>(of_node_.size()); ++node)
+      for (std::size_t i = 0; i < gradients_.of_node(node).size(); ++i) {
+        const auto k = static_cast<std::int64_t>(i);
+        if (node == node_) {
+          std::memcpy(own + k * kBlockElements, gradients_.sum<T>(i, part.first + at, n), static_cast<std::size_t>(n) * sizeof(T));
+          bases_.push_back(own + k * kBlockElements);
+        } else {
+          bases_.push_back(ways_[index].incoming[static_cast<std::size_t>(node)].data<T>() + k * part.count + at);
+        }
+      }
+    const T* sum = tree_.template sum<T>(bases_, 0, n, stack, kBlockElements, add);
+    std::memcpy(sums_.as<T>() + part.first + at, sum, static_cast<std::size_t>(n) * sizeof(T));
+  }
+}
+
+void NodeLink::spread_sums() { spread(sums_, "gradient sums"); }
+
+void NodeLink::spread(Buffer values, Label label) {
+  const int size = setup_.comm.size();
+  for (const Bucket& bucket : setup_.buckets) {
+    for (int owner = 0; owner < size; ++owner) {
+      const Share part = owned_part(bucket, owner, size);
+      if (part.count > 0 && carries(owner)) spreading_.push_back(setup_.comm.recv(values.part(part.first, part.count), owner, label));
+    }
+    const Share mine = owned_part(bucket, rank_, size);
+    for (int node = 0; mine.count > 0 && node < static_cast<int>(of_node_.size()); ++node)
+      if (node != node_) spreading_.push_back(setup_.comm.send(values.part(mine.first, mine.count), carrier(node, rank_), label));
+  }
+  for (Work& work : spreading_) work.wait();
+  spreading_.clear();
+  setup_.comm.node().barrier(label).wait();
+}
+
+}  // namespace chorale

@@ -1,0 +1,35 @@
+#include <chorale/train/exchange/shared.hpp>
+
+#include <chorale/train/exchange/ownership.hpp>
+#include <chorale/train/exchange/stopwatch.hpp>
+
+namespace chorale {
+
+Shared::Shared(const ExchangeSetup& setup)
+    : comm_(setup.comm),
+      sum_(setup, {.doubled = false, .everywhere = true}),
+      update_(owned_parts(setup.buckets, setup.comm.node().rank(), setup.comm.node().size()), &setup.comm.node()) {}
+
+StepOutcome Shared::step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+                         const RankReport& mine) {
+  StepOutcome out = sum_.agree(reports, mine);
+  if (out.bad_worker >= 0) return out;
+  Stopwatch watch;
+  with_float_type(params.dtype(), [&]<class T>() {
+    update_.run<T>(params, optimizer, step, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
+  });
+  out.update_ms = watch.lap();
+  comm_.node().barrier("parameters").wait();
+  out.communicate_ms += watch.lap();
+  return out;
+}
+
+void register_shared(Registry& registry) {
+  registry.of<ExchangeEntry>().add(
+      "shared", {.help = "one copy of parameters and optimiser state a node, two meetings a step",
+                 .private_parameters = false,
+                 .same_bits = true,
+                 .make = [](const ExchangeSetup& s) -> std::unique_ptr<Exchange> { return std::make_unique<Shared>(s); }});
+}
+
+}  // namespace chorale
