@@ -5,14 +5,15 @@
 namespace chorale {
 
 ArenaMemory::ArenaMemory(Communicator& comm, const FlatParams& params, const Optimizer& optimizer, bool is_private)
-    : comm_(comm), dtype_(params.dtype()), private_(is_private) {
+    : comm_(comm), device_(params.device()), dtype_(params.dtype()), private_(is_private) {
   values_ = allocate(params.elements());
   for (std::size_t i = 0; i < optimizer.state_names().size(); ++i) state_.push_back(allocate(params.trainable_elements()));
 }
 
 Buffer ArenaMemory::allocate(std::int64_t elements) {
-  memory_.push_back(comm_.node().allocate(private_ || comm_.node().rank() == 0 ? elements : 0, dtype_));
-  return private_ ? memory_.back().mine : memory_.back().peers[0];
+  if (private_) return own_.emplace_back(Tensor::zeros(device_, {elements}, dtype_)).buffer();
+  shared_.push_back(comm_.node().allocate(comm_.node().rank() == 0 ? elements : 0, dtype_));
+  return shared_.back().peers[0];
 }
 
 void ArenaMemory::take(const ArenaMemory& other) {

@@ -23,9 +23,11 @@ class ArenaMemory {
  private:
   Buffer allocate(std::int64_t elements);
   Communicator& comm_;
+  Device& device_;
   DType dtype_;
   bool private_;
-  std::vector<SharedMemory> memory_;
+  std::vector<SharedMemory> shared_;
+  std::vector<Tensor> own_;  // the system gives large pages for private memory only
   Buffer values_;
   std::vector<Buffer> state_;
 };

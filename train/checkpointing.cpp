@@ -81,15 +81,26 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   return j.dump();
 }
 
-void Checkpointing::save(const RunPosition& position) {
+std::vector<NamedTensor> Checkpointing::carried_tensors(const Carried& carried) const {
+  std::vector<NamedTensor> out;
+  for (const FlatParams::Entry& e : parts_.params.entries())
+    if (e.parameter->segment() == Segment::trainable)
+      out.push_back({"exchange." + carried.name + "." + e.name, carried.values.dtype, e.parameter->shape(),
+                     carried.values.part(e.first, e.count).data});
+  return out;
+}
+
+void Checkpointing::save(const RunPosition& position, const std::vector<Carried>& carried) {
   Communicator& comm = parts_.comm;
   CheckpointWriter writer(parts_.folder, position.step, from_rank_0(comm, new_token(), "checkpoint token"));
   std::vector<std::pair<std::string, SafetensorsImage>> images;
   images.emplace_back("model.safetensors", SafetensorsImage(named_parameters(parts_.params, parts_.params.values())));
   images.emplace_back("optimizer.safetensors", SafetensorsImage(optimizer_tensors()));
   const bool has_best = parts_.best.elements > 0 && parts_.early.best_step > 0;
-  images.emplace_back("state.safetensors",
-                      SafetensorsImage(has_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{}));
+  std::vector<NamedTensor> state = has_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{};
+  for (const Carried& each : carried)
+    for (NamedTensor& tensor : carried_tensors(each)) state.push_back(std::move(tensor));
+  images.emplace_back("state.safetensors", SafetensorsImage(state));
   const auto give_up = [&](const std::string& why) {
     if (why.empty()) return;
     if (comm.rank() == 0) writer.abandon();
@@ -158,7 +169,32 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
       }),
       "checkpoint reading");
   if (!trouble.empty()) throw CheckpointError(trouble);
+  restored_ = folder;
   return position;
+}
+
+void Checkpointing::read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const {
+  const NamedTensor* found = file.find(wanted.name);
+  if (!found) {
+    if (parts_.comm.rank() == 0) log.warning("the checkpoint has no " + wanted.name + ": it starts at 0");
+    return;
+  }
+  if (found->shape != wanted.shape || found->dtype != wanted.dtype)
+    throw CheckpointError(restored_ + ": " + wanted.name + " has another shape or type");
+  std::memcpy(const_cast<void*>(wanted.data), found->data, wanted.bytes());
+}
+
+void Checkpointing::restore_carried(const std::vector<Carried>& carried, Log& log) {
+  if (restored_.empty() || carried.empty()) return;
+  const auto read = [&] {
+    const Checkpoint checkpoint = open_checkpoint(restored_);
+    const SafetensorsFile file = checkpoint.tensors("state.safetensors");
+    for (const Carried& each : carried)
+      if (each.is_private || parts_.comm.node().rank() == 0)
+        for (const NamedTensor& wanted : carried_tensors(each)) read_carried(wanted, file, log);
+  };
+  const std::string trouble = first_complaint(parts_.comm, complaint_of(read), "checkpoint reading");
+  if (!trouble.empty()) throw CheckpointError(trouble);
 }
 
 }  // namespace chorale

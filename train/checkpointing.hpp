@@ -14,6 +14,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/early_stopping.hpp>
+#include <chorale/train/exchange/exchange.hpp>
 
 namespace chorale {
 
@@ -37,18 +38,24 @@ class Checkpointing {
   };
   explicit Checkpointing(Parts parts);
   /// Collective. Throws the same IoError on every rank; the last checkpoint is intact then.
-  void save(const RunPosition& position);
+  /// carried: what the exchange keeps, on all ranks.
+  void save(const RunPosition& position, const std::vector<Carried>& carried);
   /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
   /// fills: this rank writes parameters and state, for its node or for itself.
   std::optional<RunPosition> restore(Log& log, bool fills);
+  /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange. Collective.
+  void restore_carried(const std::vector<Carried>& carried, Log& log);
 
  private:
   std::string fields(const RunPosition& position) const;
   std::vector<NamedTensor> model_tensors(Buffer values, const std::string& prefix) const;
   std::vector<NamedTensor> optimizer_tensors() const;
   void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
+  std::vector<NamedTensor> carried_tensors(const Carried& carried) const;
+  void read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const;
   Parts parts_;
+  std::string restored_;  // folder
 };
 
 /// Every parameter as files name it, its data in `values` (the arena or a copy of it).

@@ -9,19 +9,19 @@ constexpr std::int64_t kTryPrivateBytes = 64 << 20;  // above this the memory of
 constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make primitives and pools
 }  // namespace
 
-DataParallel::DataParallel(const Parts& parts, const std::string& exchange) : parts_(parts) {
-  const std::vector<std::string> names = candidates(exchange);
+DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
+  const std::vector<std::string> names = candidates(parts.options.exchange);
   name_ = names[0];
   if (names.size() > 1) trial_.emplace(names);
-  memory_ = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, is_private(name_));
+  memory_ = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, entry(name_).private_parameters);
   parts_.params.bind(memory_->values());
   parts_.optimizer.bind(memory_->state());
 }
 
 DataParallel::~DataParallel() { parts_.params.on_gradient_ready({}); }
 
-bool DataParallel::is_private(const std::string& exchange) const {
-  return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange").private_parameters;
+const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
+  return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange");
 }
 
 std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
@@ -50,20 +50,33 @@ Buffer DataParallel::allocate_copy() {
 }
 
 void DataParallel::use(const std::string& exchange) {
-  if (exchange_) exchange_->gather_state(parts_.optimizer);
-  exchange_.reset();
-  if (is_private(exchange) != memory_->is_private()) {
-    auto next = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, is_private(exchange));
+  std::unique_ptr<Exchange> before = std::move(exchange_);
+  if (before) before->gather_state(parts_.optimizer);
+  if (entry(exchange).private_parameters != memory_->is_private()) {
+    auto next = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, entry(exchange).private_parameters);
     next->take(*memory_);
     parts_.params.bind(next->values());
     parts_.optimizer.bind(next->state());
     memory_ = std::move(next);
   }
   buckets_ = agree_on_buckets(parts_.comm, parts_.params, backward_ms_, link_);
-  exchange_ = parts_.registry.of<ExchangeEntry>().at(exchange, "exchange").make({parts_.comm, parts_.params, workers_, buckets_});
+  const ParallelOptions& o = parts_.options;
+  exchange_ = entry(exchange).make({.comm = parts_.comm,
+                                    .params = parts_.params,
+                                    .virtual_workers = workers_,
+                                    .buckets = buckets_,
+                                    .wire = parse_dtype(o.wire),
+                                    .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum}});
+  if (before) hand_over(*before);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
   if (overlaps()) parts_.params.on_gradient_ready([this](std::size_t i) { reducer_->ready(i); });
   name_ = exchange;
+}
+
+void DataParallel::hand_over(const Exchange& before) {
+  for (const Carried& from : before.carried())
+    for (const Carried& to : exchange_->carried())
+      if (from.name == to.name) copy_together(parts_.comm.node(), to.values, from.values, to.is_private);
 }
 
 std::span<const Buffer> DataParallel::begin() {
@@ -71,9 +84,9 @@ std::span<const Buffer> DataParallel::begin() {
   return exchange_->begin();
 }
 
-StepOutcome DataParallel::step(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine) {
+StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine) {
   reducer_->finish(*exchange_);
-  const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, step, reports, mine);
+  const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, order, reports, mine);
   if (outcome.bad_worker < 0) after_step(mine.phases.backward);
   return outcome;
 }
@@ -86,7 +99,7 @@ void DataParallel::after_step(double backward_ms) {
     next = trial_->after_step(parts_.comm, taken.count());
     if (trial_->is_over()) say(text_ = trial_->reason(), "exchange: ");
   }
-  const bool plans = overlaps() && steps_ == kPlanAfterSteps;
+  const bool plans = overlaps() && !drifts() && steps_ == kPlanAfterSteps;
   if (plans) backward_ms_ = backward_ms;
   if (plans || next != name_) use(next);
   if (plans) say(buckets_text(buckets_, parts_.params.dtype()), "");

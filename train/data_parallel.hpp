@@ -11,6 +11,7 @@
 #include <chorale/train/bucket_plan.hpp>
 #include <chorale/train/exchange_trial.hpp>
 #include <chorale/train/reducer.hpp>
+#include <chorale/train/settings.hpp>
 
 namespace chorale {
 
@@ -23,9 +24,10 @@ class DataParallel {
     Optimizer& optimizer;
     const Registry& registry;
     Log& log;
+    ParallelOptions options = {};
   };
-  /// Allocates zeroed parameters and state and binds them. exchange: a name of the registry, or auto.
-  DataParallel(const Parts& parts, const std::string& exchange);
+  /// Allocates zeroed parameters and state and binds them.
+  explicit DataParallel(const Parts& parts);
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;
   DataParallel& operator=(const DataParallel&) = delete;
@@ -48,18 +50,22 @@ class DataParallel {
   std::span<const Buffer> begin();
   /// Gradients that become ready from now on are final. Only where a rank has a single worker.
   void last_pass() { reducer_->begin(*exchange_); }
-  StepOutcome step(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine);
+  StepOutcome step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine);
 
   bool overlaps() const { return parts_.comm.node_count() > 1; }
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
   std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
+  std::vector<Carried> carried() const { return exchange_->carried(); }
+  /// Replicas may differ between the steps that settle.
+  bool drifts() const { return !entry(name_).same_bits; }
   /// The exchange in use and why.
   const std::string& text() const { return text_; }
 
  private:
   std::vector<std::string> candidates(const std::string& exchange);
-  bool is_private(const std::string& exchange) const;
+  const ExchangeEntry& entry(const std::string& exchange) const;
   void use(const std::string& exchange);
+  void hand_over(const Exchange& before);
   void after_step(double backward_ms);
   void say(const std::string& text, const std::string& what) const;
 

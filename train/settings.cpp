@@ -67,6 +67,13 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c,
   t.add("parallel.exchange", o.exchange,
         "How replicas agree; auto measures shared and replicated in the first steps and keeps the faster one, with the same bits.",
         {.choices = std::move(exchanges), .mathematics = false});
+  t.add("parallel.wire", o.wire,
+        "Element type of sums and parameters between nodes; they are added in the model's own type. bf16 halves the bytes.",
+        {.choices = {"f32", "bf16"}});
+  t.add("parallel.local_steps", o.local_steps, "Of local_sgd: updates of a rank's own between two averages.", {.min = 1, .max = 1e9});
+  t.add("parallel.outer_lr", o.outer_lr, "Of local_sgd: rate of the outer step towards the average; 1: all the way.",
+        {.min = 0, .max = 100});
+  t.add("parallel.outer_momentum", o.outer_momentum, "Of local_sgd: Nesterov momentum of the outer step.", {.min = 0, .max = 0.9999});
   t.add("parallel.timeout_s", o.timeout_s, "Deadline of every wait for another rank, in seconds.",
         {.min = 1, .max = 1e6, .mathematics = false});
   t.add("parallel.isa", o.isa, "Use at most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});

@@ -56,7 +56,7 @@ void Trainer::one_step() {
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
   const StepOutcome outcome = compute_and_exchange(batch);
-  if (outcome.bad_worker >= 0) refuse_bad_loss(outcome, batch);
+  if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
   ++step_;
   stopped_ = outcome.stop;
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
@@ -74,33 +74,38 @@ StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
   }
   last_.stop = config_.stop_requested && config_.stop_requested();
   const Phases computed = replica_->take_phases();
-  const StepOutcome outcome = replicas_->step(step_ + 1, reports_, last_);
+  const std::int64_t next = step_ + 1;
+  const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
+  const StepOutcome outcome = replicas_->step(order, reports_, last_);
   last_.phases = computed;
   last_.phases.communicate = outcome.communicate_ms, last_.phases.update = outcome.update_ms;
   return outcome;
 }
 
-void Trainer::refuse_bad_loss(const StepOutcome& outcome, std::span<const std::int64_t> batch) {
+void Trainer::refuse_bad_loss(const StepOutcome& outcome) {
+  const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
+  const std::span<const std::int64_t> batch = sampler_.rows(step / per_epoch, step % per_epoch);
   int owner = 0;
   for (int r = 0; r < parts_.comm.size(); ++r) {
     const Share held = workers_of(r, parts_.comm.size(), workers_);
     if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
   }
   std::string text;
-  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, batch, step_);
+  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, batch, step);
   const auto bytes = broadcast_bytes(parts_.comm, std::as_bytes(std::span(text)), owner, "bad loss");
-  throw NumericError("loss is not finite at step " + std::to_string(step_ + 1) + " on rank " + std::to_string(owner) + ": " +
+  throw NumericError("loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
                      std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
   if (parts_.comm.rank() != 0 || callbacks_.empty()) return;
+  if (outcome.weight > 0) last_loss_ = outcome.loss / outcome.weight;
   const std::int64_t per_epoch = sampler_.steps_per_epoch(), done = step_ - 1;
   const std::int64_t every = config_.train.log_every > 0 ? config_.train.log_every : std::max<std::int64_t>(1, per_epoch / 20);
   StepEvent event{.step = step_,
                   .epoch = done / per_epoch,
                   .step_in_epoch = done % per_epoch,
-                  .loss = outcome.weight > 0 ? outcome.loss / outcome.weight : 0,
+                  .loss = last_loss_,
                   .lr = parts_.optimizer.lr(),
                   .step_ms = step_ms,
                   .logged = step_ % every == 0 || step_ == total_steps()};
@@ -113,15 +118,23 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
   for (Callback* callback : callbacks_) callback->on_step(event);
 }
 
-void Trainer::after_step() {
-  const std::int64_t per_epoch = sampler_.steps_per_epoch(), every = config_.train.evaluate_every;
-  const bool epoch_done = step_ % per_epoch == 0;
-  if (!stopped_ && parts_.validation && (every > 0 ? step_ % every == 0 : epoch_done || step_ == total_steps())) evaluate_now();
-  if (!parts_.validation && epoch_done) epoch_loss_ = epoch_weight_ = 0;
+bool Trainer::evaluates_after(std::int64_t step) const {
+  const std::int64_t every = config_.train.evaluate_every;
+  return parts_.validation && (every > 0 ? step % every == 0 : step % sampler_.steps_per_epoch() == 0 || step == total_steps());
+}
+
+bool Trainer::saves_after(std::int64_t step) const {
   const CheckpointOptions& c = config_.checkpoint;
-  const bool due =
-      c.every_steps > 0 ? step_ % c.every_steps == 0 : c.every_epochs > 0 && epoch_done && step_ / per_epoch % c.every_epochs == 0;
-  if (due && !finished()) save_now(false);
+  const std::int64_t per_epoch = sampler_.steps_per_epoch();
+  if (!checkpointing_) return false;
+  return c.every_steps > 0 ? step % c.every_steps == 0
+                           : c.every_epochs > 0 && step % per_epoch == 0 && step / per_epoch % c.every_epochs == 0;
+}
+
+void Trainer::after_step() {
+  if (!stopped_ && evaluates_after(step_)) evaluate_now();
+  if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
+  if (saves_after(step_) && !finished()) save_now(false);
 }
 
 void Trainer::evaluate_now() {
@@ -140,7 +153,7 @@ void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
   try {
     replicas_->gather_state();
-    checkpointing_->save({.step = step_, .virtual_workers = workers_, .identity = config_.identity});
+    checkpointing_->save({.step = step_, .virtual_workers = workers_, .identity = config_.identity}, replicas_->carried());
     saved_step_ = step_;
     tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
   } catch (const IoError& e) {  // equal on all ranks

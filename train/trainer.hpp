@@ -56,6 +56,8 @@ class Trainer {
   /// finite.
   Summary run();
   FlatParams& params() { return params_; }
+  /// Of gradients and parameters, that this rank puts on the wire between nodes in a step.
+  std::uint64_t bytes_per_step() const { return replicas_->bytes_per_step(); }
 
  private:
   void check_sizes() const;
@@ -64,9 +66,11 @@ class Trainer {
   void check_ranks();
   void one_step();
   StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
-  void refuse_bad_loss(const StepOutcome& outcome, std::span<const std::int64_t> batch);
+  void refuse_bad_loss(const StepOutcome& outcome);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
+  bool evaluates_after(std::int64_t step) const;
+  bool saves_after(std::int64_t step) const;
   void evaluate_now();
   void save_now(bool final);
   void finish(Summary& summary);
@@ -91,7 +95,7 @@ class Trainer {
   std::vector<WorkerReport> reports_;
   RankReport last_;
   StepStatistics statistics_;
-  double epoch_loss_ = 0, epoch_weight_ = 0;
+  double epoch_loss_ = 0, epoch_weight_ = 0, last_loss_ = 0;
   std::vector<Callback*> callbacks_;
 };
 

@@ -38,6 +38,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_ranks();
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
   replicas_->start(workers_);
+  if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate});
   std::vector<std::string> metrics = config.train.metrics;
@@ -63,8 +64,8 @@ void Trainer::check_sizes() const {
 }
 
 void Trainer::allocate() {
-  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log},
-                                             config_.parallel.exchange);
+  replicas_ = std::make_unique<DataParallel>(
+      DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log, config_.parallel});
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();

@@ -1,6 +1,11 @@
 // Every exchange of the registry, at ranks and nodes of many shapes.
 #include <catch2/catch.hpp>
 
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+
 #include "../train/run_ranks.hpp"
 
 using namespace chorale;
@@ -57,4 +62,151 @@ TEST_CASE("all exchanges give the same bits at every number of ranks and nodes")
       }
     }
   }
+}
+
+namespace {
+
+/// No evaluation, no checkpoint: nothing but steps.
+SmallRun only_steps(const std::string& exchange, std::int64_t steps) {
+  SmallRun run = run_of_eight(exchange);
+  run.config.train.early_stop.clear();
+  run.config.train.metrics.clear();
+  run.config.train.steps = steps;
+  run.config.final_evaluation = false;
+  run.config.parallel.local_steps = 1;
+  run.validation = nullptr;
+  return run;
+}
+
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double difference = 0, length = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) difference += (a[i] - b[i]) * (a[i] - b[i]), length += a[i] * a[i];
+  return std::sqrt(difference / length);
+}
+
+std::vector<std::string> all_exchanges() {
+  Registry registry;
+  register_all(registry);
+  return registry.of<ExchangeEntry>().names();
+}
+
+struct Folder {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("chorale_exchange_" + std::to_string(::getpid()));
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("every exchange sends the bytes that it states") {
+  for (const std::string& exchange : all_exchanges())
+    for (const std::string wire : {"f32", "bf16"})
+      for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{2, 1}, {2, 2}, {4, 2}, {6, 3}}) {
+        CAPTURE(exchange, wire, ranks, nodes);
+        std::vector<std::vector<std::uint64_t>> sent;
+        SmallRun::Result result;
+        for (const std::int64_t steps : {20, 23, 26}) {  // what start, plan and end send is the same in all three
+          SmallRun run = only_steps(exchange, steps);
+          run.config.parallel.wire = wire;
+          run.ranks = ranks, run.nodes = nodes;
+          result = run.run();
+          check_no_errors(result);
+          sent.push_back(result.bytes_sent);
+        }
+        const auto small = [&] {  // a network of one block: what is left are reports
+          std::vector<std::vector<std::uint64_t>> out;
+          for (const std::int64_t steps : {20, 23}) {
+            SmallRun run = only_steps(exchange, steps);
+            run.layers = "linear(1)";
+            run.config.parallel.wire = wire;
+            run.ranks = ranks, run.nodes = nodes;
+            const auto r = run.run();
+            out.push_back(r.bytes_sent);
+            out.push_back(r.bytes_per_step);
+          }
+          return out;
+        }();
+        for (std::size_t r = 0; r < static_cast<std::size_t>(ranks); ++r) {
+          const std::uint64_t reports = (small[2][r] - small[0][r]) / 3 - small[1][r];
+          CHECK(sent[1][r] - sent[0][r] == 3 * (result.bytes_per_step[r] + reports));
+          CHECK(sent[2][r] - sent[1][r] == 3 * (result.bytes_per_step[r] + reports));
+        }
+        if (nodes == 1) CHECK(result.bytes_per_step[0] == 0);
+      }
+}
+
+TEST_CASE("ranks of a smaller batch each equal one rank of the whole batch") {
+  for (const std::string& exchange : all_exchanges()) {
+    SmallRun run = only_steps(exchange, 10);
+    run.layers = "linear(16) tanh linear(1)";
+    run.config.parallel.virtual_workers = 0;
+    run.optimizer.name = "sgd";
+    run.optimizer.lr = 0.1;
+    const auto whole = run.run();
+    check_no_errors(whole);
+    for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{2, 1}, {3, 1}, {4, 2}}) {
+      CAPTURE(exchange, ranks, nodes);
+      run.ranks = ranks, run.nodes = nodes;
+      const auto parts = run.run();
+      check_no_errors(parts);
+      CHECK(distance(whole.parameters, parts.parameters) < 1e-6);
+      for (const std::string& hash : parts.hashes) CHECK(hash == parts.hashes[0]);
+    }
+  }
+}
+
+TEST_CASE("every exchange goes on from a checkpoint bit for bit") {
+  for (const std::string& exchange : all_exchanges())
+    for (const std::string wire : {"f32", "bf16"}) {
+      CAPTURE(exchange, wire);
+      Folder folder;
+      SmallRun run = run_of_eight(exchange);
+      run.ranks = 4, run.nodes = 2;
+      run.config.parallel.wire = wire;
+      run.config.parallel.local_steps = 3;
+      run.config.parallel.outer_momentum = 0.5;
+      run.config.train.steps = 12;
+      run.config.checkpoint.every_steps = 7;
+      run.config.checkpoint_folder = (folder.path / "whole").string();
+      const auto whole = run.run();
+      check_no_errors(whole);
+      run.config.checkpoint_folder = (folder.path / "cut").string();
+      run.config.train.steps = 7;
+      check_no_errors(run.run());
+      run.config.train.steps = 12;
+      run.config.resume = true;
+      const auto resumed = run.run();
+      check_no_errors(resumed);
+      CHECK(resumed.summary.parameters_hash == whole.summary.parameters_hash);
+    }
+}
+
+TEST_CASE("a narrow wire repeats its bits and stays near the wide one") {
+  for (const std::string exchange : {"replicated", "shared", "sharded", "local_sgd"}) {
+    CAPTURE(exchange);
+    SmallRun run = only_steps(exchange, 12);
+    run.ranks = 4, run.nodes = 2;
+    run.optimizer.name = "sgd";
+    const auto wide = run.run();
+    run.config.parallel.wire = "bf16";
+    const auto narrow = run.run(), again = run.run();
+    check_no_errors(narrow);
+    CHECK(narrow.summary.parameters_hash == again.summary.parameters_hash);
+    CHECK(narrow.summary.parameters_hash != wide.summary.parameters_hash);
+    for (const std::string& hash : narrow.hashes) CHECK(hash == narrow.hashes[0]);
+    CHECK(distance(wide.parameters, narrow.parameters) < (exchange == "local_sgd" ? 1e-2 : 1e-3));
+  }
+}
+
+TEST_CASE("a loss that is not finite inside a round ends all ranks with its step and samples") {
+  SmallRun run = only_steps("local_sgd", 12);
+  run.config.parallel.local_steps = 4;
+  auto data = std::make_shared<TensorDataset>(64);
+  std::vector<float> x(64 * 7, 0.5f), y(64, 1.0f);
+  x[37 * 7 + 2] = std::numeric_limits<float>::quiet_NaN();
+  data->add("x", {7}, std::move(x));
+  data->add("target", {}, std::move(y));
+  run.train = data;
+  run.ranks = 3;
+  const auto result = run.run();
+  for (const std::string& error : result.errors) CHECK(error.find("the first bad tensor is 'x' of samples 37") != std::string::npos);
 }

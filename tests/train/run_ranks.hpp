@@ -39,15 +39,18 @@ struct SmallRun {
 
   struct Result {
     Summary summary;
-    std::vector<std::string> errors;  // by rank, empty: none
-    std::vector<double> parameters;   // of rank 0, in the arena's order
-    std::vector<std::string> hashes;  // by rank
+    std::vector<std::string> errors;            // by rank, empty: none
+    std::vector<double> parameters;             // of rank 0, in the arena's order
+    std::vector<std::string> hashes;            // by rank
+    std::vector<std::uint64_t> bytes_per_step;  // by rank: as the exchange states
+    std::vector<std::uint64_t> bytes_sent;      // by rank: as the communicator counted them, of the whole run
   };
 
   Result run() const {
     auto comms = make_thread_communicators(ranks, nodes);
     Result out;
     out.errors.resize(static_cast<std::size_t>(ranks)), out.hashes.resize(static_cast<std::size_t>(ranks));
+    out.bytes_per_step.resize(static_cast<std::size_t>(ranks)), out.bytes_sent.resize(static_cast<std::size_t>(ranks));
     std::vector<std::thread> threads;
     for (int r = 0; r < ranks; ++r) {
       threads.emplace_back([&, r] {
@@ -78,6 +81,8 @@ struct SmallRun {
     for (Callback* callback : callbacks) trainer.add(*callback);
     const Summary summary = trainer.run();
     out.hashes[static_cast<std::size_t>(r)] = summary.parameters_hash;
+    out.bytes_per_step[static_cast<std::size_t>(r)] = trainer.bytes_per_step();
+    out.bytes_sent[static_cast<std::size_t>(r)] = comm.bytes_sent();
     if (r != 0) return;
     out.summary = summary;
     const Buffer values = trainer.params().values();

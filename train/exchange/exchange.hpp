@@ -16,6 +16,11 @@
 
 namespace chorale {
 
+struct LocalSgdOptions {
+  std::int64_t steps = 8;
+  double outer_lr = 1, outer_momentum = 0;
+};
+
 /// Elements [first, first + count) of the arena; borders are borders of blocks.
 struct Bucket {
   int index = 0;
@@ -33,12 +38,25 @@ struct RankReport {
   Phases phases;      // of its previous step
 };
 
+/// Which step it is, equal on all ranks.
+struct StepOrder {
+  std::int64_t number = 1;  // of updates, from 1
+  bool settle = false;      // afterwards parameters and state of all replicas are to be equal: evaluation, checkpoint, end
+};
+
 /// What all ranks know after a step, equal everywhere.
 struct StepOutcome {
-  double loss = 0, weight = 0;  // sums over the global batch, in tree order
+  double loss = 0, weight = 0;  // sums over the global batch, in tree order; local SGD: over the round that this step ends, else 0
   bool stop = false;
   std::int64_t bad_worker = -1;  // the first whose loss or weight is not finite; nothing was updated then
+  std::int64_t bad_step = 0;     // the update that it was found in
   double communicate_ms = 0, update_ms = 0;
+};
+
+struct Carried {
+  std::string name;
+  Buffer values;
+  bool is_private;  // else one copy a node
 };
 
 class Exchange {
@@ -50,16 +68,17 @@ class Exchange {
   virtual void bucket_ready(const Bucket& bucket) = 0;
   /// Between layers: pushes on what needs no waiting.
   virtual void advance() = 0;
-  /// Gradients agreed and parameters updated when it returns. Collective. reports: of this rank's workers, in order. `step` counts updates
-  /// from 1.
-  virtual StepOutcome step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+  /// Gradients agreed and parameters updated when it returns. Collective. reports: of this rank's workers, in order.
+  virtual StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                            const RankReport& mine) = 0;
   /// Previous steps' phases of every rank, after step().
   virtual const std::vector<Phases>& phases() const = 0;
-  /// Bytes that a rank puts on the wire between nodes in a step.
+  /// Bytes of gradients and parameters that this rank puts on the wire between nodes in a step; reports, of a fixed size, come on top.
   virtual std::uint64_t bytes_per_step() const = 0;
-  /// Afterwards every node has all of the optimiser's state (checkpoints). Collective.
+  /// Afterwards every node has all of the optimiser's state, and of what carried() names (checkpoints). Collective.
   virtual void gather_state(Optimizer& optimizer) = 0;
+  /// State of its own, in the arena's layout, that a checkpoint must carry.
+  virtual std::vector<Carried> carried() const = 0;
 };
 
 struct ExchangeSetup {
@@ -67,6 +86,8 @@ struct ExchangeSetup {
   FlatParams& params;
   std::int64_t virtual_workers;
   std::vector<Bucket> buckets;
+  DType wire = DType::f32;  // between nodes: f32 or bf16
+  LocalSgdOptions local = {};
 };
 
 /// In the Registry under the name of parallel.exchange.

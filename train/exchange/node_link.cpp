@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include <chorale/train/exchange/narrow.hpp>
+
 namespace chorale {
 
 namespace {
@@ -17,7 +19,8 @@ NodeLink::NodeLink(const ExchangeSetup& setup, GradientMemory& gradients)
       gradients_(gradients),
       rank_(setup.comm.rank()),
       node_(setup.comm.node_index()),
-      tree_(setup.virtual_workers, of_all_nodes(gradients, setup.comm.node_count())) {
+      tree_(setup.virtual_workers, of_all_nodes(gradients, setup.comm.node_count())),
+      wire_(setup.wire == DType::bf16 && setup.params.dtype() == DType::f32 ? DType::bf16 : setup.params.dtype()) {
   Communicator& comm = setup_.comm;
   std::vector<std::int64_t> nodes(static_cast<std::size_t>(comm.size()));
   const std::int64_t own = node_;
@@ -32,8 +35,10 @@ NodeLink::NodeLink(const ExchangeSetup& setup, GradientMemory& gradients)
   own_parts_ = owned_parts(setup_.buckets, rank_, comm.size());
   memory_ = comm.node().allocate(comm.node().rank() == 0 ? setup_.params.trainable_elements() : 0, setup_.params.dtype());
   sums_ = memory_.peers[0];
-  const auto own_subtrees = static_cast<std::int64_t>(gradients_.of_node(node_).size());
-  scratch_ = Tensor::empty(setup_.params.device(), {tree_.scratch_slots() + own_subtrees, kBlockElements}, setup_.params.dtype());
+  std::int64_t contributions = 0;
+  for (int node = 0; node < comm.node_count(); ++node) contributions += static_cast<std::int64_t>(gradients_.of_node(node).size());
+  scratch_ = Tensor::empty(setup_.params.device(), {tree_.scratch_slots() + contributions, kBlockElements}, setup_.params.dtype());
+  if (is_narrow()) narrow_ = Tensor::empty(setup_.params.device(), {setup_.params.trainable_elements()}, DType::bf16);
   ways_.resize(setup_.buckets.size());
   for (const Bucket& bucket : setup_.buckets) open(bucket, ways_[static_cast<std::size_t>(bucket.index)]);
 }
@@ -47,9 +52,9 @@ bool NodeLink::carries(int owner) const { return ranks_[static_cast<std::size_t>
 
 void NodeLink::open(const Bucket& bucket, Travelling& way) {
   const int size = setup_.comm.size();
-  const auto tensor = [&](std::int64_t elements) { return Tensor::empty(setup_.params.device(), {elements}, setup_.params.dtype()); };
+  const auto tensor = [&](std::int64_t elements) { return Tensor::empty(setup_.params.device(), {elements}, wire_); };
   const auto subtrees = [&](int node) { return static_cast<std::int64_t>(gradients_.of_node(node).size()); };
-  const std::uint64_t width = size_bytes(setup_.params.dtype());
+  const std::uint64_t width = size_bytes(wire_);
   way.outgoing.resize(static_cast<std::size_t>(size));
   for (int owner = 0; owner < size; ++owner) {
     const std::int64_t share = owned_part(bucket, owner, size).count;
@@ -83,10 +88,18 @@ void NodeLink::advance() {
 }
 
 template <class T>
-void NodeLink::partial(std::size_t subtree, Share part, T* to) {
+void NodeLink::partial(std::size_t subtree, Share part, std::byte* to) {
   for (std::int64_t at = 0; at < part.count; at += kBlockElements) {
     const std::int64_t n = std::min(kBlockElements, part.count - at);
-    std::memcpy(to + at, gradients_.sum<T>(subtree, part.first + at, n), static_cast<std::size_t>(n) * sizeof(T));
+    const T* sum = gradients_.sum<T>(subtree, part.first + at, n);
+    std::byte* out = to + static_cast<std::size_t>(at) * size_bytes(wire_);
+    if constexpr (sizeof(T) == 4) {
+      if (is_narrow()) {
+        narrow(sum, reinterpret_cast<std::uint16_t*>(out), n);
+        continue;
+      }
+    }
+    std::memcpy(out, sum, static_cast<std::size_t>(n) * sizeof(T));
   }
 }
 
@@ -98,7 +111,7 @@ void NodeLink::send_partials(std::size_t index) {
     const Share part = owned_part(setup_.buckets[index], owner, setup_.comm.size());
     with_float_type(setup_.params.dtype(), [&]<class T>() {
       for (std::size_t i = 0; i < gradients_.of_node(node_).size(); ++i)
-        partial<T>(i, part, box.data<T>() + static_cast<std::int64_t>(i) * part.count);
+        partial<T>(i, part, static_cast<std::byte*>(box.raw()) + i * static_cast<std::size_t>(part.count) * size_bytes(wire_));
     });
     way.sends.push_back(setup_.comm.send(box.buffer(), owner, "gradient shares"));
   }
@@ -126,28 +139,65 @@ void NodeLink::add_up(std::size_t index) {
   Device& device = setup_.params.device();
   const auto add = [&](const T* a, const T* b, T* c, std::int64_t n) { device.typed<T>().add(a, b, c, n); };
   T* stack = scratch_.data<T>();
-  T* own = stack + tree_.scratch_slots() * kBlockElements;
   for (std::int64_t at = 0; at < part.count; at += kBlockElements) {
     const std::int64_t n = std::min(kBlockElements, part.count - at);
+    T* slot = stack + tree_.scratch_slots() * kBlockElements;
     bases_.clear();
     for (int node = 0; node < static_cast<int>(of_node_.size()); ++node)
-      for (std::size_t i = 0; i < gradients_.of_node(node).size(); ++i) {
-        const auto k = static_cast<std::int64_t>(i);
-        if (node == node_) {
-          std::memcpy(own + k * kBlockElements, gradients_.sum<T>(i, part.first + at, n), static_cast<std::size_t>(n) * sizeof(T));
-          bases_.push_back(own + k * kBlockElements);
-        } else {
-          bases_.push_back(ways_[index].incoming[static_cast<std::size_t>(node)].data<T>() + k * part.count + at);
-        }
-      }
+      for (std::size_t i = 0; i < gradients_.of_node(node).size(); ++i, slot += kBlockElements)
+        bases_.push_back(contribution<T>(index, node, i, part, at, n, slot));
     const T* sum = tree_.template sum<T>(bases_, 0, n, stack, kBlockElements, add);
     std::memcpy(sums_.as<T>() + part.first + at, sum, static_cast<std::size_t>(n) * sizeof(T));
   }
 }
 
-void NodeLink::spread_sums() { spread(sums_, "gradient sums"); }
+template <class T>
+const T* NodeLink::contribution(std::size_t index, int node, std::size_t subtree, Share part, std::int64_t at, std::int64_t n, T* slot) {
+  if (node == node_) {
+    const T* own = gradients_.sum<T>(subtree, part.first + at, n);
+    if constexpr (sizeof(T) == 4) {
+      if (is_narrow()) {  // rounded like what comes from others, so that bits do not depend on who owns what
+        for (std::int64_t i = 0; i < n; ++i) slot[i] = from_bf16(to_bf16(own[i]));
+        return slot;
+      }
+    }
+    std::memcpy(slot, own, static_cast<std::size_t>(n) * sizeof(T));
+    return slot;
+  }
+  const std::int64_t from = static_cast<std::int64_t>(subtree) * part.count + at;
+  const Tensor& box = ways_[index].incoming[static_cast<std::size_t>(node)];
+  if constexpr (sizeof(T) == 4) {
+    if (is_narrow()) {
+      widen(box.data<std::uint16_t>() + from, slot, n);
+      return slot;
+    }
+  }
+  return box.data<T>() + from;
+}
+
+void NodeLink::spread_sums() {
+  if (!is_narrow()) return spread(sums_, "gradient sums");
+  for (const Share& part : own_parts_) narrow(sums_.as<float>() + part.first, narrow_values() + part.first, part.count);
+  spread_narrow(sums_, false, "gradient sums");
+}
 
 void NodeLink::spread(Buffer values, Label label) {
+  travel(values, label);
+  setup_.comm.node().barrier(label).wait();
+}
+
+void NodeLink::spread_narrow(Buffer values, bool added, Label label) {
+  travel(narrow_.buffer(), label);
+  const auto take = [&](Share part) {
+    (added ? add_widened : widen)(narrow_values() + part.first, values.as<float>() + part.first, part.count);
+  };
+  for (const Bucket& bucket : setup_.buckets)
+    for (int owner = 0; owner < setup_.comm.size(); ++owner)
+      if (owner == rank_ || carries(owner)) take(owned_part(bucket, owner, setup_.comm.size()));
+  setup_.comm.node().barrier(label).wait();
+}
+
+void NodeLink::travel(Buffer values, Label label) {
   const int size = setup_.comm.size();
   for (const Bucket& bucket : setup_.buckets) {
     for (int owner = 0; owner < size; ++owner) {
@@ -160,7 +210,6 @@ void NodeLink::spread(Buffer values, Label label) {
   }
   for (Work& work : spreading_) work.wait();
   spreading_.clear();
-  setup_.comm.node().barrier(label).wait();
 }
 
 }  // namespace chorale

@@ -1,5 +1,6 @@
 // The way between nodes: each node adds what its ranks contributed to a share and sends one sum for each of its subtrees to the share's
 // owner; the owner adds them in tree order; the result goes back once to every other node, into memory that the node's ranks share.
+// On a narrow wire sums are rounded to bf16 on the way to the owner and on the way back; they are always added in the arena's own type.
 // Sums leave during backward, as buckets become ready, in index order.
 #pragma once
 #include <vector>
@@ -25,6 +26,11 @@ class NodeLink {
   void spread_sums();
   /// This rank's parts of `values` (shared by the node's ranks, in the arena's layout) to all other nodes, theirs into it. Collective.
   void spread(Buffer values, Label label);
+  /// The same for what was rounded into narrow(): every node takes it from there, the owner's too. added: to `values`, else in their place.
+  void spread_narrow(Buffer values, bool added, Label label);
+  /// Where this rank puts its parts for spread_narrow(), in the arena's layout.
+  std::uint16_t* narrow_values() { return narrow_.data<std::uint16_t>(); }
+  bool is_narrow() const { return wire_ == DType::bf16; }
   /// The arena's trainable length, one copy a node.
   Buffer sums() const { return sums_; }
   /// What this rank owns.
@@ -48,7 +54,10 @@ class NodeLink {
   template <class T>
   void add_up(std::size_t bucket);
   template <class T>
-  void partial(std::size_t subtree, Share part, T* to);
+  const T* contribution(std::size_t bucket, int node, std::size_t subtree, Share part, std::int64_t at, std::int64_t n, T* slot);
+  template <class T>
+  void partial(std::size_t subtree, Share part, std::byte* to);
+  void travel(Buffer values, Label label);
 
   ExchangeSetup setup_;
   GradientMemory& gradients_;
@@ -58,7 +67,9 @@ class NodeLink {
   TreeSum tree_;
   SharedMemory memory_;
   Buffer sums_;
+  DType wire_;
   Tensor scratch_;
+  Tensor narrow_;                   // only pages of own and carried parts are ever touched
   std::vector<const void*> bases_;  // of one block: sums of all nodes, in tree order
   std::vector<Travelling> ways_;
   std::size_t ready_ = 0, sent_ = 0;

@@ -26,10 +26,11 @@ void OrderedSum::bucket_ready(const Bucket& bucket) {
   if (link_) link_->bucket_ready(bucket);
 }
 
-StepOutcome OrderedSum::agree(std::span<const WorkerReport> reports, const RankReport& mine) {
+StepOutcome OrderedSum::agree(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine) {
   const auto start = std::chrono::steady_clock::now();
   reports_.meet(reports, mine, "gradients");
   StepOutcome out = reports_.collect();
+  out.bad_step = step;
   if (link_) {
     link_->reduce();
     if (options_.everywhere) link_->spread_sums();

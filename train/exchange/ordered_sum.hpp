@@ -24,7 +24,7 @@ class OrderedSum {
     if (link_) link_->advance();
   }
   /// Meets all ranks; afterwards sum() answers. Collective. outcome.communicate_ms is filled.
-  StepOutcome agree(std::span<const WorkerReport> reports, const RankReport& mine);
+  StepOutcome agree(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine);
   /// The summed gradient of up to a block: of any (everywhere, or one node), or of this rank's own parts.
   template <class T>
   const T* sum(std::int64_t first, std::int64_t n);
@@ -32,7 +32,7 @@ class OrderedSum {
   bool one_node() const { return !link_; }
   NodeLink& link() { return *link_; }
   const std::vector<Phases>& phases() const { return reports_.phases(); }
-  std::uint64_t bytes_per_step() const { return reports_.bytes_per_step() + (link_ ? link_->bytes_per_step() : 0); }
+  std::uint64_t bytes_per_step() const { return link_ ? link_->bytes_per_step() : 0; }
 
  private:
   ExchangeSetup setup_;

@@ -7,13 +7,13 @@ namespace chorale {
 Replicated::Replicated(const ExchangeSetup& setup)
     : comm_(setup.comm), sum_(setup, {.doubled = true, .everywhere = true}), update_({{0, setup.params.trainable_elements()}}, nullptr) {}
 
-StepOutcome Replicated::step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+StepOutcome Replicated::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                              const RankReport& mine) {
-  StepOutcome out = sum_.agree(reports, mine);
+  StepOutcome out = sum_.agree(order.number, reports, mine);
   if (out.bad_worker >= 0) return out;
   Stopwatch watch;
   with_float_type(params.dtype(), [&]<class T>() {
-    update_.run<T>(params, optimizer, step, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
+    update_.run<T>(params, optimizer, order.number, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
   });
   out.update_ms = watch.lap();
   if (sum_.one_node()) return out;

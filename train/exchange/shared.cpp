@@ -10,13 +10,13 @@ Shared::Shared(const ExchangeSetup& setup)
       sum_(setup, {.doubled = false, .everywhere = true}),
       update_(owned_parts(setup.buckets, setup.comm.node().rank(), setup.comm.node().size()), &setup.comm.node()) {}
 
-StepOutcome Shared::step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+StepOutcome Shared::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                          const RankReport& mine) {
-  StepOutcome out = sum_.agree(reports, mine);
+  StepOutcome out = sum_.agree(order.number, reports, mine);
   if (out.bad_worker >= 0) return out;
   Stopwatch watch;
   with_float_type(params.dtype(), [&]<class T>() {
-    update_.run<T>(params, optimizer, step, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
+    update_.run<T>(params, optimizer, order.number, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
   });
   out.update_ms = watch.lap();
   comm_.node().barrier("parameters").wait();

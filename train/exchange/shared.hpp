@@ -12,11 +12,12 @@ class Shared final : public Exchange {
   std::span<const Buffer> begin() override { return sum_.begin(); }
   void bucket_ready(const Bucket& bucket) override { sum_.bucket_ready(bucket); }
   void advance() override { sum_.advance(); }
-  StepOutcome step(FlatParams& params, Optimizer& optimizer, std::int64_t step, std::span<const WorkerReport> reports,
+  StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                    const RankReport& mine) override;
   const std::vector<Phases>& phases() const override { return sum_.phases(); }
   std::uint64_t bytes_per_step() const override { return sum_.bytes_per_step(); }
   void gather_state(Optimizer&) override {}  // every node has it
+  std::vector<Carried> carried() const override { return {}; }
 
  private:
   Communicator& comm_;

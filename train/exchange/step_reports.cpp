@@ -70,11 +70,4 @@ StepOutcome StepReports::collect() {
   return out;
 }
 
-std::uint64_t StepReports::bytes_per_step() const {
-  // Leaders pass their node's part on to every other leader.
-  if (one_node_ || local_ != 0) return 0;
-  return static_cast<std::uint64_t>(comm_.node_count() - 1) * static_cast<std::uint64_t>(comm_.node().size()) *
-         static_cast<std::uint64_t>(elements_) * sizeof(double);
-}
-
 }  // namespace chorale

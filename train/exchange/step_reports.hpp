@@ -19,8 +19,6 @@ class StepReports {
   StepOutcome collect();
   /// After collect(): of every rank's previous step.
   const std::vector<Phases>& phases() const { return phases_; }
-  /// Bytes that meet() puts on the wire between nodes, from this rank.
-  std::uint64_t bytes_per_step() const;
 
  private:
   double* slot(int local_rank) const;

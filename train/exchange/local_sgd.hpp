@@ -1,0 +1,45 @@
+// The `local_sgd` exchange: every rank takes parallel.local_steps updates on its own gradients, then parameters are averaged, weighted by
+// the samples that each has seen; as an option the average is the target of an outer Nesterov step. Ranks meet once a round.
+// Where replicas must be equal (evaluation, checkpoint, end) the round ends early and the optimiser's state is averaged too.
+// Source: Stich 2019 (local SGD); Douillard et al. 2023 (DiLoCo, the outer step).
+#pragma once
+#include <chorale/train/exchange/ordered_sum.hpp>
+
+namespace chorale {
+
+class LocalSgd final : public Exchange {
+ public:
+  explicit LocalSgd(const ExchangeSetup& setup);
+  std::span<const Buffer> begin() override { return targets_; }
+  void bucket_ready(const Bucket&) override {}  // nothing leaves before the end of a round
+  void advance() override {}
+  StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
+                   const RankReport& mine) override;
+  const std::vector<Phases>& phases() const override { return average_.phases(); }
+  /// Of a step that ends a round without settling.
+  std::uint64_t bytes_per_step() const override { return average_.bytes_per_step(); }
+  void gather_state(Optimizer&) override {}  // settled: equal everywhere
+  std::vector<Carried> carried() const override;
+
+ private:
+  void update(FlatParams& params, Optimizer& optimizer, std::int64_t step);
+  StepOutcome end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine);
+  /// `values` become the mean over all ranks, weighted by the samples of the round.
+  StepOutcome average(Buffer values, std::int64_t step, const RankReport& mine);
+  void name_bad(StepOutcome& out);
+  void outer_step(Buffer values);
+
+  ExchangeSetup setup_;
+  OrderedSum average_;  // of one contribution a rank
+  std::vector<Tensor> gradients_;
+  std::vector<Buffer> targets_;
+  std::vector<const void*> bases_;
+  double round_loss_ = 0, round_weight_ = 0, step_weight_ = 0;
+  bool in_round_ = false;
+  std::int64_t bad_step_ = 0;  // 0: none in this round
+  std::int64_t bad_worker_ = -1;
+  Tensor start_;  // parameters at the start of the round, and the outer momentum, where there is an outer step
+  Tensor outer_;
+};
+
+}  // namespace chorale
