@@ -50,6 +50,8 @@ class DataParallel {
   std::span<const Buffer> begin();
   /// Gradients that become ready from now on are final. Only where a rank has a single worker.
   void last_pass() { reducer_->begin(*exchange_); }
+  /// The gradient of entry i of the arena is complete.
+  void ready(std::size_t i) { reducer_->ready(i); }
   StepOutcome step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine);
 
   bool overlaps() const { return parts_.comm.node_count() > 1; }

@@ -1,0 +1,79 @@
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <thread>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/train/gradient_engine.hpp>
+
+using namespace chorale;
+
+namespace {
+
+constexpr int kRows = 24;
+
+/// Least squares y = 2 x0 - 3 x1 + 1 on rows that ranks share unevenly; returns rank 0's parameters.
+std::vector<float> regress(int ranks, int nodes, const std::string& exchange, bool outside, int steps = 200) {
+  auto comms = make_thread_communicators(ranks, nodes);
+  std::vector<float> out;
+  std::vector<std::thread> threads;
+  for (int r = 0; r < ranks; ++r)
+    threads.emplace_back([&, r] {
+      Communicator& comm = *comms[static_cast<std::size_t>(r)];
+      GradientEngine engine(comm, {.parallel = {.exchange = exchange}, .optimizer = {.name = "sgd", .lr = 0.2}});
+      std::vector<float> w(2, r == 0 ? 0.5f : 9.0f), b(1, 0.0f);  // rank 0's start counts
+      const std::size_t iw = outside ? engine.add("w", std::span(w)) : engine.add("w", 2);
+      const std::size_t ib = outside ? engine.add("b", std::span(b)) : engine.add("b", 1);
+      engine.start();
+      for (int s = 0; s < steps; ++s) {
+        std::vector<float> dw(2), db(1);
+        double samples = 0;
+        for (int i = r * r * kRows / (ranks * ranks); i < (r + 1) * (r + 1) * kRows / (ranks * ranks); ++i, ++samples) {
+          const float x0 = std::sin(float(i)), x1 = std::cos(float(3 * i));
+          const float error = engine.values(iw)[0] * x0 + engine.values(iw)[1] * x1 + engine.values(ib)[0] - (2 * x0 - 3 * x1 + 1);
+          dw[0] += error * x0, dw[1] += error * x1, db[0] += error;
+        }
+        engine.ready(ib, db);
+        engine.ready(iw, dw);
+        engine.step(samples);
+      }
+      if (r != 0) return;
+      out.assign(engine.values(iw).begin(), engine.values(iw).end());
+      out.push_back(engine.values(ib)[0]);
+      if (outside) CHECK((w[0] == out[0] && b[0] == out[2]));
+    });
+  for (std::thread& thread : threads) thread.join();
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("gradients of one's own train a regression, whatever ranks and exchange") {
+  for (const std::string exchange : {"auto", "shared", "replicated", "sharded"})
+    for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {3, 1}, {4, 2}}) {
+      CAPTURE(exchange, ranks, nodes);
+      const std::vector<float> found = regress(ranks, nodes, exchange, ranks % 2 == 0);
+      REQUIRE(found.size() == 3);
+      CHECK(std::abs(found[0] - 2) < 1e-3);
+      CHECK(std::abs(found[1] + 3) < 1e-3);
+      CHECK(std::abs(found[2] - 1) < 1e-3);
+    }
+}
+
+TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
+  auto comm = make_self_communicator();
+  GradientEngine engine(*comm, {.optimizer = {.name = "sgd", .lr = 1}});
+  const std::size_t a = engine.add("a", 2), b = engine.add("b", 1);
+  CHECK_THROWS_WITH(engine.gradient(a), Catch::Contains("comes after start()"));
+  engine.start();
+  CHECK_THROWS_WITH(engine.add("c", 1), Catch::Contains("comes before start()"));
+  const std::vector<float> three(3);
+  CHECK_THROWS_WITH(engine.ready(a, three), Catch::Contains("'a' has 2 elements, its gradient 3"));
+  const std::vector<float> one = {1};
+  engine.ready(b, one);
+  CHECK_THROWS_WITH(engine.ready(b), Catch::Contains("ready twice"));
+  engine.step(1);  // a counts as zero
+  CHECK(engine.values(a)[0] == 0);
+  CHECK(engine.values(b)[0] == -1);
+  CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite at step 2"));
+}

@@ -1,0 +1,121 @@
+#include <chorale/train/gradient_engine.hpp>
+
+#include <algorithm>
+
+#include <chorale/train/trainer.hpp>
+
+namespace chorale {
+
+class GradientEngine::Plain : public Module {
+ public:
+  void add(const std::string& name, std::int64_t elements) { add_parameter(name, {elements}, {.role = Init::Role::zeros}); }
+  Values forward(const Values& in, const Pass&) override { return in; }
+  std::string name() const override { return "parameters"; }
+};
+
+GradientEngine::GradientEngine(Communicator& comm) : GradientEngine(comm, Options()) {}
+
+GradientEngine::GradientEngine(Communicator& comm, const Options& options)
+    : comm_(comm), options_(options), device_(make_cpu_device()), model_(std::make_unique<Plain>()) {
+  register_all(registry_);
+  optimizer_ = make_optimizer(options_.optimizer, registry_);
+  if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
+}
+
+GradientEngine::~GradientEngine() = default;
+
+void GradientEngine::require_started(bool started, const char* call) const {
+  if ((params_ != nullptr) != started)
+    throw UsageError(std::string("[gradient engine] ") + call + (started ? " comes after start()" : " comes before start()"));
+}
+
+std::size_t GradientEngine::add(Slot slot) {
+  require_started(false, "add");
+  model_->add(slot.name, slot.elements);
+  slots_.push_back(std::move(slot));
+  return slots_.size() - 1;
+}
+
+void GradientEngine::start() {
+  require_started(false, "start");
+  params_ = std::make_unique<FlatParams>(*model_, *device_, DType::f32);
+  for (Slot& slot : slots_) {
+    const auto& all = params_->entries();
+    slot.entry = static_cast<std::size_t>(
+        std::find_if(all.begin(), all.end(), [&](const FlatParams::Entry& e) { return e.name == slot.name; }) - all.begin());
+  }
+  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{comm_, *params_, *optimizer_, registry_, log_, options_.parallel});
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    std::vector<float>& start = slots_[i].start;
+    if (start.empty()) continue;
+    comm_.broadcast(buffer_of(std::span(start)), 0, "starting values").wait();
+    if (replicas_->fills()) std::copy(start.begin(), start.end(), values(i).begin());
+    std::copy(start.begin(), slots_[i].outside.empty() ? start.begin() : start.end(), slots_[i].outside.begin());
+    start = {};
+  }
+  replicas_->filled();
+  replicas_->start(comm_.size());
+}
+
+const FlatParams::Entry& GradientEngine::entry(std::size_t i) const { return params_->entries()[slots_.at(i).entry]; }
+
+std::span<float> GradientEngine::values(std::size_t i) const {
+  require_started(true, "values");
+  return params_->values().part(entry(i).first, entry(i).count).span<float>();
+}
+
+void GradientEngine::begin() {
+  require_started(true, "a gradient");
+  if (in_step_) return;
+  in_step_ = true;
+  gradients_ = replicas_->begin()[0];
+  replicas_->last_pass();
+}
+
+std::span<float> GradientEngine::gradient(std::size_t i) {
+  begin();
+  return gradients_.part(entry(i).first, entry(i).count).span<float>();
+}
+
+void GradientEngine::ready(std::size_t i) {
+  begin();
+  if (slots_.at(i).ready) throw UsageError("[gradient engine] '" + slots_[i].name + "' is ready twice in one step; call step() in between");
+  slots_[i].ready = true;
+  replicas_->ready(slots_[i].entry);
+}
+
+void GradientEngine::ready(std::size_t i, std::span<const float> from) {
+  const std::span<float> to = gradient(i);
+  if (from.size() != to.size())
+    throw ShapeError("[gradient engine] '" + slots_[i].name + "' has " + std::to_string(to.size()) + " elements, its gradient " +
+                     std::to_string(from.size()));
+  std::copy(from.begin(), from.end(), to.begin());
+  ready(i);
+}
+
+double GradientEngine::step(double weight, double loss) {
+  begin();
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].ready) continue;
+    const std::span<float> zero = gradient(i);
+    std::fill(zero.begin(), zero.end(), 0.0f);
+  }
+  const WorkerReport report{loss, weight};
+  ++step_;
+  const StepOutcome outcome = replicas_->step({.number = step_, .settle = false}, std::span(&report, 1), {});
+  if (outcome.bad_worker >= 0)
+    throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) + " is not finite at step " +
+                       std::to_string(outcome.bad_step));
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].ready = false;
+    if (!slots_[i].outside.empty()) std::copy(values(i).begin(), values(i).end(), slots_[i].outside.begin());
+  }
+  in_step_ = false;
+  return outcome.weight > 0 ? outcome.loss / outcome.weight : 0;
+}
+
+void GradientEngine::set_lr(double lr) { optimizer_->set_lr(lr); }
+
+const std::string& GradientEngine::exchange() const { return replicas_->text(); }
+
+}  // namespace chorale
