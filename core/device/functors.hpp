@@ -7,7 +7,8 @@
 #ifdef __CUDACC__
 #define CHORALE_BOTH __host__ __device__ static inline
 #else
-#define CHORALE_BOTH static inline
+// Always inlined: a copy that the linker shares between instruction sets could be the one for a newer processor.
+#define CHORALE_BOTH static inline __attribute__((always_inline))
 #endif
 
 namespace chorale::functors {
