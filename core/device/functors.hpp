@@ -19,6 +19,8 @@ CHORALE_BOTH float f_log(float x) { return logf(x); }
 CHORALE_BOTH double f_log(double x) { return log(x); }
 CHORALE_BOTH float f_log1p(float x) { return log1pf(x); }
 CHORALE_BOTH double f_log1p(double x) { return log1p(x); }
+CHORALE_BOTH float f_expm1(float x) { return expm1f(x); }
+CHORALE_BOTH double f_expm1(double x) { return expm1(x); }
 CHORALE_BOTH float f_tanh(float x) { return tanhf(x); }
 CHORALE_BOTH double f_tanh(double x) { return tanh(x); }
 CHORALE_BOTH float f_erf(float x) { return erff(x); }
@@ -39,7 +41,7 @@ struct Relu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return x < 
                     template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y > T(0) ? T(1) : T(0); } };
 struct LeakyRelu  { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * x; }            // a: slope below 0
                     template <class T> CHORALE_BOTH T d(T x, T, T a, T) { return x > T(0) ? T(1) : a; } };
-struct Elu        { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * (f_exp(x) - T(1)); }  // Clevert et al. 2015
+struct Elu        { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * f_expm1(x); }  // Clevert et al. 2015
                     template <class T> CHORALE_BOTH T d(T x, T y, T a, T) { return x > T(0) ? T(1) : y + a; } };
 struct Gelu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return T(0.5) * x * (T(1) + f_erf(x * T(0.70710678118654752440))); }  // Hendrycks & Gimpel 2016, exact
                     template <class T> CHORALE_BOTH T d(T x, T, T, T) {
