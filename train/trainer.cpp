@@ -41,6 +41,8 @@ Summary Trainer::run() {
                 .backend = std::string(parts_.comm.backend()),
                 .exchange = config_.parallel.exchange});
   });
+  if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
+  evaluation_missed_ = false;
   while (!finished()) {
     one_step();
     after_step();
@@ -114,10 +116,16 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
   for (Callback* callback : callbacks_) callback->on_step(event);
 }
 
+bool Trainer::evaluation_due() const {
+  const std::int64_t every = config_.train.evaluate_every;
+  return step_ % (every > 0 ? every : sampler_.steps_per_epoch()) == 0;
+}
+
 void Trainer::after_step() {
-  const std::int64_t per_epoch = sampler_.steps_per_epoch(), every = config_.train.evaluate_every;
+  const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const bool epoch_done = step_ % per_epoch == 0;
-  if (!stopped_ && parts_.validation && (every > 0 ? step_ % every == 0 : epoch_done || step_ == total_steps())) evaluate_now();
+  evaluation_missed_ = stopped_ && evaluation_due();
+  if (!stopped_ && parts_.validation && (evaluation_due() || (step_ == total_steps() && config_.train.evaluate_every == 0))) evaluate_now();
   if (!parts_.validation && epoch_done) epoch_loss_ = epoch_weight_ = 0;
   const CheckpointOptions& c = config_.checkpoint;
   const bool due =
@@ -130,8 +138,9 @@ void Trainer::evaluate_now() {
   EvaluationEvent event{.step = step_, .epoch = (step_ - 1) / sampler_.steps_per_epoch(), .scores = {}};
   event.scores["validation"] = evaluator_->evaluate(*parts_.validation);
   if (epoch_weight_ > 0) event.scores["train"]["loss"] = epoch_loss_ / epoch_weight_;
-  epoch_loss_ = epoch_weight_ = 0;
-  event.best = early_.update(event.scores, step_);
+  if (evaluation_due()) epoch_loss_ = epoch_weight_ = 0;
+  // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
+  event.best = evaluation_due() && early_.update(event.scores, step_);
   if (event.best) parts_.device.copy(best_.data, params_.values().data, best_.bytes());
   event.seconds = ms_since(start) / 1000;
   tell([&](Callback& c) { c.on_evaluation(event); });
@@ -140,7 +149,12 @@ void Trainer::evaluate_now() {
 void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
   try {
-    checkpointing_->save({.step = step_, .virtual_workers = workers_, .identity = config_.identity});
+    checkpointing_->save({.step = step_,
+                          .virtual_workers = workers_,
+                          .identity = config_.identity,
+                          .evaluation_missed = evaluation_missed_,
+                          .epoch_loss = epoch_loss_,
+                          .epoch_weight = epoch_weight_});
     saved_step_ = step_;
     tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
   } catch (const IoError& e) {  // equal on all ranks

@@ -68,6 +68,7 @@ class Trainer {
   void refuse_bad_loss(const StepOutcome& outcome, std::span<const std::int64_t> batch);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
+  bool evaluation_due() const;
   void evaluate_now();
   void save_now(bool final);
   void finish(Summary& summary);
@@ -81,7 +82,7 @@ class Trainer {
   FlatParams params_;
   Sampler sampler_;
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1;
-  bool stopped_ = false;
+  bool stopped_ = false, evaluation_missed_ = false;
   EarlyStopping early_;
   std::vector<Tensor> memory_;  // parameters, optimiser state, best weights
   Buffer best_;

@@ -103,6 +103,8 @@ void Trainer::restore() {
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
   step_ = first_step_ = saved_step_ = found->step;
+  evaluation_missed_ = found->evaluation_missed;
+  epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }
 
