@@ -79,7 +79,8 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   j["identity"] = position.identity;
   j["evaluation_missed"] = position.evaluation_missed;
   j["epoch_loss"] = {exact(position.epoch_loss), exact(position.epoch_weight)};
-  j["early_stopping"] = {{"best", exact(parts_.early.best)},
+  j["early_stopping"] = {{"metric", parts_.early.metric()},
+                         {"best", exact(parts_.early.best)},
                          {"best_step", parts_.early.best_step},
                          {"without_improvement", parts_.early.without_improvement()}};
   return j.dump();
@@ -149,7 +150,8 @@ std::optional<RunPosition> Checkpointing::restore(Log& log) {
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         const auto& early = j.at("early_stopping");
-        parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
+        if (early.at("metric") == parts_.early.metric())  // another score starts anew
+          parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
         read_into(parts_.params.values(), model, "");
         for (const NamedTensor& t : optimizer_tensors()) {

@@ -118,7 +118,7 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
 
 bool Trainer::evaluation_due() const {
   const std::int64_t every = config_.train.evaluate_every;
-  return step_ % (every > 0 ? every : sampler_.steps_per_epoch()) == 0;
+  return step_ % (every > 0 ? every : config_.train.evaluate_every_epochs * sampler_.steps_per_epoch()) == 0;
 }
 
 void Trainer::after_step() {

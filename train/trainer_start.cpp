@@ -34,6 +34,12 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     throw UsageError(
         "train.early_stop needs validation rows; give data.split three shares, for instance 0.70 0.15 0.15, or remove train.early_stop");
   workers_ = config.parallel.virtual_workers > 0 ? config.parallel.virtual_workers : parts.comm.size();
+  // A recipe has said all of its keys; a program of one's own says at least these.
+  const TrainOptions& t = config.train;
+  config_.identity.merge(std::map<std::string, std::string>{{"train.seed", std::to_string(t.seed)},
+                                                            {"train.batch", std::to_string(t.batch)},
+                                                            {"train.accumulate", std::to_string(t.accumulate)},
+                                                            {"train.dtype", t.dtype}});
   allocate();
   if (config.resume) restore();
   check_sizes();
@@ -111,8 +117,6 @@ void Trainer::restore() {
 void Trainer::check_ranks() {
   Facts facts = {{"version", CHORALE_VERSION}, {"instruction set", parts_.device.text()}, {"virtual workers", std::to_string(workers_)}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
-  facts.emplace_back("train.seed", std::to_string(config_.train.seed));
-  facts.emplace_back("train.batch", std::to_string(config_.train.batch));
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   facts.emplace_back("steps", std::to_string(total_steps()));
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());

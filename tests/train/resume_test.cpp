@@ -97,3 +97,42 @@ TEST_CASE("a stop request at the end of an epoch does not lose that epoch's eval
     run.config.checkpoint_folder = "";
   }
 }
+
+TEST_CASE("a resumed run may watch other scores at other times, but not change a step") {
+  Folder folder;
+  SmallRun run = small();
+  run.config.checkpoint_folder = folder.path.string();
+  run.config.train.steps = 9;
+  run.run();
+  run.config.train.steps = 0, run.config.resume = true;
+  SmallRun other = run;
+  other.config.train.early_stop = {"validation.auc", "9"};
+  other.config.train.evaluate_every = 3;
+  other.config.train.metrics = {"brier"};
+  const auto watched = other.run();
+  CHECK(watched.errors[0] == "");
+  CHECK(watched.summary.steps == 21);
+  CHECK(watched.summary.metrics.at("validation").contains("brier"));
+  other.config.train.seed = 2;
+  CHECK_THAT(other.run().errors[0], Catch::Contains("train.seed is '2', the checkpoint was made with '1'"));
+  other.config.train.seed = 1, other.config.train.accumulate = 2;
+  CHECK_THAT(other.run().errors[0], Catch::Contains("train.accumulate is '2', the checkpoint was made with '1'"));
+}
+
+TEST_CASE("evaluations come every k steps or every k epochs") {
+  const auto steps_of = [](std::int64_t steps, std::int64_t epochs) {
+    SmallRun run = small();
+    run.config.train.early_stop = {};
+    run.config.train.epochs = 5;
+    run.config.train.evaluate_every = steps, run.config.train.evaluate_every_epochs = epochs;
+    Heard heard;
+    run.callbacks = {&heard};
+    run.run();
+    std::vector<std::int64_t> out;
+    for (const auto& [step, scores] : heard.by_step) out.push_back(step);
+    return out;
+  };
+  CHECK(steps_of(0, 1) == std::vector<std::int64_t>{7, 14, 21, 28, 35});
+  CHECK(steps_of(0, 2) == std::vector<std::int64_t>{14, 28, 35});  // and once at the end
+  CHECK(steps_of(10, 1) == std::vector<std::int64_t>{10, 20, 30});
+}
