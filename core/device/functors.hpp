@@ -6,7 +6,14 @@
 
 #ifdef __CUDACC__
 #define CHORALE_BOTH __host__ __device__ static inline
+#define CHORALE_AS_WRITTEN(x) (x)
 #else
+// A difference that fast-math must not take apart: (1 - t) - t e is not 1 - t (1 + e) when t is 1 and e is small.
+#ifdef __clang__
+#define CHORALE_AS_WRITTEN(x) __arithmetic_fence(x)
+#else
+#define CHORALE_AS_WRITTEN(x) __builtin_assoc_barrier(x)
+#endif
 // Always inlined: a copy that the linker shares between instruction sets could be the one for a newer processor.
 #define CHORALE_BOTH static inline __attribute__((always_inline))
 #endif
@@ -68,7 +75,10 @@ struct Clamp      { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return 
 // Losses: value and derivative by the prediction z, target t.
 struct BinaryCrossEntropy {  // on logits: t max(-z, 0) + (1 - t) max(z, 0) + log(1 + exp(-|z|)); no term is negative, so nothing cancels in any order
   template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z < T(0) ? -z * t : z * (T(1) - t)) + f_log1p(f_exp(-f_abs(z))); }
-  template <class T> CHORALE_BOTH T d(T z, T t, T) { return f_sigmoid(z) - t; } };
+  template <class T> CHORALE_BOTH T d(T z, T t, T) {  // (1 - t) sigmoid(z) - t sigmoid(-z): a sure answer's small slope keeps its digits
+    const T e = f_exp(-f_abs(z));
+    const T u = CHORALE_AS_WRITTEN(T(1) - t), left = CHORALE_AS_WRITTEN(z < T(0) ? u * e : u), right = CHORALE_AS_WRITTEN(z < T(0) ? t : t * e);
+    return (left - right) / (T(1) + e); } };
 struct SquaredError  { template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z - t) * (z - t); }
                        template <class T> CHORALE_BOTH T d(T z, T t, T) { return T(2) * (z - t); } };
 struct AbsoluteError { template <class T> CHORALE_BOTH T f(T z, T t, T) { return f_abs(z - t); }

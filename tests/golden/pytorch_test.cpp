@@ -6,8 +6,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/train/trainer.hpp>
-
-#include "../contracts/differences.hpp"
+#include <chorale/tests/contracts/differences.hpp>
 
 using namespace chorale;
 

@@ -4,8 +4,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/train/common_device.hpp>
-
-#include "../skip.hpp"
+#include <chorale/tests/skip.hpp>
 
 using namespace chorale;
 

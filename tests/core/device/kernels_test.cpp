@@ -6,8 +6,7 @@
 #include <limits>
 
 #include <chorale/core/base/random.hpp>
-
-#include "../../contracts/differences.hpp"
+#include <chorale/tests/contracts/differences.hpp>
 
 using namespace chorale;
 
@@ -122,11 +121,16 @@ TEST_CASE("cross-entropy and softmax in f32 agree with f64 for logits far from 0
                                               .rows = rows,
                                               .cols = cols});
             device->typed<T>().softmax({.x = z.data(), .y = y.data(), .rows = rows, .cols = cols});
-            std::vector<double> sure;  // the rows of the likeliest class alone, which the others would hide
-            for (std::size_t r = 0; r < loss.size(); ++r)
-              if (r % 4) sure.push_back(static_cast<double>(loss[r]));
-            return std::array<std::vector<double>, 4>{
-                std::vector<double>(loss.begin(), loss.end()), sure, {dz.begin(), dz.end()}, {y.begin(), y.end()}};
+            // The rows of the likeliest class alone, which the others would hide.
+            std::vector<double> sure, sure_slopes;
+            for (std::size_t r = 0; r < loss.size(); ++r) {
+              if (r % 4 == 0) continue;
+              sure.push_back(static_cast<double>(loss[r]));
+              for (std::int64_t c = 0; c < cols; ++c)
+                sure_slopes.push_back(static_cast<double>(dz[r * static_cast<std::size_t>(cols) + static_cast<std::size_t>(c)]));
+            }
+            return std::array<std::vector<double>, 5>{
+                sure_slopes, std::vector<double>(loss.begin(), loss.end()), sure, {dz.begin(), dz.end()}, {y.begin(), y.end()}};
           };
           const auto narrow = run(float{}), wide = run(double{});
           for (std::size_t i = 0; i < narrow.size(); ++i) {
@@ -135,6 +139,46 @@ TEST_CASE("cross-entropy and softmax in f32 agree with f64 for logits far from 0
           }
         }
       }
+    }
+  }
+}
+
+TEST_CASE("one sure answer's loss and slope in f32 have the digits of f64") {
+  for (const auto& device : devices()) {
+    for (const float z : {0.5f, 4.0f, 9.0f, 17.0f, 60.0f}) {
+      CAPTURE(device->text(), z);
+      const auto run = [&]<class T>(T) {
+        std::vector<double> out;
+        for (const float sign : {1.0f, -1.0f}) {
+          const T logit = static_cast<T>(sign * z), logits[] = {logit, T(0), T(-1)}, right = sign > 0 ? T(1) : T(0),
+                  first = sign > 0 ? T(0) : T(1);
+          T loss, used, slopes[3];
+          device->typed<T>().pointwise_loss(Pointwise::binary_cross_entropy, {.z = &logit,
+                                                                              .target = &right,
+                                                                              .weight = nullptr,
+                                                                              .class_weight = nullptr,
+                                                                              .row_loss = &loss,
+                                                                              .weight_used = &used,
+                                                                              .dz = slopes,
+                                                                              .rows = 1,
+                                                                              .cols = 1});
+          out.insert(out.end(), {static_cast<double>(loss), static_cast<double>(slopes[0])});
+          device->typed<T>().cross_entropy({.z = logits,
+                                            .target = &first,
+                                            .weight = nullptr,
+                                            .class_weight = nullptr,
+                                            .row_loss = &loss,
+                                            .weight_used = &used,
+                                            .dz = slopes,
+                                            .rows = 1,
+                                            .cols = 3});
+          out.push_back(static_cast<double>(loss));
+          for (const T slope : slopes) out.push_back(static_cast<double>(slope));
+        }
+        return out;
+      };
+      const auto narrow = run(float{}), wide = run(double{});
+      for (std::size_t i = 0; i < wide.size(); ++i) CHECK(narrow[i] == Approx(wide[i]).epsilon(1e-6).margin(1e-38));
     }
   }
 }
