@@ -42,6 +42,8 @@ expect 0 "" train "${common[@]}" -n 3 --launch threads --train.steps 13 --run-di
 expect 0 "resumes at step 13" train "${common[@]}" -n 2 --launch mpirun --run-dir cut --resume
 same "$(outcome one)" "$(outcome cut)" "outcome with and without a resume"
 expect 64 "optimizer.lr is" train "${common[@]}" -n 1 --run-dir cut --resume --optimizer.lr 0.5
+expect 0 "training starts at step 0" train recipe.ini --train.epochs 1 --quiet -n 1 --run-dir fresh --resume
+expect 64 "optimizer.momentum does nothing with optimizer.name = adam" train recipe.ini --optimizer.momentum 0.9 --run-dir x
 expect 64 "exists" train "${common[@]}" -n 1 --run-dir one
 expect 0 "rows" eval one --part test
 expect 0 "linear" inspect one
