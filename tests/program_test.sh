@@ -50,6 +50,16 @@ expect 0 "linear" inspect one
 expect 0 "wrote 3000 predictions" predict one --file shop/sessions.csv --out predicted.csv
 same "$(wc -l <predicted.csv)" 3001 "lines of predictions and rows"
 
+# One rank with a library of another build: the stamp differs by a byte.
+library=$(readlink -f "$(dirname "$chorale")/libchorale.so.0")
+stamp=$(readelf -n "$library" | sed -n 's/.*Build ID: //p')
+at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$stamp")" "$library" | head -n 1 | cut -d: -f1)
+mkdir other && cp "$library" other/libchorale.so.0 && printf '\1' | dd of=other/libchorale.so.0 bs=1 seek="$at" conv=notrunc status=none
+out=$(timeout 60 mpirun --oversubscribe --bind-to none -np 1 "$chorale" train recipe.ini --run-dir mixed --quiet : \
+  -np 1 -x LD_LIBRARY_PATH="$PWD/other" "$chorale" train recipe.ini --run-dir mixed --quiet 2>&1)
+status=$?
+[[ $status = 64 && $out == *"build is '"*"on rank 0 and"* && ! -e mixed ]] || { echo "two builds: expected 64 and both, got $status: $out"; failed=1; }
+
 expect 64 "did you mean" train recipe.ini --optimiser.lr 1
 printf '[train]\nbatsh = 3\n' >bad.ini
 expect 64 "bad.ini:2: key 'train.batsh' is unknown; did you mean 'train.batch'" train bad.ini

@@ -1,6 +1,7 @@
 // What a trainer does before its first step: sizes, memory, restoring, and the check that all ranks are about to do the same.
 #include <algorithm>
 
+#include <chorale/core/base/build_id.hpp>
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -115,7 +116,10 @@ void Trainer::restore() {
 }
 
 void Trainer::check_ranks() {
-  Facts facts = {{"version", CHORALE_VERSION}, {"instruction set", parts_.device.text()}, {"virtual workers", std::to_string(workers_)}};
+  Facts facts = {{"version", CHORALE_VERSION},
+                 {"build", build_id()},
+                 {"instruction set", parts_.device.text()},
+                 {"virtual workers", std::to_string(workers_)}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   facts.emplace_back("steps", std::to_string(total_steps()));
