@@ -51,6 +51,7 @@ int run_doctor(std::span<const std::string> arguments) {
   };
   nlohmann::ordered_json j = {{"version", CHORALE_VERSION},
                               {"kernels", make_cpu_device()->text()},
+                              {"matrix_products", cpu_libraries()},
                               {"physical_cores", around.cores},
                               {"logical_cores", std::thread::hardware_concurrency()},
                               {"memory_gib", static_cast<double>(memory_kib("MemTotal")) / (1 << 20)},

@@ -2,6 +2,7 @@
 # The program as people use it: exit codes, messages, equal bits at every number of ranks, resume, prediction. usage: program_test.sh CHORALE SOURCE
 set -uo pipefail
 chorale=$1 source=$2 failed=0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -16,27 +17,49 @@ expect() {  # expect CODE TEXT WORDS...: the program ends with CODE and says TEX
   fi
 }
 field() { grep -o "\"$2\": \"[^\"]*\"" "$1/summary.json" | cut -d'"' -f4; }
+# All that must not depend on ranks: every score on its way and at the end, how and when the run ended, both hashes.
+outcome() {
+  { grep '"event":"evaluation"' "$1/metrics.jsonl"; grep '"event":"final"' "$1/metrics.jsonl" | tail -n 1; } | sed 's/,"seconds".*//'
+  grep -hoE '"(status|steps|parameters_hash|best_parameters_hash)": [^,]*' "$1/summary.json"
+}
 same() { [ "$1" = "$2" ] && [ -n "$1" ] || { echo "$3: '$1' and '$2' differ"; failed=1; }; }
 
 expect 0 "" data shop --sessions 3000 --customers 500 --products 60 --seed 3 --out shop
 cp "$source/examples/recipes/shop_purchase.ini" recipe.ini
-common=(recipe.ini --train.epochs 3 --parallel.virtual_workers 4 --quiet)
+# Dropout, and an early stop that comes after step 30 of 33.
+common=(recipe.ini --train.epochs 3 --parallel.virtual_workers 4 --quiet --optimizer.lr 0.02
+        --model.layers "linear(64) relu dropout(0.3) linear(32) gelu dropout(0.2) linear(1)" --train.evaluate_every 5 --train.early_stop "validation.auc 1")
 expect 0 "" train "${common[@]}" -n 1 --run-dir one
+same "$(field one status)" early_stopped "status of a run that an early stop ends"
+expect 0 "" train "${common[@]}" -n 1 --run-dir twice
+same "$(outcome one)" "$(outcome twice)" "outcome of the first and the second time"
 for launch in threads mpirun; do
   for n in 2 3 4; do
     expect 0 "" train "${common[@]}" -n $n --launch $launch --run-dir $launch$n
-    same "$(field one parameters_hash)" "$(field $launch$n parameters_hash)" "parameters of 1 rank and of $n by $launch"
+    same "$(outcome one)" "$(outcome $launch$n)" "outcome of 1 rank and of $n by $launch"
   done
 done
-expect 0 "" train "${common[@]}" -n 3 --launch threads --train.steps 9 --run-dir cut
-expect 0 "resumes at step 9" train "${common[@]}" -n 2 --launch threads --run-dir cut --resume
-same "$(field one parameters_hash)" "$(field cut parameters_hash)" "parameters with and without a resume"
+expect 0 "" train "${common[@]}" -n 3 --launch threads --train.steps 13 --run-dir cut
+expect 0 "resumes at step 13" train "${common[@]}" -n 2 --launch mpirun --run-dir cut --resume
+same "$(outcome one)" "$(outcome cut)" "outcome with and without a resume"
 expect 64 "optimizer.lr is" train "${common[@]}" -n 1 --run-dir cut --resume --optimizer.lr 0.5
+expect 0 "training starts at step 0" train recipe.ini --train.epochs 1 --quiet -n 1 --run-dir fresh --resume
+expect 64 "optimizer.momentum does nothing with optimizer.name = adam" train recipe.ini --optimizer.momentum 0.9 --run-dir x
 expect 64 "exists" train "${common[@]}" -n 1 --run-dir one
 expect 0 "rows" eval one --part test
 expect 0 "linear" inspect one
 expect 0 "wrote 3000 predictions" predict one --file shop/sessions.csv --out predicted.csv
 same "$(wc -l <predicted.csv)" 3001 "lines of predictions and rows"
+
+# One rank with a library of another build: the stamp differs by a byte.
+library=$(readlink -f "$(dirname "$chorale")/libchorale.so.0")
+stamp=$(readelf -n "$library" | sed -n 's/.*Build ID: //p')
+at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$stamp")" "$library" | head -n 1 | cut -d: -f1)
+mkdir other && cp "$library" other/libchorale.so.0 && printf '\1' | dd of=other/libchorale.so.0 bs=1 seek="$at" conv=notrunc status=none
+out=$(timeout 60 mpirun --oversubscribe --bind-to none -np 1 "$chorale" train recipe.ini --run-dir mixed --quiet : \
+  -np 1 -x LD_LIBRARY_PATH="$PWD/other" "$chorale" train recipe.ini --run-dir mixed --quiet 2>&1)
+status=$?
+[[ $status = 64 && $out == *"build is '"*"on rank 0 and"* && ! -e mixed ]] || { echo "two builds: expected 64 and both, got $status: $out"; failed=1; }
 
 expect 64 "did you mean" train recipe.ini --optimiser.lr 1
 printf '[train]\nbatsh = 3\n' >bad.ini

@@ -33,6 +33,8 @@ std::string exact(double value) {  // JSON has neither NaN nor all bits
   return text;
 }
 
+double number(const nlohmann::json& text) { return std::strtod(text.get_ref<const std::string&>().c_str(), nullptr); }
+
 std::string new_token() {
   return std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
 }
@@ -75,7 +77,10 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   j["virtual_workers"] = position.virtual_workers;
   j["world_size"] = parts_.comm.size();
   j["identity"] = position.identity;
-  j["early_stopping"] = {{"best", exact(parts_.early.best)},
+  j["evaluation_missed"] = position.evaluation_missed;
+  j["epoch_loss"] = {exact(position.epoch_loss), exact(position.epoch_weight)};
+  j["early_stopping"] = {{"metric", parts_.early.metric()},
+                         {"best", exact(parts_.early.best)},
                          {"best_step", parts_.early.best_step},
                          {"without_improvement", parts_.early.without_improvement()}};
   return j.dump();
@@ -153,9 +158,11 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         position.step = checkpoint.manifest().step;
         position.virtual_workers = j.at("virtual_workers");
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
+        position.evaluation_missed = j.at("evaluation_missed");
+        position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         const auto& early = j.at("early_stopping");
-        parts_.early.restore(std::strtod(early.at("best").get<std::string>().c_str(), nullptr), early.at("best_step"),
-                             early.at("without_improvement"));
+        if (early.at("metric") == parts_.early.metric())  // another score starts anew
+          parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
         if (fills) read_into(parts_.params.values(), model, "");
         for (const NamedTensor& t : optimizer_tensors()) {

@@ -26,8 +26,24 @@ std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<s
   return registry.of<LossEntry>().at(options.loss, "loss").make(out);
 }
 
+namespace {
+
+/// An option that a rule of ours would pass over in silence. What other rules read is theirs to say.
+void refuse_idle(const OptimizerOptions& o) {
+  if (o.name != "sgd" && o.name != "adam" && o.name != "adamw" && o.name != "rmsprop" && o.name != "adagrad") return;
+  const auto refuse = [&](const std::string& key, const std::string& who) {
+    throw UsageError("optimizer." + key + " does nothing with optimizer.name = " + o.name + "; remove it, or use " + who);
+  };
+  if (o.momentum != 0 && o.name != "sgd" && o.name != "rmsprop") refuse("momentum", "sgd or rmsprop");
+  if (o.nesterov && o.name != "sgd") refuse("nesterov", "sgd");
+  if (o.dampening != 0 && (o.name != "sgd" || o.momentum == 0)) refuse("dampening", "sgd with optimizer.momentum");
+}
+
+}  // namespace
+
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const Registry& registry) {
   const OptimizerEntry& entry = registry.of<OptimizerEntry>().at(o.name, "optimizer");
+  refuse_idle(o);
   const bool decoupled = o.decay == "decoupled" || (o.decay == "auto" && entry.decoupled_by_default);
   return entry.make({.lr = o.lr,
                      .momentum = o.momentum,

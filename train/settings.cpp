@@ -28,12 +28,16 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.min = 1, .max = kMany});
   t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
   t.add("train.metrics", o.metrics,
-        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2.");
+        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2.",
+        {.mathematics = false});
   t.add("train.early_stop", o.early_stop,
-        "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept.");
+        "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept.",
+        {.mathematics = false});
   t.add("train.class_weights", o.class_weights, "One number a class, or balanced.");
-  t.add("train.evaluate_every", o.evaluate_every, "Updates between evaluations of the validation rows; 0: after each epoch.",
-        {.min = 0, .max = kMany});
+  t.add("train.evaluate_every", o.evaluate_every, "Updates between evaluations of the validation rows; 0: epochs decide.",
+        {.min = 0, .max = kMany, .mathematics = false});
+  t.add("train.evaluate_every_epochs", o.evaluate_every_epochs, "Epochs between evaluations of the validation rows.",
+        {.min = 1, .max = kMany, .mathematics = false});
   t.add("train.log_every", o.log_every, "Updates between lines of metrics.jsonl; 0: about 20 an epoch.",
         {.min = 0, .max = kMany, .mathematics = false});
 }

@@ -41,6 +41,8 @@ Summary Trainer::run() {
                 .backend = std::string(parts_.comm.backend()),
                 .exchange = replicas_->text()});
   });
+  if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
+  evaluation_missed_ = false;
   while (!finished()) {
     one_step();
     after_step();
@@ -118,9 +120,13 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
   for (Callback* callback : callbacks_) callback->on_step(event);
 }
 
-bool Trainer::evaluates_after(std::int64_t step) const {
+bool Trainer::evaluation_due(std::int64_t step) const {
   const std::int64_t every = config_.train.evaluate_every;
-  return parts_.validation && (every > 0 ? step % every == 0 : step % sampler_.steps_per_epoch() == 0 || step == total_steps());
+  return step % (every > 0 ? every : config_.train.evaluate_every_epochs * sampler_.steps_per_epoch()) == 0;
+}
+
+bool Trainer::evaluates_after(std::int64_t step) const {
+  return parts_.validation && (evaluation_due(step) || (step == total_steps() && config_.train.evaluate_every == 0));
 }
 
 bool Trainer::saves_after(std::int64_t step) const {
@@ -132,6 +138,7 @@ bool Trainer::saves_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  evaluation_missed_ = stopped_ && evaluation_due(step_);
   if (!stopped_ && evaluates_after(step_)) evaluate_now();
   if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
   if (saves_after(step_) && !finished()) save_now(false);
@@ -142,8 +149,9 @@ void Trainer::evaluate_now() {
   EvaluationEvent event{.step = step_, .epoch = (step_ - 1) / sampler_.steps_per_epoch(), .scores = {}};
   event.scores["validation"] = evaluator_->evaluate(*parts_.validation);
   if (epoch_weight_ > 0) event.scores["train"]["loss"] = epoch_loss_ / epoch_weight_;
-  epoch_loss_ = epoch_weight_ = 0;
-  event.best = early_.update(event.scores, step_);
+  if (evaluation_due(step_)) epoch_loss_ = epoch_weight_ = 0;
+  // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
+  event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
   event.seconds = ms_since(start) / 1000;
   tell([&](Callback& c) { c.on_evaluation(event); });
@@ -153,7 +161,13 @@ void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
   try {
     replicas_->gather_state();
-    checkpointing_->save({.step = step_, .virtual_workers = workers_, .identity = config_.identity}, replicas_->carried());
+    checkpointing_->save({.step = step_,
+                          .virtual_workers = workers_,
+                          .identity = config_.identity,
+                          .evaluation_missed = evaluation_missed_,
+                          .epoch_loss = epoch_loss_,
+                          .epoch_weight = epoch_weight_},
+                         replicas_->carried());
     saved_step_ = step_;
     tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
   } catch (const IoError& e) {  // equal on all ranks

@@ -69,6 +69,7 @@ class Trainer {
   void refuse_bad_loss(const StepOutcome& outcome);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
+  bool evaluation_due(std::int64_t step) const;
   bool evaluates_after(std::int64_t step) const;
   bool saves_after(std::int64_t step) const;
   void evaluate_now();
@@ -84,7 +85,7 @@ class Trainer {
   FlatParams params_;
   Sampler sampler_;
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1;
-  bool stopped_ = false;
+  bool stopped_ = false, evaluation_missed_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   std::unique_ptr<DataParallel> replicas_;

@@ -1,6 +1,7 @@
 // What a trainer does before its first step: sizes, memory, restoring, and the check that all ranks are about to do the same.
 #include <algorithm>
 
+#include <chorale/core/base/build_id.hpp>
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -32,6 +33,12 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     throw UsageError(
         "train.early_stop needs validation rows; give data.split three shares, for instance 0.70 0.15 0.15, or remove train.early_stop");
   workers_ = config.parallel.virtual_workers > 0 ? config.parallel.virtual_workers : parts.comm.size();
+  // A recipe has said all of its keys; a program of one's own says at least these.
+  const TrainOptions& t = config.train;
+  config_.identity.merge(std::map<std::string, std::string>{{"train.seed", std::to_string(t.seed)},
+                                                            {"train.batch", std::to_string(t.batch)},
+                                                            {"train.accumulate", std::to_string(t.accumulate)},
+                                                            {"train.dtype", t.dtype}});
   allocate();
   if (config.resume) restore();
   check_sizes();
@@ -94,14 +101,17 @@ void Trainer::restore() {
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
   step_ = first_step_ = saved_step_ = found->step;
+  evaluation_missed_ = found->evaluation_missed;
+  epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }
 
 void Trainer::check_ranks() {
-  Facts facts = {{"version", CHORALE_VERSION}, {"instruction set", parts_.device.text()}, {"virtual workers", std::to_string(workers_)}};
+  Facts facts = {{"version", CHORALE_VERSION},
+                 {"build", build_id()},
+                 {"instruction set", parts_.device.text()},
+                 {"virtual workers", std::to_string(workers_)}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
-  facts.emplace_back("train.seed", std::to_string(config_.train.seed));
-  facts.emplace_back("train.batch", std::to_string(config_.train.batch));
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   facts.emplace_back("steps", std::to_string(total_steps()));
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());

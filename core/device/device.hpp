@@ -57,11 +57,14 @@ class Device {
 struct CpuOptions {
   int threads = 1;       // inside matrix products
   std::string isa = {};  // at most this one: "baseline", "avx2", "avx512"; empty: the processor's best
+  bool openblas = true;  // for small products; never below the processor's best, to which it cannot be held
 };
 
 std::unique_ptr<Device> make_cpu_device(const CpuOptions& options = {});
 /// The processor's best instruction set that has kernels here: 0 baseline, 1 avx2, 2 avx512. Ranks take the minimum.
 int best_cpu_isa();
 const char* cpu_isa_name(int level);
+/// The libraries of matrix products and what they run on this processor: "oneDNN 2.7.3, OpenBLAS SkylakeX".
+std::string cpu_libraries();
 
 }  // namespace chorale

@@ -6,8 +6,16 @@
 
 #ifdef __CUDACC__
 #define CHORALE_BOTH __host__ __device__ static inline
+#define CHORALE_AS_WRITTEN(x) (x)
 #else
-#define CHORALE_BOTH static inline
+// A difference that fast-math must not take apart: (1 - t) - t e is not 1 - t (1 + e) when t is 1 and e is small.
+#ifdef __clang__
+#define CHORALE_AS_WRITTEN(x) __arithmetic_fence(x)
+#else
+#define CHORALE_AS_WRITTEN(x) __builtin_assoc_barrier(x)
+#endif
+// Always inlined: a copy that the linker shares between instruction sets could be the one for a newer processor.
+#define CHORALE_BOTH static inline __attribute__((always_inline))
 #endif
 
 namespace chorale::functors {
@@ -18,6 +26,8 @@ CHORALE_BOTH float f_log(float x) { return logf(x); }
 CHORALE_BOTH double f_log(double x) { return log(x); }
 CHORALE_BOTH float f_log1p(float x) { return log1pf(x); }
 CHORALE_BOTH double f_log1p(double x) { return log1p(x); }
+CHORALE_BOTH float f_expm1(float x) { return expm1f(x); }
+CHORALE_BOTH double f_expm1(double x) { return expm1(x); }
 CHORALE_BOTH float f_tanh(float x) { return tanhf(x); }
 CHORALE_BOTH double f_tanh(double x) { return tanh(x); }
 CHORALE_BOTH float f_erf(float x) { return erff(x); }
@@ -38,7 +48,7 @@ struct Relu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return x < 
                     template <class T> CHORALE_BOTH T d(T, T y, T, T) { return y > T(0) ? T(1) : T(0); } };
 struct LeakyRelu  { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * x; }            // a: slope below 0
                     template <class T> CHORALE_BOTH T d(T x, T, T a, T) { return x > T(0) ? T(1) : a; } };
-struct Elu        { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * (f_exp(x) - T(1)); }  // Clevert et al. 2015
+struct Elu        { template <class T> CHORALE_BOTH T f(T x, T a, T) { return x > T(0) ? x : a * f_expm1(x); }  // Clevert et al. 2015
                     template <class T> CHORALE_BOTH T d(T x, T y, T a, T) { return x > T(0) ? T(1) : y + a; } };
 struct Gelu       { template <class T> CHORALE_BOTH T f(T x, T, T) { return T(0.5) * x * (T(1) + f_erf(x * T(0.70710678118654752440))); }  // Hendrycks & Gimpel 2016, exact
                     template <class T> CHORALE_BOTH T d(T x, T, T, T) {
@@ -65,7 +75,10 @@ struct Clamp      { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return 
 // Losses: value and derivative by the prediction z, target t.
 struct BinaryCrossEntropy {  // on logits: t max(-z, 0) + (1 - t) max(z, 0) + log(1 + exp(-|z|)); no term is negative, so nothing cancels in any order
   template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z < T(0) ? -z * t : z * (T(1) - t)) + f_log1p(f_exp(-f_abs(z))); }
-  template <class T> CHORALE_BOTH T d(T z, T t, T) { return f_sigmoid(z) - t; } };
+  template <class T> CHORALE_BOTH T d(T z, T t, T) {  // (1 - t) sigmoid(z) - t sigmoid(-z): a sure answer's small slope keeps its digits
+    const T e = f_exp(-f_abs(z));
+    const T u = CHORALE_AS_WRITTEN(T(1) - t), left = CHORALE_AS_WRITTEN(z < T(0) ? u * e : u), right = CHORALE_AS_WRITTEN(z < T(0) ? t : t * e);
+    return (left - right) / (T(1) + e); } };
 struct SquaredError  { template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z - t) * (z - t); }
                        template <class T> CHORALE_BOTH T d(T z, T t, T) { return T(2) * (z - t); } };
 struct AbsoluteError { template <class T> CHORALE_BOTH T f(T z, T t, T) { return f_abs(z - t); }

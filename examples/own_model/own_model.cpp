@@ -1,9 +1,9 @@
 // A module, a loss and a data set of one's own, trained on however many ranks mpirun starts: mpirun -np 2 ./own_model
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/core/autograd/ops.hpp>
-#include <chorale/core/base/random.hpp>
 #include <chorale/core/data/tensor_dataset.hpp>
 #include <chorale/core/nn/linear.hpp>
+#include <chorale/train/common_device.hpp>
 #include <chorale/train/trainer.hpp>
 #include <cstdio>
 
@@ -43,7 +43,7 @@ std::shared_ptr<TensorDataset> waves(std::int64_t rows) {
 
 int main() {
   const auto comm = make_mpi_world();
-  const auto device = make_cpu_device();
+  const auto device = make_common_device(*comm, {});
   Registry registry;
   register_all(registry);
   SilentLog log;

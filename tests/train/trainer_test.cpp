@@ -200,30 +200,3 @@ TEST_CASE("sizes that do not fit are refused with the numbers") {
   run.validation = nullptr;
   CHECK(run.run().errors[0].find("needs validation rows") != std::string::npos);
 }
-
-TEST_CASE("after warm-up a step takes nothing from the system for tensors") {
-  struct Counter : Callback {
-    void on_step(const StepEvent&) override { counts.push_back(device->memory().system_allocations); }
-    Device* device = nullptr;
-    std::vector<std::uint64_t> counts;
-  } counter;
-  Registry registry;
-  register_all(registry);
-  SilentLog log;
-  auto device = make_cpu_device();
-  counter.device = device.get();
-  auto model = build_layers("linear(16) relu dropout(0.2) linear(1)", {7}, registry);
-  TrainOptions options;
-  options.batch = 29;  // 203 rows: every batch is full
-  options.epochs = 5;
-  auto loss = make_loss(options, {}, registry);
-  auto rule = make_optimizer({}, registry);
-  auto comm = make_self_communicator();
-  TrainerConfig config;
-  config.train = options;
-  Trainer trainer({*comm, *device, *model, *loss, *rule, registry, log, small_data(203, 7, 1), nullptr, nullptr}, config);
-  trainer.add(counter);
-  trainer.run();
-  REQUIRE(counter.counts.size() == 35);
-  CHECK(counter.counts[2] == counter.counts.back());
-}

@@ -46,7 +46,7 @@ int isa_level(const std::string& wanted) {
 class CpuDevice : public Device {
  public:
   explicit CpuDevice(const CpuOptions& options)
-      : level_(isa_level(options.isa)), threads_(options.threads), matmul_(options.threads, level_ == best_cpu_isa()) {
+      : level_(isa_level(options.isa)), threads_(options.threads), matmul_(options.threads, options.openblas && level_ == best_cpu_isa()) {
     // Fails once a primitive exists: then the first rank of this process has already set the same limit.
     if (level_ < best_cpu_isa()) dnnl::set_max_cpu_isa(level_ == 0 ? dnnl::cpu_isa::sse41 : dnnl::cpu_isa::avx2);
     if (level_ == 2)

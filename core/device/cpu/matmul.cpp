@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/device/device.hpp>
 
 extern "C" void omp_set_num_threads(int);
 
@@ -47,6 +48,12 @@ void sgemm(const Gemm<float>& p) {
 }
 
 }  // namespace
+
+std::string cpu_libraries() {
+  const dnnl_version_t* v = dnnl_version();
+  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) + ", OpenBLAS " +
+         openblas_get_corename();
+}
 
 struct CpuMatmul::Primitives {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};

@@ -45,6 +45,21 @@ void softmax_gradient(const SoftmaxGradient<T>& p) {
   }
 }
 
+/// Sum of exp(z - top) without one of the greatest terms, which are 1: a sure answer's loss and slope are made of what is left.
+/// e [n], or null: where the terms go.
+template <bool kKeep, class T>
+T sum_of_rest(const T* z, T top, T* e, int64_t n) {
+  T rest = 0, greatest = 0;
+#pragma GCC ivdep
+  for (int64_t c = 0; c < n; ++c) {
+    const T term = f_exp(z[c] - top);
+    if (kKeep) e[c] = term;
+    rest += z[c] == top ? T(0) : term;  // so that NaN is added
+    greatest += z[c] == top ? T(1) : T(0);
+  }
+  return rest + CHORALE_AS_WRITTEN(greatest - T(1));
+}
+
 /// Targets are valid class ids: the caller has checked.
 template <class T>
 void cross_entropy(const RowLoss<T>& p) {
@@ -54,22 +69,14 @@ void cross_entropy(const RowLoss<T>& p) {
     T w = p.weight ? p.weight[r] : T(1);
     if (p.class_weight) w *= p.class_weight[t];
     const T top = row_max(z, p.cols);
-    T sum = 0;
-    if (p.dz) {
-      T* dz = p.dz + r * p.cols;
-#pragma GCC ivdep
-      for (int64_t c = 0; c < p.cols; ++c) {
-        dz[c] = f_exp(z[c] - top);
-        sum += dz[c];
-      }
-      const T factor = w / sum;
-      for (int64_t c = 0; c < p.cols; ++c) dz[c] *= factor;
-      dz[t] -= w;
-    } else {
-      for (int64_t c = 0; c < p.cols; ++c) sum += f_exp(z[c] - top);
-    }
-    p.row_loss[r] = w * (f_log(sum) + top - z[t]);
+    T* dz = p.dz ? p.dz + r * p.cols : nullptr;
+    const T rest = dz ? sum_of_rest<true>(z, top, dz, p.cols) : sum_of_rest<false>(z, top, dz, p.cols);
+    p.row_loss[r] = w * (f_log1p(rest) + CHORALE_AS_WRITTEN(top - z[t]));
     p.weight_used[r] = w;
+    if (!dz) continue;
+    const T factor = w / (T(1) + rest);
+    for (int64_t c = 0; c < p.cols; ++c) dz[c] *= factor;
+    dz[t] = z[t] == top ? -factor * rest : dz[t] - w;
   }
 }
 
