@@ -88,6 +88,8 @@ std::string help_text(const OptionTable& table) {
   return out;
 }
 
+std::string JsonTable::help() const { return help_text(table_); }
+
 std::string help_markdown(const OptionTable& table) {
   std::string out, section;
   for (const Option& o : table.all()) {
