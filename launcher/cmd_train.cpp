@@ -1,12 +1,10 @@
 // chorale train
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/metrics/metric.hpp>
-#include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
@@ -57,38 +55,11 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   }
 }
 
-/// Names the key that a wrong value belongs to, where the message itself does not.
-void of_key(const std::string& key, const std::function<void()>& use) {
-  try {
-    use();
-  } catch (const UsageError& e) {
-    if (std::string_view(e.what()).find(key) != std::string_view::npos) throw;
-    throw UsageError(key + ": " + e.what());
-  }
-}
-
-struct Built {
-  std::unique_ptr<Sequential> model;
-  std::unique_ptr<Loss> loss;
-  std::unique_ptr<Optimizer> optimizer;
-};
-
-Built build(const Settings& s, const Pipeline& pipeline, const Registry& registry) {
-  Built out;
-  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, {pipeline.features()}, registry); });
-  out.loss = make_loss(s.train, pipeline.class_rows, registry);
-  out.optimizer = make_optimizer(s.optimizer, registry);
-  const std::int64_t outputs = out.model->output_shape({pipeline.features()}).elements();
-  of_key("train.metrics", [&] { make_metrics(s.train.metrics, outputs, metric_task(out.loss->task()), registry); });
-  of_key("train.early_stop", [&] { EarlyStopping(s.train.early_stop, registry); });
-  return out;
-}
-
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
-  const Built parts = build(s, data.pipeline, session.registry);
+  const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
   TrainerConfig config;
   config.train = s.train, config.parallel = s.parallel, config.checkpoint = s.checkpoint, config.init = s.model.init;

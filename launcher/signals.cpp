@@ -11,11 +11,12 @@ namespace chorale {
 namespace {
 std::atomic<int> requests{0};  // a handler can reach nothing else
 
-std::atomic<bool> is_limited{false};
+std::atomic<bool> may_leave{false};
 
 void on_signal(int signal) {
-  if (requests.fetch_add(1) > 0) ::_exit(130);
-  if (signal != SIGINT || !is_limited) return;
+  const bool again = requests.fetch_add(1) > 0;
+  if (again && may_leave) ::_exit(130);
+  if (signal != SIGINT || !may_leave) return;
   const itimerval limit = {.it_interval = {}, .it_value = {.tv_sec = 1, .tv_usec = 500000}};
   ::setitimer(ITIMER_REAL, &limit, nullptr);
 }
@@ -23,10 +24,10 @@ void on_signal(int signal) {
 void on_limit(int) { ::_exit(130); }
 }  // namespace
 
-void catch_signals(bool limited) {
+void catch_signals(bool leaves) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGALRM, on_limit);
-  is_limited = limited;
+  may_leave = leaves;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
@@ -36,6 +37,8 @@ void catch_signals(bool limited) {
     ::sigaction(signal, &action, nullptr);
   }
 }
+
+int stop_requests() { return requests.load(std::memory_order_relaxed); }
 
 bool stop_requested() { return requests.load(std::memory_order_relaxed) > 0; }
 

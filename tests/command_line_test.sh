@@ -122,6 +122,10 @@ stop HUP hangup "$chorale" train recipe.ini --quiet -n 2 --launch mpirun
 [ "$status" = 130 ] || fail "HUP: expected 130, got $status"
 stop KILL killed "$chorale" train recipe.ini --quiet -n 2 --launch mpirun
 stop INT outer "${mpirun[@]}" -np 2 "$chorale" train recipe.ini --quiet
+temporary=$work/temporary
+mkdir "$temporary"
+TMPDIR=$temporary stop INT clean "$chorale" train recipe.ini --quiet -n 2 --launch mpirun
+[ "$status" = 130 ] && [ -z "$(ls "$temporary")" ] || fail "INT: expected 130 and no temporary files, got $status and $(ls "$temporary")"
 holds outer/events.jsonl '"code":130'
 stop INT in_threads "$chorale" train recipe.ini --quiet -n 2 --launch threads
 [ "$status" = 130 ] || fail "INT, threads: expected 130, got $status"

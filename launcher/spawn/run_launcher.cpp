@@ -98,6 +98,8 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
   }
   ::setenv("CHORALE_RUN_FOLDER", folder.path().c_str(), 1);
+  // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
+  if (plan.how == RankPlan::How::mpirun && !std::getenv("SLURM_JOB_ID")) ::setenv("TMPDIR", folder.path().c_str(), 1);
   ::setenv("CHORALE_TERMINAL", std::to_string(terminal_columns()).c_str(), 1);
   std::vector<std::string> all = launcher_words(plan, folder.path());
   all.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
@@ -112,6 +114,7 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
       ::kill(child, SIGUSR1);  // mpirun and srun pass it on
       told = true, told_at = Clock::now();
     }
+    if (stop_requests() > 1) break;
     // Never wait for a launcher without a limit: it can hang when all ranks are gone.
     if (told && Clock::now() - told_at > std::chrono::milliseconds(1500)) ::kill(-child, SIGTERM);
     if (told && Clock::now() - told_at > std::chrono::milliseconds(1900)) break;
