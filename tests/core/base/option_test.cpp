@@ -23,6 +23,7 @@ TEST_CASE("an error that names a key is located where the recipe set that key") 
 TEST_CASE("a short word is not corrected to one that shares a letter with it") {
   CHECK(nearest_name("bce", {"mae", "mse"}).empty());
   CHECK(nearest_name("adm", {"adam", "sgd"}) == "adam");
+  CHECK(nearest_name("aeg", {"month", "age"}) == "age");  // two letters swapped
   CHECK(nearest_name("tset", {"train", "test"}) == "test");
 }
 
