@@ -88,6 +88,17 @@ std::string help_text(const OptionTable& table) {
   return out;
 }
 
+std::string JsonTable::help() const { return help_text(table_); }
+
+namespace {
+/// A bar would end the table's cell.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) out += c == '|' ? std::string("\\|") : std::string(1, c);
+  return out;
+}
+}  // namespace
+
 std::string help_markdown(const OptionTable& table) {
   std::string out, section;
   for (const Option& o : table.all()) {
@@ -96,11 +107,9 @@ std::string help_markdown(const OptionTable& table) {
       section = section_of(o.key);
       out += fmt::format("\n## [{}]\n\n| key | type | default | allowed | meaning |\n|---|---|---|---|---|\n", section);
     }
-    std::string range;
-    for (const char c : o.range) range += c == '|' ? std::string("\\|") : std::string(1, c);
     out += fmt::format("| `{}`{} | {} | {} | {} | {} |\n", o.key.substr(section.size() + 1),
                        o.short_flag.empty() ? "" : " (`--" + o.short_flag + "`)", o.type,
-                       o.default_text.empty() ? "" : "`" + o.default_text + "`", range, o.help);
+                       o.default_text.empty() ? "" : "`" + o.default_text + "`", escaped(o.range), escaped(o.help));
   }
   return out;
 }

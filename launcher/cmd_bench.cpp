@@ -11,6 +11,7 @@
 #include <chorale/launcher/run_files.hpp>
 #include <chorale/launcher/session.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/start_check.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -26,6 +27,7 @@ struct Words {
 };
 
 void describe(OptionTable& t, Words& w) {
+  w.ranks.ranks = "1";
   describe(t, w.ranks);
   t.add("layers", w.layers, "As model.layers.");
   t.add("input", w.input, "Features of a sample.", {.min = 1, .max = 1e7});
@@ -36,7 +38,7 @@ void describe(OptionTable& t, Words& w) {
   t.add("steps", w.steps, "Steps.", {.min = 1, .max = 1e9});
   t.add("rows", w.rows, "Generated samples; 0: enough for 16 batches.", {.min = 0, .max = 1e9});
   t.add("virtual-workers", w.virtual_workers, "As parallel.virtual_workers.", {.min = 0, .max = 65536});
-  t.add("threads", w.threads, "Threads of a rank.", {.min = 1, .max = 1024});
+  t.add("threads", w.threads, "Threads of a rank; OMP_NUM_THREADS is taken where this is not given.", {.min = 1, .max = 1024});
   t.add("dtype", w.dtype, "f32 or f64.", {.choices = {"f32", "f64"}});
   t.add("isa", w.isa, "At most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});
   t.add("json", w.json, "One object.");
@@ -60,7 +62,8 @@ std::shared_ptr<TensorDataset> generated(const Words& w, std::int64_t rows, Loss
   return data;
 }
 
-int bench_rank(Communicator& comm, const Words& w) {
+int bench_rank(Communicator& comm, const Words& w, const OptionTable& table) {
+  check_start(comm, "bench", table);
   ParallelOptions parallel;
   parallel.virtual_workers = w.virtual_workers, parallel.threads = w.threads, parallel.isa = w.isa;
   Session session(comm, parallel);
@@ -99,7 +102,10 @@ int run_bench(std::span<const std::string> arguments) {
   read_flags(arguments.subspan(1), table, 0);
   std::vector<std::string> words = {"bench"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  return with_ranks(plan_ranks(w.ranks, look_around(), 1), words, [&](Communicator& comm) { return bench_rank(comm, w); });
+  const Surroundings around = look_around();
+  take_omp_threads(table.find("threads"), around, w.threads);
+  if (!table.find("ranks")->given && around.outer_size > 0) w.ranks.ranks = "auto";  // an outer launcher's ranks are taken
+  return with_ranks(plan_ranks(w.ranks, around), words, [&](Communicator& comm) { return bench_rank(comm, w, table); });
 }
 
 std::string bench_options() {

@@ -1,6 +1,7 @@
 // chorale doctor
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -34,15 +35,15 @@ std::int64_t memory_kib(const std::string& key) {
   return 0;
 }
 
+/// To a tenth: who reads it wants to know what fits.
+double gib(const std::string& key) { return std::round(static_cast<double>(memory_kib(key)) / (1 << 20) * 10) / 10; }
+
 }  // namespace
 
-std::string doctor_options() { return "  --json                             switch   One object.\n"; }
+std::string doctor_options() { return JsonTable().help(); }
 
 int run_doctor(std::span<const std::string> arguments) {
-  bool json = false;
-  OptionTable table;
-  table.add("json", json, "One object.");
-  read_flags(arguments, table, 0);
+  const bool json = JsonTable().read(arguments);
   const Surroundings around = look_around();
   const std::string absent = "absent";
   const auto tool = [&](const char* command) {
@@ -54,16 +55,16 @@ int run_doctor(std::span<const std::string> arguments) {
                               {"matrix_products", cpu_libraries()},
                               {"physical_cores", around.cores},
                               {"logical_cores", std::thread::hardware_concurrency()},
-                              {"memory_gib", static_cast<double>(memory_kib("MemTotal")) / (1 << 20)},
-                              {"available_gib", static_cast<double>(memory_kib("MemAvailable")) / (1 << 20)},
-                              {"ranks_by_default", plan_ranks({}, around, 0).ranks},
+                              {"memory_gib", gib("MemTotal")},
+                              {"available_gib", gib("MemAvailable")},
+                              {"ranks_by_default", plan_ranks({}, around).ranks},
                               {"mpirun", tool("mpirun --version")},
                               {"srun", tool("srun --version")},
                               {"gnuplot", tool("gnuplot --version")}};
   std::vector<std::string> advice;
   if (j["mpirun"] == absent) advice.push_back("mpirun is absent: ranks run as threads of one process; apt install openmpi-bin");
   if (j["gnuplot"] == absent) advice.push_back("gnuplot is absent: runs have no curves.svg; apt install gnuplot-nox");
-  if (around.omp_threads > 0) advice.push_back(fmt::format("OMP_NUM_THREADS = {} is taken as --threads", around.omp_threads));
+  if (!around.omp_threads.empty()) advice.push_back(fmt::format("OMP_NUM_THREADS = {} is taken as --threads", around.omp_threads));
   j["advice"] = advice;
   if (json) {
     std::printf("%s\n", j.dump(2).c_str());

@@ -25,11 +25,40 @@ Json layers_of(const Sequential& model, Shape shape) {
   return out;
 }
 
+/// What is learnt from, as the preprocessing sees it.
+Json data_summary(const Pipeline& pipeline) {
+  return {{"training_rows", pipeline.training_rows},
+          {"features", pipeline.features()},
+          {"target", pipeline.target},
+          {"classes", pipeline.classes},
+          {"class_rows", pipeline.class_rows},
+          {"ids", pipeline.ids},
+          {"split", pipeline.split}};
+}
+
+/// Settings, and the model and data that they make: the file is read and the preprocessing fitted, on this rank alone.
 Json recipe_json(const std::string& path) {
   RecipeTable recipe;
   recipe.read(path);
+  const Settings& s = recipe.settings;
   Json j;
   for (const Option& o : recipe.table.all()) j["settings"][o.key] = o.text();
+  const auto comm = make_self_communicator();
+  ConsoleLog log(0);
+  try {
+    const PreparedData data = prepare_data(s.data, s.train, *comm, log);
+    j["data"] = data_summary(data.pipeline);
+    j["data"]["validation_rows"] = data.validation->rows(), j["data"]["test_rows"] = data.test->rows();
+    const auto model = build_layers(s.model.layers, {data.pipeline.features()}, recipe.registry);
+    j["layers"] = layers_of(*model, {data.pipeline.features()});
+    std::int64_t parameters = 0;
+    for (const Json& layer : j["layers"]) parameters += layer["parameters"].get<std::int64_t>();
+    j["parameters"] = parameters;
+  } catch (const DataError& e) {
+    log.warning(std::string("the model's sizes need the data: ") + e.what());
+  } catch (const UsageError& e) {
+    throw UsageError(recipe.table.located(e.what()));
+  }
   return j;
 }
 
@@ -37,11 +66,9 @@ Json run_json(const std::string& path) {
   const TrainedRun run(path);
   Json j = {{"checkpoint", run.checkpoint->folder().string()},
             {"step", run.checkpoint->manifest().step},
-            {"features", run.pipeline.features()},
-            {"training_rows", run.pipeline.training_rows},
-            {"target", run.pipeline.target},
-            {"classes", run.pipeline.classes},
-            {"split", run.pipeline.split}};
+            {"version", run.checkpoint->manifest().version},
+            {"best_weights", run.best}};
+  j["data"] = data_summary(run.pipeline);
   j["layers"] = layers_of(*run.model, {run.pipeline.features()});
   j["parameters"] = run.params->parameter_count();
   const SafetensorsFile model = run.checkpoint->tensors("model.safetensors");
@@ -57,7 +84,9 @@ Json run_json(const std::string& path) {
 void print(const Json& j, const std::string& indent) {
   for (const auto& [key, value] : j.items()) {
     if (value.is_array() && !value.empty() && value[0].is_object()) {
-      std::printf("%s%s:\n", indent.c_str(), key.c_str());
+      std::printf("%s%s:\n%s ", indent.c_str(), key.c_str(), indent.c_str());
+      for (const auto& [name, cell] : value[0].items()) std::printf(" %-28s", name.c_str());
+      std::printf("\n");
       for (const Json& row : value) {
         std::printf("%s ", indent.c_str());
         for (const auto& [name, cell] : row.items())
@@ -65,7 +94,8 @@ void print(const Json& j, const std::string& indent) {
         std::printf("\n");
       }
     } else if (value.is_object()) {
-      print(value, indent);
+      std::printf("%s%s:\n", indent.c_str(), key.c_str());
+      print(value, indent + "  ");
     } else {
       std::printf("%s%-24s %s\n", indent.c_str(), key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
@@ -88,6 +118,6 @@ int run_inspect(std::span<const std::string> arguments) {
   return 0;
 }
 
-std::string inspect_options() { return "  --json                             switch   One object.\n"; }
+std::string inspect_options() { return JsonTable().help(); }
 
 }  // namespace chorale

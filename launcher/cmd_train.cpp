@@ -1,18 +1,20 @@
 // chorale train
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/run_files.hpp>
 #include <chorale/launcher/session.hpp>
+#include <chorale/launcher/settings_table.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/spawn/run_body.hpp>
+#include <chorale/launcher/start_check.hpp>
 #include <chorale/train/data/prepare.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -40,47 +42,66 @@ struct TrainTable : RecipeTable {
   Words words;
 };
 
-std::string verdict(const std::string& status, int code) {
-  return nlohmann::ordered_json{{"event", "end"}, {"attempt", 1}, {"code", code}, {"cause", status}}.dump();
+/// In the exception's handler: the verdict of a run that has failed, in its files. The first error stays the one that counts.
+void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files, ConsoleLog& log) {
+  const RankResult failure = describe_failure();
+  log.note(LogLevel::error, failure.error);
+  if (comm.rank() != 0) return;
+  files.failed();
+  try {
+    run.end(failure.code, failure.error);
+  } catch (const IoError& e) {
+    log.warning(e.what());
+  }
 }
 
-int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
+int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
-  Session session(comm, s.parallel);
+  const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
-  const auto model = build_layers(s.model.layers, {data.pipeline.features()}, session.registry);
-  const auto loss = make_loss(s.train, data.pipeline.class_rows, session.registry);
-  const auto optimizer = make_optimizer(s.optimizer, session.registry);
+  const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
   TrainerConfig config;
   config.train = s.train, config.parallel = s.parallel, config.checkpoint = s.checkpoint, config.init = s.model.init;
-  config.checkpoint_folder = run.checkpoints();
+  config.checkpoint_folder = (folder / "checkpoints").string();
   config.resume = t.words.resume;
   config.identity = t.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = stop_requested;
-  Trainer trainer({comm, *session.device, *model, *loss, *optimizer, session.registry, session.log, data.train, data.validation, data.test},
+  Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
+                   data.validation, data.test},
                   config);
-  Progress progress(on_terminal());
-  RunFiles files(run.path(), session.log);
+  Progress progress(settings_table(t.table));
+  RunFiles files(folder, session.log);
   if (comm.rank() == 0) run.start(recipe);
   comm.barrier("run directory").wait();
+  session.log.open(folder);
   if (!t.words.quiet) trainer.add(progress);
   trainer.add(files);
-  const Summary summary = trainer.run();
-  const int code = summary.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
-  if (comm.rank() == 0) {
-    run.event(verdict(summary.status, code));
-    if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", run.path().c_str());
+  try {
+    const Summary summary = trainer.run();
+    const int code = summary.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
+    session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
+    if (comm.rank() == 0) {
+      run.end(code, summary.status);
+      if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", folder.c_str());
+    }
+    comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
+    return code;
+  } catch (...) {
+    record_failure(comm, run, files, session.log);
+    throw;
   }
-  return code;
 }
 
-void take_omp_threads(TrainTable& t, const Surroundings& around) {
-  if (around.omp_threads <= 0 || t.table.find("parallel.threads")->given) return;
-  t.settings.parallel.threads = around.omp_threads;
-  if (around.outer_rank == 0 && around.omp_threads > 1)
-    std::fprintf(stderr, "chorale: OMP_NUM_THREADS = %d is taken as --threads\n", around.omp_threads);
+int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
+  check_start(comm, "train", t.table);
+  Session session(comm, t.settings.parallel);
+  try {
+    return train_on(comm, t, run, session);
+  } catch (const UsageError& e) {
+    throw UsageError(t.table.located(e.what()));
+  }
 }
 
 }  // namespace
@@ -94,9 +115,9 @@ int run_train(std::span<const std::string> arguments) {
   for (std::string& file : t.settings.data.file)
     file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here
   const Surroundings around = look_around();
-  take_omp_threads(t, around);
+  take_omp_threads(t.table.find("parallel.threads"), around, t.settings.parallel.threads);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");
-  RankPlan plan = plan_ranks(t.words.ranks, around, 0);
+  RankPlan plan = plan_ranks(t.words.ranks, around);
   RunDirectory run({.path = t.words.run_dir,
                     .name = std::filesystem::path(rest[0]).stem().string(),
                     .resume = t.words.resume,

@@ -10,12 +10,16 @@ struct Command {
   std::string name;
   std::string usage;                                   // what follows the name
   std::string help;                                    // one sentence
+  std::string next;                                    // the words that may follow the name, where these are few
   int (*run)(std::span<const std::string> arguments);  // the exit code; throws Error
   std::string (*options)();                            // the option table for --help
 };
 
 /// Every command, in the order of the help.
 const std::vector<Command>& commands();
+
+/// Throws UsageError with the nearest name.
+const Command& find_command(const std::string& name);
 
 // One file each.
 int run_train(std::span<const std::string> arguments);
@@ -25,6 +29,7 @@ int run_inspect(std::span<const std::string> arguments);
 int run_data(std::span<const std::string> arguments);
 int run_bench(std::span<const std::string> arguments);
 int run_doctor(std::span<const std::string> arguments);
+int run_completion(std::span<const std::string> arguments);
 int run_help(std::span<const std::string> arguments);
 std::string train_options();
 std::string eval_options();

@@ -13,18 +13,22 @@ namespace chorale {
 
 namespace {
 
-using Points = std::vector<std::pair<double, double>>;
+using Points = std::map<double, double>;  // by step: a resumed run may come to a step twice
 
 std::map<std::string, Points> read_points(const std::filesystem::path& folder) {
   std::map<std::string, Points> out;
+  Points steps;
   std::ifstream in(folder / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const auto j = nlohmann::json::parse(line, nullptr, false);
-    if (j.is_discarded() || j.value("event", "") != "evaluation") continue;
+    if (j.is_discarded()) continue;
+    if (j.value("event", "") == "step" && j["loss"].is_number()) steps[j["step"].get<double>()] = j["loss"].get<double>();
+    if (j.value("event", "") != "evaluation") continue;
     for (const auto& [part, scores] : j["metrics"].items())
       for (const auto& [name, value] : scores.items())
-        if (value.is_number()) out[part + " " + name].emplace_back(j["step"].get<double>(), value.get<double>());
+        if (value.is_number()) out[part + " " + name][j["step"].get<double>()] = value.get<double>();
   }
+  if (out.empty() && !steps.empty()) out["batch loss"] = steps;  // a run without validation rows
   return out;
 }
 
@@ -46,16 +50,20 @@ bool draw_curves(const std::filesystem::path& folder) {
   const auto curves = read_points(folder);
   const std::string above = plot_of(curves, true), below = plot_of(curves, false);
   if (above.empty() && below.empty()) return false;
+  // Names in the program are relative to the folder, whose own name may hold anything.
   std::string program =
-      "set terminal svg size 800,640 background rgb 'white' font 'sans,12' noenhanced\nset output '" + (folder / "curves.svg").string() +
-      "'\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key outside right\nset multiplot layout 2,1\nset ylabel 'loss'\n";
-  program += above + "set ylabel 'validation'\nset xlabel 'updates'\n" + below + "unset multiplot\n";
-  const std::string script = (folder / "curves.gnuplot").string();
-  std::ofstream(script) << program;
+      "set terminal svg size 800,640 background rgb 'white' font 'sans,12' noenhanced\nset output 'curves.svg'\nset grid lc rgb "
+      "'#dddddd'\nset border 3\nset tics nomirror\nset key outside right\n";
+  program += std::string("set multiplot layout ") + (above.empty() || below.empty() ? "1" : "2") + ",1\n";
+  if (!above.empty()) program += std::string(below.empty() ? "set xlabel 'updates'\n" : "") + "set ylabel 'loss'\n" + above;
+  if (!below.empty()) program += "set ylabel 'validation'\nset xlabel 'updates'\n" + below;
+  const std::filesystem::path script = folder / "curves.gnuplot";
+  std::ofstream(script) << program << "unset multiplot\n";
   const pid_t child = ::fork();
   if (child == 0) {
-    ::freopen("/dev/null", "w", stderr) ? void() : void();
-    ::execlp("gnuplot", "gnuplot", script.c_str(), nullptr);
+    ::alarm(10);  // a picture is worth no longer wait
+    if (::chdir(folder.c_str()) != 0 || !::freopen("/dev/null", "w", stderr)) ::_exit(127);
+    ::execlp("gnuplot", "gnuplot", "curves.gnuplot", nullptr);
     ::_exit(127);
   }
   int status = 1;

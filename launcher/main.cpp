@@ -1,9 +1,11 @@
 // The program: the only place that exits.
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/base/registry.hpp>
 #include <chorale/launcher/command.hpp>
 
 namespace {
@@ -12,17 +14,20 @@ int run(const std::vector<std::string>& words) {
   using namespace chorale;
   if (words.empty()) throw UsageError("a command is missing; see chorale help");
   if (words[0] == "--help" || words[0] == "-h") return run_help({});
-  std::vector<std::string> names;
-  for (const Command& command : commands()) {
-    if (command.name == words[0]) {
-      for (const std::string& word : words)
-        if (word == "--help" || word == "-h") return run_help(std::span(words).first(1));
-      return command.run(std::span(words).subspan(1));
-    }
-    names.push_back(command.name);
-  }
-  const std::string near = nearest_name(words[0], names);
-  throw UsageError("command '" + words[0] + "' is unknown" + (near.empty() ? "; see chorale help" : "; did you mean '" + near + "'?"));
+  if (words[0] == "--version") return find_command("version").run(std::span(words).subspan(1));
+  const Command& command = find_command(words[0]);
+  for (const std::string& word : words)
+    if (word == "--help" || word == "-h") return run_help(std::span(words).first(1));
+  return command.run(std::span(words).subspan(1));
+}
+
+/// Results that did not reach their file must not look like success; a reader that has gone is nobody's loss.
+int flushed(int code) {
+  if ((std::fflush(stdout) == 0 && !std::ferror(stdout)) || code != 0) return code;
+  struct stat out {};
+  if (::fstat(STDOUT_FILENO, &out) != 0 || S_ISFIFO(out.st_mode) || S_ISSOCK(out.st_mode)) return code;
+  std::fprintf(stderr, "chorale: standard output cannot be written: is its disk full? Free space or choose another file\n");
+  return static_cast<int>(chorale::ExitCode::io);
 }
 
 }  // namespace
@@ -30,7 +35,7 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe makes writes fail, not the run
   try {
-    return run({argv + 1, argv + argc});
+    return flushed(run({argv + 1, argv + argc}));
   } catch (const chorale::Error& error) {
     std::fprintf(stderr, "chorale: %s\n", error.what());
     return static_cast<int>(error.code());

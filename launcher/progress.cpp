@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -44,7 +45,7 @@ void Progress::on_start(const RunFacts& f) {
   row("batch",
       fmt::format("{} global, {:.1f} a rank, {} steps an epoch", f.batch, static_cast<double>(f.batch) / f.world_size, f.steps_per_epoch));
   row("parameters", std::to_string(f.parameters));
-  say(out);
+  say(out + settings_);
 }
 
 void Progress::on_step(const StepEvent& e) {
@@ -57,13 +58,16 @@ void Progress::on_step(const StepEvent& e) {
 
 void Progress::draw(const StepEvent& e) {
   const double done = facts_.total_steps > 0 ? static_cast<double>(e.step) / static_cast<double>(facts_.total_steps) : 0;
-  const int filled = static_cast<int>(done * 24);
-  std::string bar;
-  for (int i = 0; i < 24; ++i) bar += i < filled ? "█" : "░";
   const double left =
       static_cast<double>(facts_.total_steps - e.step) * static_cast<double>(facts_.batch) / std::max(1.0, e.samples_per_second);
-  say(fmt::format("\r\x1b[K{} epoch {}/{} step {} loss {:.4f}{} {} samples/s, {} left", bar, e.epoch + 1, facts_.epochs, e.step, e.loss,
-                  validation_.empty() ? "" : "  [" + validation_ + "] ", rate(e.samples_per_second), duration(left)));
+  std::string text = fmt::format(" epoch {}/{} step {} loss {:.4f} {} samples/s, {} left{}", e.epoch + 1, facts_.epochs, e.step, e.loss,
+                                 rate(e.samples_per_second), duration(left), validation_.empty() ? "" : "  [" + validation_ + "]");
+  // One line of the terminal, whatever its width: a line that wraps could not be drawn over.
+  const int room = std::max(20, terminal_columns() - 1), cells = std::clamp(room - static_cast<int>(text.size()), 8, 24);
+  text.resize(std::min(text.size(), static_cast<std::size_t>(room - cells)));
+  std::string bar;
+  for (int i = 0; i < cells; ++i) bar += i < static_cast<int>(done * cells) ? "█" : "░";
+  say("\r\x1b[K" + bar + text);
   shown_ = true;
 }
 

@@ -3,13 +3,15 @@
 #include <chrono>
 #include <string>
 
+#include <chorale/launcher/ranks.hpp>
 #include <chorale/train/callback.hpp>
 
 namespace chorale {
 
 class Progress final : public Callback {
  public:
-  explicit Progress(bool terminal) : terminal_(terminal) {}
+  /// settings: what the start-up table shows beside the run's sizes.
+  explicit Progress(std::string settings) : settings_(std::move(settings)) {}
   void on_start(const RunFacts& facts) override;
   void on_step(const StepEvent& event) override;
   void on_evaluation(const EvaluationEvent& event) override;
@@ -18,7 +20,8 @@ class Progress final : public Callback {
  private:
   void draw(const StepEvent& event);
   void clear();
-  bool terminal_, shown_ = false;
+  std::string settings_;
+  bool terminal_ = terminal_columns() > 0, shown_ = false;
   RunFacts facts_;
   std::string validation_;
   std::chrono::steady_clock::time_point drawn_{};

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -52,8 +54,9 @@ int physical_cores() {
   return std::max<int>(1, static_cast<int>(cores.size()));
 }
 
-int wanted_ranks(const std::string& text, int otherwise) {
-  if (text == "auto") return otherwise;
+/// 0: as many as the surroundings say.
+int wanted_ranks(const std::string& text) {
+  if (text == "auto") return 0;
   char* end = nullptr;
   const long n = std::strtol(text.c_str(), &end, 10);
   if (text.empty() || *end || n < 1 || n > 65536) throw UsageError("-n " + text + " is refused: expected a number of at least 1, or auto");
@@ -75,13 +78,26 @@ Surroundings look_around() {
   s.cores = physical_cores();
   s.has_mpirun = on_path("mpirun");
   s.has_srun = on_path("srun") && std::getenv("SLURM_JOB_ID");
-  s.omp_threads = number_in("OMP_NUM_THREADS");
+  if (const char* threads = std::getenv("OMP_NUM_THREADS")) s.omp_threads = threads;
   return s;
 }
 
-RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int by_default) {
+void take_omp_threads(const Option* given, const Surroundings& around, std::int64_t& threads) {
+  if (around.omp_threads.empty() || (given && given->given)) return;
+  const bool speaks = around.outer_rank == 0 && !around.started_by_us;  // else the starting process has said it
+  const int n = std::atoi(around.omp_threads.c_str());
+  if (n < 1 || n > 1024) {
+    if (speaks)
+      std::fprintf(stderr, "chorale: warning: OMP_NUM_THREADS = %s is no number of threads and is ignored\n", around.omp_threads.c_str());
+    return;
+  }
+  threads = n;
+  if (speaks) std::fprintf(stderr, "chorale: OMP_NUM_THREADS = %d is taken as --threads\n", n);
+}
+
+RankPlan plan_ranks(const RankOptions& options, const Surroundings& around) {
   RankPlan plan;
-  const int wanted = wanted_ranks(options.ranks, 0);
+  const int wanted = wanted_ranks(options.ranks);
   if (around.outer_size > 0) {
     if (options.launch != "auto" && !around.started_by_us)
       throw UsageError("--launch " + options.launch + " inside an outer launcher; leave it out, its ranks are taken");
@@ -92,7 +108,7 @@ RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int 
     plan.ranks = around.outer_size;
     return plan;
   }
-  plan.ranks = wanted > 0 ? wanted : by_default > 0 ? by_default : around.cores;
+  plan.ranks = wanted > 0 ? wanted : around.cores;
   plan.crowded = plan.ranks > around.cores;
   if (plan.crowded)
     plan.note = fmt::format("{} ranks share {} physical cores: waits will yield, and steps take longer", plan.ranks, around.cores);
@@ -110,9 +126,11 @@ RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int 
   return plan;
 }
 
-bool on_terminal() {
-  if (const char* told = std::getenv("CHORALE_TERMINAL")) return told[0] == '1';
-  return ::isatty(STDERR_FILENO) != 0;
+int terminal_columns() {
+  if (std::getenv("CHORALE_TERMINAL")) return number_in("CHORALE_TERMINAL");
+  if (!::isatty(STDERR_FILENO)) return 0;
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 }  // namespace chorale

@@ -24,9 +24,12 @@ struct Surroundings {
   bool started_by_us = false;
   int cores = 1;  // physical ones that we may use
   bool has_mpirun = false, has_srun = false;
-  int omp_threads = 0;  // OMP_NUM_THREADS; 0: not set
+  std::string omp_threads;  // OMP_NUM_THREADS; empty: not set
 };
 Surroundings look_around();
+
+/// OMP_NUM_THREADS, where it is set and --threads is not given, becomes `threads`, and the terminal is told so once.
+void take_omp_threads(const Option* given, const Surroundings& around, std::int64_t& threads);
 
 struct RankPlan {
   enum class How { alone, threads, inside, mpirun, srun } how = How::alone;
@@ -34,8 +37,8 @@ struct RankPlan {
   bool crowded = false;  // more ranks than cores
   std::string note;      // for the terminal
 };
-/// `by_default`: ranks where no -n is given and nobody outside decides; 0: one a physical core. Throws UsageError.
-RankPlan plan_ranks(const RankOptions& options, const Surroundings& around, int by_default);
+/// Throws UsageError.
+RankPlan plan_ranks(const RankOptions& options, const Surroundings& around);
 
 /// What each rank runs: its communicator; the exit code comes back.
 using RankBody = std::function<int(Communicator&)>;
@@ -44,7 +47,7 @@ using RankBody = std::function<int(Communicator&)>;
 /// this program with the same words. An error on one rank ends all; the first cause is printed once, with its rank.
 int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body);
 
-/// Does rank 0 of this run write to a terminal? Under a launcher of ours its pipe hides that.
-bool on_terminal();
+/// Columns of the terminal that rank 0 of this run writes to; 0: it is none. Under a launcher of ours its pipe hides that.
+int terminal_columns();
 
 }  // namespace chorale

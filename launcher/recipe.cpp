@@ -1,5 +1,6 @@
 #include "recipe.hpp"
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string_view>
@@ -27,6 +28,7 @@ std::string_view without_comment(std::string_view line) {
 
 void read_recipe(const std::string& path, OptionTable& table) {
   std::ifstream in(path);
+  if (std::filesystem::is_directory(path)) throw UsageError(path + " is a folder; train takes a recipe, as in chorale train my.ini");
   if (!in) throw UsageError(path + ": the recipe cannot be read; check the path");
   std::map<std::string, int> seen;
   std::string line, section;
@@ -46,7 +48,7 @@ void read_recipe(const std::string& path, OptionTable& table) {
     if (const auto [first, is_new] = seen.emplace(key, number); !is_new)
       throw UsageError(where + "key " + key + " is given twice, first in line " + std::to_string(first->second));
     try {
-      table.set(key, trimmed(text.substr(equals + 1)));
+      table.set(key, trimmed(text.substr(equals + 1)), path + ":" + std::to_string(number));
     } catch (const UsageError& error) {
       throw UsageError(where + error.what());
     }

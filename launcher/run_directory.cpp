@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
@@ -23,25 +25,48 @@ std::string default_path(const std::string& name) {
 
 RunDirectory::RunDirectory(const Options& options)
     : path_(options.path.empty() ? default_path(options.name) : options.path), options_(options) {
+  if (options.resume && options.overwrite) throw UsageError("--resume goes on with a run and --overwrite replaces it; give one of them");
   std::error_code ignored;
-  if (fs::exists(path_, ignored) && !(fs::is_directory(path_) && fs::is_empty(path_, ignored)) && !options.resume && !options.overwrite)
+  if (!fs::exists(path_, ignored) || (fs::is_directory(path_) && fs::is_empty(path_, ignored)) || options.resume) return;
+  if (!options.overwrite)
     throw UsageError("run directory " + path_.string() +
                      " exists; give another --run-dir, --resume to go on, or --overwrite to replace it");
+  if (!fs::exists(path_ / "recipe.resolved.ini", ignored))
+    throw UsageError("--overwrite: " + path_.string() +
+                     " holds no run (no recipe.resolved.ini), so it is not replaced; give another --run-dir");
 }
 
 void RunDirectory::start(const std::string& recipe_text) {
   std::error_code failed;
   fs::path old;
-  if (options_.overwrite && !options_.resume && fs::exists(path_)) {
+  if (options_.overwrite && fs::exists(path_)) {
     old = path_.string() + ".old." + std::to_string(::getpid());
     fs::rename(path_, old, failed);
     if (failed) throw IoError(path_.string() + ": cannot be moved aside: " + failed.message());
   }
+  try {
+    fill(recipe_text);
+  } catch (...) {
+    if (!options_.resume) fs::remove_all(path_, failed);
+    if (!old.empty()) fs::rename(old, path_, failed);
+    throw;
+  }
+  if (!old.empty()) fs::remove_all(old, failed);
+}
+
+void RunDirectory::fill(const std::string& recipe_text) {
+  std::error_code failed;
   fs::create_directories(path_ / "checkpoints", failed);
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  if (!old.empty()) fs::remove_all(old, failed);
+  std::ifstream events(path_ / "events.jsonl");
+  for (std::string line; std::getline(events, line);) attempt_ += line.starts_with("{\"event\":\"start\"");
+  event(nlohmann::ordered_json{{"event", "start"}, {"attempt", attempt_}}.dump());
+}
+
+void RunDirectory::end(int code, const std::string& cause) const {
+  event(nlohmann::ordered_json{{"event", "end"}, {"attempt", attempt_}, {"code", code}, {"cause", cause}}.dump());
 }
 
 void RunDirectory::event(const std::string& json) const {

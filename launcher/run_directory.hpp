@@ -12,18 +12,22 @@ class RunDirectory {
     std::string name;  // of the recipe
     bool resume = false, overwrite = false;
   };
-  /// Throws UsageError when the folder exists and neither resume nor overwrite is given. Touches nothing.
+  /// Throws UsageError when the folder exists and neither resume nor overwrite is given, or when overwrite would replace what is no run.
+  /// Touches nothing.
   explicit RunDirectory(const Options& options);
   const std::filesystem::path& path() const { return path_; }
-  std::string checkpoints() const { return (path_ / "checkpoints").string(); }
-  /// Makes the folder; with overwrite the old one is moved aside first and removed when the new one stands. Throws IoError.
+  /// Makes the folder; with overwrite the old one is moved aside first, removed when the new one stands and put back when that fails.
+  /// Writes the attempt's start to events.jsonl. Throws IoError.
   void start(const std::string& recipe_text);
-  /// One JSON object as a line of events.jsonl, synced before this returns.
-  void event(const std::string& json) const;
+  /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
+  void end(int code, const std::string& cause) const;
 
  private:
+  void fill(const std::string& recipe_text);
+  void event(const std::string& json) const;
   std::filesystem::path path_;
   Options options_;
+  int attempt_ = 1;
 };
 
 }  // namespace chorale

@@ -55,6 +55,8 @@ void RunFiles::line(const std::string& json) {
 }
 
 void RunFiles::on_start(const RunFacts& f) {
+  so_far_.world_size = f.world_size, so_far_.virtual_workers = f.virtual_workers, so_far_.threads_per_rank = f.threads_per_rank;
+  so_far_.parameters = f.parameters, so_far_.steps = f.first_step, so_far_.version = CHORALE_VERSION;
   line(Json{{"event", "start"},
             {"step", f.first_step},
             {"world_size", f.world_size},
@@ -66,6 +68,7 @@ void RunFiles::on_start(const RunFacts& f) {
 }
 
 void RunFiles::on_step(const StepEvent& e) {
+  so_far_.steps = e.step, so_far_.epochs = e.epoch, so_far_.samples_per_second = e.samples_per_second;
   if (!e.logged) return;
   line(Json{{"event", "step"},
             {"step", e.step},
@@ -86,6 +89,16 @@ void RunFiles::on_evaluation(const EvaluationEvent& e) {
             {"best", e.best},
             {"seconds", e.seconds}}
            .dump());
+}
+
+void RunFiles::failed() {
+  so_far_.status = "failed";
+  so_far_.seconds_total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  try {
+    write_file_atomically(folder_ / "summary.json", summary_json(so_far_));
+  } catch (const IoError& e) {
+    log_.warning(e.what());  // the first error is what the run ends with
+  }
 }
 
 void RunFiles::on_end(const Summary& summary) {

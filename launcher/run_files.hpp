@@ -1,5 +1,6 @@
 // Callbacks that write a run's files: metrics.jsonl, summary.json, curves.svg. A write that fails becomes one warning; training goes on.
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ std::string summary_json(const Summary& summary);
 class RunFiles final : public Callback {
  public:
   RunFiles(std::filesystem::path folder, Log& log) : folder_(std::move(folder)), log_(log) {}
+  /// After an error, where on_end does not come: a summary with status failed and what is known.
+  void failed();
   void on_start(const RunFacts& facts) override;
   void on_step(const StepEvent& event) override;
   void on_evaluation(const EvaluationEvent& event) override;
@@ -25,6 +28,8 @@ class RunFiles final : public Callback {
   std::filesystem::path folder_;
   Log& log_;
   bool warned_ = false;
+  Summary so_far_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 /// Draws curves.svg from metrics.jsonl with gnuplot, where there is one. Returns false when nothing was drawn.

@@ -1,14 +1,59 @@
 #include <chorale/launcher/session.hpp>
 
 #include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
 
 #include <chorale/train/common_device.hpp>
 
 namespace chorale {
 
-void ConsoleLog::write(LogLevel level, std::string_view text) {
-  if (rank_ != 0 && level != LogLevel::error) return;
+namespace {
+std::string time_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm utc{};
+  ::gmtime_r(&now.tv_sec, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  char all[48];
+  std::snprintf(all, sizeof all, "%s.%03dZ", text, static_cast<int>(now.tv_nsec / 1000000));
+  return all;
+}
+}  // namespace
+
+void ConsoleLog::open(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "logs" / ("rank_" + std::to_string(rank_) + ".jsonl");
+  {
+    const std::lock_guard lock(mutex_);
+    file_.open(path, std::ios::app);
+    for (const std::string& line : early_) file_ << line;
+    early_.clear();
+    file_.flush();
+  }
+  if (!file_) warning(path.string() + ": writing failed, the run goes on without");
+}
+
+void ConsoleLog::note(LogLevel level, std::string_view text) {
   const std::lock_guard lock(mutex_);
+  file_line(level, text);
+}
+
+void ConsoleLog::file_line(LogLevel level, std::string_view text) {
+  constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
+  const nlohmann::ordered_json j = {
+      {"time", time_now()}, {"rank", rank_}, {"level", kNames[static_cast<int>(level)]}, {"text", std::string(text)}};
+  const std::string line = j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  if (file_.is_open())
+    file_ << line << std::flush;
+  else if (early_.size() < 1000)
+    early_.push_back(line);
+}
+
+void ConsoleLog::write(LogLevel level, std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  file_line(level, text);
+  if (rank_ != 0 && level != LogLevel::error) return;
   if (level == LogLevel::debug || !said_.emplace(text).second) return;
   const char* mark = level == LogLevel::warning ? "warning: " : level == LogLevel::error ? "error: " : "";
   std::fprintf(stderr, "chorale: %s%.*s\n", mark, static_cast<int>(text.size()), text.data());

@@ -1,9 +1,12 @@
 // What train, eval, predict and bench have in common on each rank: registry, device of the lowest common instruction set, log.
 #pragma once
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/log.hpp>
@@ -13,16 +16,24 @@
 
 namespace chorale {
 
-/// Rank 0 speaks to the terminal; equal lines are said once.
+/// Rank 0 speaks to the terminal, where equal lines are said once; every rank writes all of its lines to a file, once there is one.
 class ConsoleLog final : public Log {
  public:
   explicit ConsoleLog(int rank) : rank_(rank) {}
   void write(LogLevel level, std::string_view text) override;
+  /// From now on, and with what was said before, lines go to logs/rank_N.jsonl of `folder` too. A file that cannot be written is done
+  /// without, after a warning.
+  void open(const std::filesystem::path& folder);
+  /// To the file only: what the terminal hears elsewhere.
+  void note(LogLevel level, std::string_view text);
 
  private:
+  void file_line(LogLevel level, std::string_view text);
   int rank_;
   std::mutex mutex_;
   std::set<std::string> said_;
+  std::vector<std::string> early_;  // lines from before the file was there
+  std::ofstream file_;
 };
 
 /// One rank of a command.

@@ -3,8 +3,11 @@
 
 namespace chorale {
 
-/// SIGINT, SIGTERM and SIGUSR1 (which mpirun passes on) set the flag; a second one leaves at once with 130. SIGPIPE is ignored.
-void catch_signals();
+/// SIGINT, SIGTERM, SIGHUP (a terminal that closes, unless nohup ignores it) and SIGUSR1 (which mpirun passes on) are counted. SIGPIPE is
+/// ignored. leaves: the second one ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large
+/// file is being read); a checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
+void catch_signals(bool leaves);
 bool stop_requested();
+int stop_requests();
 
 }  // namespace chorale

@@ -169,11 +169,16 @@ void Trainer::save_now(bool final) {
                           .epoch_weight = epoch_weight_},
                          replicas_->carried());
     saved_step_ = step_;
+    if (failed_saves_ > 0 && parts_.comm.rank() == 0)
+      parts_.log.warning("checkpoints are written again from step " + std::to_string(step_) + ", after " + std::to_string(failed_saves_) +
+                         " that failed");
+    failed_saves_ = 0;
     tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
   } catch (const IoError& e) {  // equal on all ranks
     if (final) throw;
-    if (parts_.comm.rank() == 0)
-      parts_.log.warning(std::string("checkpoint of step ") + std::to_string(step_) + " failed, training goes on: " + e.what());
+    if (failed_saves_++ == 0 && parts_.comm.rank() == 0)  // a full disk is said once, not at every epoch
+      parts_.log.warning("checkpoint of step " + std::to_string(step_) +
+                         " failed, training goes on and later ones are tried without a word: " + e.what());
   }
 }
 

@@ -84,7 +84,7 @@ class Trainer {
   TrainerConfig config_;
   FlatParams params_;
   Sampler sampler_;
-  std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1;
+  std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   bool stopped_ = false, evaluation_missed_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node

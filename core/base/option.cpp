@@ -1,5 +1,6 @@
 #include <chorale/core/base/option.hpp>
 
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -133,17 +134,31 @@ void OptionTable::add(std::string key, std::vector<std::string>& field, std::str
   option.default_text = option.text();
 }
 
-void OptionTable::set(std::string_view key, std::string_view value) {
+void OptionTable::set(std::string_view key, std::string_view value, std::string origin) {
   for (Option& option : options_) {
     if (option.key != key && (option.short_flag.empty() || option.short_flag != key)) continue;
     option.parse(value);
     option.given = true;
+    option.origin = std::move(origin);
     return;
   }
   std::vector<std::string> known;
   for (const Option& option : options_) known.push_back(option.key);
   const std::string near = nearest_name(key, known);
-  throw UsageError("key '" + std::string(key) + "' is unknown" + (near.empty() ? "" : "; did you mean '" + near + "'?"));
+  throw UsageError("key '" + std::string(key) + "' is unknown; " +
+                   (near.empty() ? "chorale help recipe lists all" : "did you mean '" + near + "'?"));
+}
+
+std::string OptionTable::located(const std::string& error) const {
+  const Option* first = nullptr;
+  std::size_t first_at = std::string::npos;
+  for (const Option& option : options_) {
+    const std::size_t at = error.find(option.key), end = at + option.key.size();
+    if (at == std::string::npos || option.key.find('.') == std::string::npos) continue;
+    if (end < error.size() && (std::isalnum(static_cast<unsigned char>(error[end])) || error[end] == '_')) continue;  // of a longer key
+    if (at < first_at) first = &option, first_at = at;
+  }
+  return first && !first->origin.empty() ? first->origin + ": " + error : error;
 }
 
 const Option* OptionTable::find(std::string_view key) const {

@@ -21,6 +21,7 @@ struct Option {
   std::string short_flag;                       // "threads" for --threads; empty: none
   bool mathematics = true;                      // may a resumed run change it? only when false
   bool given = false;                           // set by recipe or flag
+  std::string origin;                           // "shop.ini:7" when a recipe set it
   std::function<void(std::string_view)> parse;  // writes the field; throws UsageError that says what is allowed
   std::function<std::string()> text;            // the field's present value
 };
@@ -44,7 +45,9 @@ class OptionTable {
   void add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra = {});  // words parted by spaces or commas
 
   /// Sets one by its text. Throws UsageError with the nearest known key, or with what is allowed.
-  void set(std::string_view key, std::string_view value);
+  void set(std::string_view key, std::string_view value, std::string origin = {});
+  /// An error that names a key, with file and line in front where a recipe set that key; else as it is.
+  std::string located(const std::string& error) const;
   const Option* find(std::string_view key) const;  // by key or short flag; nullptr when unknown
   const std::vector<Option>& all() const { return options_; }
 

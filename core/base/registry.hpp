@@ -30,8 +30,9 @@ class Catalog {
   const Entry& at(std::string_view name, std::string_view what) const {
     if (auto it = entries_.find(name); it != entries_.end()) return it->second;
     std::string text = std::string(what) + " '" + std::string(name) + "' is unknown";
-    if (std::string near = nearest_name(name, names()); !near.empty()) text += "; did you mean '" + near + "'?";
-    text += " Known:";
+    const std::string near = nearest_name(name, names());
+    if (!near.empty()) text += "; did you mean '" + near + "'?";
+    text += near.empty() ? ". Known:" : " Known:";
     for (const std::string& known : names()) text += " " + known;
     throw UsageError(text);
   }

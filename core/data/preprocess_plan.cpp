@@ -117,8 +117,8 @@ int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, 
     names.push_back(c.name);
   }
   std::string text = std::string(key) + ": the table has no column '" + std::string(column) + "'";
-  if (const std::string near = nearest_name(column, names); !near.empty()) text += "; did you mean '" + near + "'?";
-  text += " Columns:";
+  const std::string near = nearest_name(column, names);
+  text += (near.empty() ? "." : "; did you mean '" + near + "'?") + std::string(" Columns:");
   for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += " " + names[i];
   throw UsageError(names.size() > 40 ? text + " ..." : text);
 }

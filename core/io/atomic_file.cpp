@@ -49,7 +49,36 @@ void rename_and_sync(const std::filesystem::path& from, const std::filesystem::p
   sync_folder(to.parent_path());
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+namespace {
+/// A pipe or a device takes text, but must not be replaced by a file: /dev/null would be gone for the whole machine.
+void write_through(const std::filesystem::path& path, std::string_view text) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) throw_io_error("open", path);
+  while (!text.empty()) {
+    const ssize_t written = ::write(descriptor, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const int error = errno;
+      ::close(descriptor);
+      errno = error;
+      throw_io_error("write", path);
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::close(descriptor) != 0) throw_io_error("close", path);
+}
+}  // namespace
+
+void write_file_atomically(const std::filesystem::path& given, std::string_view text) {
+  std::error_code error;
+  std::filesystem::path path = given;
+  if (std::filesystem::is_directory(path, error)) {
+    errno = EISDIR;
+    throw_io_error("write", path);
+  }
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) return write_through(path, text);
+  // The file that a link names is replaced, not the link.
+  if (const auto target = std::filesystem::canonical(path, error); !error) path = target;
   File file = create_beside(path);
   try {
     file.write_at(0, std::as_bytes(std::span(text)));

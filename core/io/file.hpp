@@ -48,7 +48,8 @@ void sync_folder(const std::filesystem::path& folder);
 void rename_and_sync(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Writes a whole file so that readers and crashes see the old text or the new one, never a part.
-/// The new text waits beside it as PATH.tmp.PID.N. Throws IoError with path and reason; the old file is then as it was.
+/// The new text waits beside it as PATH.tmp.PID.N. A link is followed; a pipe or a device is written to as it is. Throws IoError with path
+/// and reason; the old file is then as it was.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// Throws IoError "[doing] PATH: reason of errno".

@@ -1,10 +1,13 @@
 #include <chorale/launcher/spawn/run_body.hpp>
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
@@ -13,19 +16,45 @@
 
 namespace chorale {
 
+namespace {
+
+constexpr std::string_view kCodeMark = "(exit code ";  // how a rank tells those that follow which code its error has
+
+/// A follower's error ends as the first one's, without the mark.
+RankResult following(const CommError& error) {
+  RankResult out = {static_cast<int>(error.code()), error.what(), true};
+  const std::size_t mark = out.error.find(kCodeMark), end = out.error.find(") ", mark);
+  if (mark == std::string::npos || end == std::string::npos) return out;
+  out.code = std::atoi(out.error.c_str() + mark + kCodeMark.size());
+  out.error.erase(mark, end + 2 - mark);
+  return out;
+}
+
+}  // namespace
+
+RankResult describe_failure() {
+  try {
+    throw;
+  } catch (const CommError& e) {
+    if (std::string_view(e.what()).find("aborted by rank") != std::string_view::npos) return following(e);
+    return {static_cast<int>(e.code()), e.what(), false};
+  } catch (const Error& e) {
+    return {static_cast<int>(e.code()), e.what(), false};
+  } catch (const std::exception& e) {
+    return {static_cast<int>(ExitCode::internal), e.what(), false};
+  }
+}
+
 RankResult run_body(Communicator& comm, const RankBody& body) {
   RankResult out;
   try {
     out.code = body(comm);
     return out;
-  } catch (const CommError& e) {
-    out = {static_cast<int>(e.code()), e.what(), std::string(e.what()).find("aborted by rank") != std::string::npos};
-  } catch (const Error& e) {
-    out = {static_cast<int>(e.code()), e.what(), false};
-  } catch (const std::exception& e) {
-    out = {static_cast<int>(ExitCode::internal), e.what(), false};
+  } catch (...) {
+    out = describe_failure();
   }
-  comm.abort(out.error);
+  // In front: the board that carries the text has little room.
+  comm.abort(std::string(kCodeMark) + std::to_string(out.code) + ") " + out.error);
   return out;
 }
 
@@ -68,6 +97,8 @@ int run_threads(int ranks, const RankBody& body) {
 }
 
 int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
+  // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
+  if (std::getenv("CHORALE_RUN_FOLDER") && !slurm) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::unique_ptr<Communicator> comm = make_mpi_world();
   if (comm->size() != expected_ranks && comm->size() == 1)
     throw UsageError("the launcher started " + std::to_string(expected_ranks) + " tasks, but MPI sees 1: " +
@@ -77,6 +108,11 @@ int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
   const RankResult result = run_body(*comm, body);
   if (result.error.empty()) {
     if (rank == 0) claim_verdict(result.code);
+    // mpirun that ends its ranks on Ctrl-C answers no MPI_Finalize: the ranks would hang in it until they are killed.
+    if (result.code == static_cast<int>(ExitCode::interrupted) && !std::getenv("CHORALE_RUN_FOLDER")) {
+      std::fflush(nullptr);
+      ::_exit(result.code);
+    }
     // A launcher treats any code but 0 as a crash and kills the others; ours reads the verdict.
     return std::getenv("CHORALE_RUN_FOLDER") ? 0 : result.code;
   }
@@ -89,7 +125,7 @@ int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
 
 int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body) {
   if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
-  catch_signals();
+  catch_signals(plan.how != RankPlan::How::mpirun && plan.how != RankPlan::How::srun);  // run_launcher has a limit of its own
   switch (plan.how) {
     case RankPlan::How::alone:
       return run_threads(1, body);

@@ -12,6 +12,9 @@ struct RankResult {
   bool follows = false;  // the error only says that another rank has failed
 };
 
+/// What the exception in flight means for this rank. A rank that only follows takes the code of the one that failed first.
+RankResult describe_failure();
+
 /// Never throws. After an error the communicator is aborted, so that no other rank waits.
 RankResult run_body(Communicator& comm, const RankBody& body);
 

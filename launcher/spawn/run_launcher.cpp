@@ -1,6 +1,7 @@
 // Starts the ranks by mpirun or srun: this program again, with the same words. Launchers lose exit codes, so the ranks leave theirs in a
 // private folder.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,11 +59,15 @@ pid_t start(const std::vector<std::string>& words) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) throw IoError("fork failed; too many processes?");
   if (child > 0) return child;
   ::setpgid(0, 0);  // Ctrl-C reaches us alone: mpirun would kill the ranks before they can checkpoint
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGPIPE}) std::signal(signal, SIG_DFL);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) std::signal(signal, SIG_DFL);
+  // Whatever ends this process, kill -9 or a second Ctrl-C too, ends the launcher and with it the ranks. SIGPIPE stays ignored: the output
+  // may go to a pipe that closes.
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(130);
   ::execvp(argv[0], argv.data());
   std::perror(argv[0]);
   ::_exit(127);
@@ -93,7 +98,9 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
   }
   ::setenv("CHORALE_RUN_FOLDER", folder.path().c_str(), 1);
-  ::setenv("CHORALE_TERMINAL", on_terminal() ? "1" : "0", 1);
+  // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
+  if (plan.how == RankPlan::How::mpirun && !std::getenv("SLURM_JOB_ID")) ::setenv("TMPDIR", folder.path().c_str(), 1);
+  ::setenv("CHORALE_TERMINAL", std::to_string(terminal_columns()).c_str(), 1);
   std::vector<std::string> all = launcher_words(plan, folder.path());
   all.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   all.insert(all.end(), words.begin(), words.end());
@@ -107,6 +114,7 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
       ::kill(child, SIGUSR1);  // mpirun and srun pass it on
       told = true, told_at = Clock::now();
     }
+    if (stop_requests() > 1) break;
     // Never wait for a launcher without a limit: it can hang when all ranks are gone.
     if (told && Clock::now() - told_at > std::chrono::milliseconds(1500)) ::kill(-child, SIGTERM);
     if (told && Clock::now() - told_at > std::chrono::milliseconds(1900)) break;
