@@ -9,7 +9,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/spill.hpp>
-#include <chorale/train/data/memory_budget.hpp>
+#include <chorale/core/data/memory_budget.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {

@@ -5,9 +5,10 @@
 #include <chrono>
 #include <cmath>
 
+#include <chorale/core/base/error.hpp>
 #include <chorale/core/data/encode.hpp>
 #include <chorale/train/data/matrix_store.hpp>
-#include <chorale/train/data/memory_budget.hpp>
+#include <chorale/core/data/memory_budget.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
@@ -68,7 +69,11 @@ class Preparation {
                    std::span<const Part>(parts_).subspan(static_cast<std::size_t>(chunk.first_row), static_cast<std::size_t>(chunk.rows)));
     });
     for (const auto& bytes : all_gather_bytes(comm_, state.state(), "fitted states")) all.merge(bytes);
-    out.pipeline = fit_pipeline(preprocess_, all);
+    try {
+      out.pipeline = fit_pipeline(preprocess_, all);
+    } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
+      throw DataError(table_.place_of(data_.target) + ": " + error.what());
+    }
     for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;
     out.pipeline.split_seed = data_.split_seed;
   }
