@@ -57,6 +57,7 @@ int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
   config.checkpoint_folder = run.checkpoints();
   config.resume = t.words.resume;
   config.identity = t.identity();
+  config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = stop_requested;
   Trainer trainer({comm, *session.device, *model, *loss, *optimizer, session.registry, session.log, data.train, data.validation, data.test},

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
@@ -49,18 +50,37 @@ void rename_and_sync(const std::filesystem::path& from, const std::filesystem::p
   sync_folder(to.parent_path());
 }
 
+AtomicWriter::AtomicWriter(std::filesystem::path path) : path_(std::move(path)), file_(create_beside(path_)) {}
+
+AtomicWriter::~AtomicWriter() {
+  if (!finished_) ::unlink(file_.path().c_str());
+}
+
+void AtomicWriter::write(std::string_view text) {
+  constexpr std::size_t kWaiting = 1 << 20;
+  waiting_ += text;
+  if (waiting_.size() >= kWaiting) flush();
+}
+
+void AtomicWriter::flush() {
+  file_.write_at(written_, std::as_bytes(std::span(waiting_)));
+  written_ += waiting_.size();
+  waiting_.clear();
+}
+
+void AtomicWriter::finish() {
+  flush();
+  file_.sync();
+  file_.close();
+  if (::rename(file_.path().c_str(), path_.c_str()) != 0) throw_io_error("rename to", path_);
+  finished_ = true;
+  sync_folder(path_.parent_path());
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
-  File file = create_beside(path);
-  try {
-    file.write_at(0, std::as_bytes(std::span(text)));
-    file.sync();
-    file.close();
-    if (::rename(file.path().c_str(), path.c_str()) != 0) throw_io_error("rename to", path);
-  } catch (...) {
-    ::unlink(file.path().c_str());
-    throw;
-  }
-  sync_folder(path.parent_path());
+  AtomicWriter writer(path);
+  writer.write(text);
+  writer.finish();
 }
 
 }  // namespace chorale
