@@ -22,7 +22,8 @@ void describe_reading(OptionTable& table, DataOptions& o) {
       "What becomes of a row that cannot be read: stop ends with file, line and column; skip N leaves out at most N rows and counts them.",
       {.check = [](const std::string& value) { bad_row_limit(value); }});
   table.add("data.memory", o.memory,
-            "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a memory-mapped file. auto takes half "
+            "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a file in TMPDIR, and pieces are read "
+            "again. auto takes half "
             "of what is free.",
             {.mathematics = false, .check = [](const std::string& value) { memory_budget(value); }});
 }

@@ -15,7 +15,7 @@ struct DataOptions {
   bool header = true;              // without: columns are c0, c1, ...
   std::vector<std::string> missing = {"", "NA", "N/A", "null", "NULL", "?"};
   std::string bad_rows = "stop";  // "stop" or "skip N"
-  std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a memory-mapped file is used
+  std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a file is used
 
   // What the columns are. Inferred unless named.
   std::string target;

@@ -83,7 +83,7 @@ class Preparation {
                             .dtype = parse_dtype(train_.dtype)};
     MatrixStore store(comm_, shape, budget_ / 2, {});
     if (!store.is_in_memory() && comm_.rank() == 0)
-      log.info(fmt::format("the feature matrix of {} goes to a mapped file: half of data.memory is {}", bytes_text(shape.bytes()),
+      log.info(fmt::format("the feature matrix of {} goes to a file: half of data.memory is {}", bytes_text(shape.bytes()),
                            bytes_text(budget_ / 2)));
     const Encoder encoder(out.pipeline, table_.plan().schema);
     table_.each_piece_on_node("encoding", [&](std::int64_t, const TableChunk& chunk) { store.write(encoder, chunk); });
