@@ -20,7 +20,8 @@ namespace chorale {
 namespace {
 
 int open_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Not blocking: a pipe without a writer would be waited for without end; it is refused below.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; data.file must name a readable file");
   return descriptor;
 }

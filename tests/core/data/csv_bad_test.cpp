@@ -2,6 +2,8 @@
 
 #include <functional>
 
+#include <sys/stat.h>
+
 #include "csv_fixture.hpp"
 
 using namespace chorale;
@@ -179,4 +181,12 @@ TEST_CASE("a column that no file has is bad data, whichever key names it") {
   refused([](DataOptions& o) { o.split = {"time", "agee", "0.5", "0.5"}; });
   refused([](DataOptions& o) { o.robust = {"agee"}; });
   refused([](DataOptions& o) { o.hashing = {"agee"}; });
+}
+
+TEST_CASE("a pipe or a folder is refused at once") {
+  const TemporaryFolder folder;
+  const std::string pipe = folder.path() + "/pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, folder.path()})
+    CHECK_THAT(data_error(options_for(path)), Catch::StartsWith(path + ": is not a regular file"));
 }
