@@ -43,6 +43,8 @@ awk -F, -v OFS=, 'NR == 3 { $9 = "many" } { sub(/,[^,]*$/, ""); $2 = ""; print }
 expect 0 "unlabelled.csv:3:" predict ids --file unlabelled.csv --out unlabelled_predicted.csv
 same "$(head -n 2 unlabelled_predicted.csv | cut -d, -f1 | tr '\n' ' ')" "session_id s1 " "ids of predictions"
 same "$(wc -l <unlabelled_predicted.csv)" 3000 "lines of predictions when one row is bad"
+cut -d, -f1-8,10- unlabelled.csv >lacking.csv
+expect 65 "lacking.csv:1:1: the model needs column 'pages', which the file lacks" predict ids --file lacking.csv --out x.csv
 expect 65 "data.target names column 'purchase'" eval ids --file unlabelled.csv
 # Rows that were not there in training: neither scored as the run's own part nor trained on by a resumed run.
 mv shop/sessions.csv whole.csv

@@ -38,6 +38,15 @@ Schema needed_schema(const Pipeline& pipeline, const EncodedFileSettings& settin
   return out;
 }
 
+// What does not fit is the header's: it says where.
+Encoder bound_encoder(const Pipeline& pipeline, const Schema& schema, const SharedTable& table) {
+  try {
+    return Encoder(pipeline, schema);
+  } catch (const DataError& error) {
+    throw DataError(table.place_of(schema.front().name) + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& settings, Communicator& comm, Log& log)
@@ -47,7 +56,7 @@ EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& se
              comm) {
   const TablePlan& plan = table_.plan();
   if (comm.rank() == 0) warn_of_bad_rows(plan, settings.data, log);
-  const Encoder encoder(pipeline, plan.schema);
+  const Encoder encoder = bound_encoder(pipeline, plan.schema, table_);
   const MatrixShape shape{.rows = plan.rows,
                           .features = pipeline.features(),
                           .target = settings.needs_target,
