@@ -6,6 +6,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/trained_run.hpp>
+#include <chorale/train/data/encoded_file.hpp>
 #include <chorale/train/evaluator.hpp>
 
 namespace chorale {
@@ -20,6 +21,27 @@ void describe(OptionTable& t, Words& w) {
   t.add("part", w.part, "Which part of the run's own data.", {.choices = {"train", "validation", "test"}});
   t.add("json", w.json, "One object.");
 }
+
+std::shared_ptr<const Dataset> rows_of_file(TrainedRun& run, const std::string& file) {
+  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype(), .needs_target = true};
+  settings.data.file = {file};
+  const auto encoded = std::make_shared<EncodedFile>(run.pipeline, settings, *run.comm, run.session->log);
+  return {encoded, &encoded->rows()};
+}
+
+// The part is cut from the file again, so it is the run's part only if the file is the run's.
+std::shared_ptr<const Dataset> rows_of_part(TrainedRun& run, const std::string& part) {
+  const Settings& s = run.recipe.settings;
+  const PreparedData data = prepare_data(s.data, s.train, *run.comm, run.session->log);
+  const auto trained_on = nlohmann::json::parse(run.checkpoint->manifest().fields)["identity"].value("data", "");
+  if (data.identity() != trained_on)
+    throw DataError(list_text(s.data.file) + ": expected the rows that the run was trained on (" + trained_on + "), got " +
+                    data.identity() + "; bring them back, or score the file whole with --file");
+  const auto rows = part == "train" ? data.train : part == "validation" ? data.validation : data.test;
+  if (rows->rows() == 0) throw UsageError("the run has no " + part + " rows; its split is " + run.pipeline.split);
+  return rows;
+}
+
 }  // namespace
 
 int run_eval(std::span<const std::string> arguments) {
@@ -30,18 +52,7 @@ int run_eval(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("eval needs a run directory");
   TrainedRun run(rest[0]);
   const Settings& s = run.recipe.settings;
-  std::shared_ptr<MatrixDataset> rows;
-  if (!w.file.empty()) {
-    DataOptions data = s.data;
-    data.file = {w.file};
-    const EncodedFile file = encode_file(run.pipeline, data, run.params->dtype());
-    if (!file.has_target) throw DataError(w.file + ": has no column '" + run.pipeline.target + "' to score against; predict needs none");
-    rows = file.rows;
-  } else {
-    const PreparedData data = prepare_data(s.data, s.train, *run.comm, run.session->log);
-    rows = w.part == "train" ? data.train : w.part == "validation" ? data.validation : data.test;
-    if (rows->rows() == 0) throw UsageError("the run has no " + w.part + " rows; its split is " + run.pipeline.split);
-  }
+  const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w.file);
   const std::int64_t outputs = run.model->output_shape({run.pipeline.features()}).elements();
   Evaluator evaluator({*run.comm, *run.model, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs});
   const auto scores = evaluator.evaluate(*rows);

@@ -6,6 +6,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/trained_run.hpp>
+#include <chorale/train/data/encoded_file.hpp>
 #include <chorale/train/evaluator.hpp>
 
 namespace chorale {
@@ -20,7 +21,7 @@ void describe(OptionTable& t, Words& w) {
   t.add("out", w.out, "CSV file to write: id columns, then probability and class, or value.");
 }
 
-std::string quoted(const std::string& text) {
+std::string csv_field(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
@@ -35,17 +36,33 @@ std::string number(double value) {
 
 std::string header(const TrainedRun& run) {
   std::string out;
-  for (const std::string& id : run.pipeline.ids) out += quoted(id) + ",";
+  for (const std::string& id : run.pipeline.ids) out += csv_field(id) + ",";
   if (run.pipeline.target_kind == TargetKind::value) return out + "value\n";
   return out + "probability,class\n";
 }
 
 /// probability is the second class's for two classes, the named class's for more.
-std::string prediction_text(const TrainedRun& run, std::span<const double> p) {
-  if (run.pipeline.target_kind == TargetKind::value) return number(p[0]);
-  if (run.pipeline.target_kind == TargetKind::binary) return number(p[0]) + "," + quoted(run.pipeline.classes[p[0] >= 0.5 ? 1 : 0]);
+struct Prediction {
+  double number = 0;     // probability or value
+  std::size_t best = 0;  // class
+};
+
+Prediction prediction_of(TargetKind kind, std::span<const double> p) {
+  if (kind == TargetKind::value) return {p[0], 0};
+  if (kind == TargetKind::binary) return {p[0], p[0] >= 0.5 ? std::size_t{1} : 0};
   const auto best = std::max_element(p.begin(), p.end());
-  return number(*best) + "," + quoted(run.pipeline.classes[static_cast<std::size_t>(best - p.begin())]);
+  return {*best, static_cast<std::size_t>(best - p.begin())};
+}
+
+std::vector<Prediction> predict_all(TrainedRun& run, const Dataset& rows) {
+  std::vector<Prediction> all;
+  Evaluator::predict(*run.model, *run.loss, *run.params, rows,
+                     [&](std::int64_t, const Values&, const Tensor& raw, const std::vector<double>& prediction) {
+                       const std::size_t outputs = static_cast<std::size_t>(raw.row_elements());
+                       for (std::size_t r = 0; r < static_cast<std::size_t>(raw.rows()); ++r)
+                         all.push_back(prediction_of(run.pipeline.target_kind, std::span(prediction).subspan(r * outputs, outputs)));
+                     });
+  return all;
 }
 
 }  // namespace
@@ -57,20 +74,22 @@ int run_predict(std::span<const std::string> arguments) {
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
   TrainedRun run(rest[0]);
-  DataOptions data = run.recipe.settings.data;
-  data.file = {w.file};
-  const EncodedFile file = encode_file(run.pipeline, data, run.params->dtype());
-  std::string text = header(run);
-  Evaluator::predict(*run.model, *run.loss, *run.params, *file.rows,
-                     [&](std::int64_t first, const Values&, const Tensor& raw, const std::vector<double>& prediction) {
-                       const std::size_t outputs = static_cast<std::size_t>(raw.row_elements());
-                       for (std::size_t r = 0; r < static_cast<std::size_t>(raw.rows()); ++r) {
-                         for (const std::string& id : file.ids[static_cast<std::size_t>(first) + r]) text += quoted(id) + ",";
-                         text += prediction_text(run, std::span(prediction).subspan(r * outputs, outputs)) + "\n";
-                       }
-                     });
-  write_file_atomically(w.out, text);
-  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows->rows()), w.out.c_str());
+  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype()};
+  settings.data.file = {w.file};
+  EncodedFile file(run.pipeline, settings, *run.comm, run.session->log);
+  const std::vector<Prediction> predictions = predict_all(run, file.rows());
+  AtomicWriter out(w.out);
+  out.write(header(run));
+  file.each_id([&](std::int64_t row, std::span<const std::string> ids) {
+    const Prediction& p = predictions[static_cast<std::size_t>(row)];
+    std::string line;
+    for (const std::string& id : ids) line += csv_field(id) + ",";
+    line += number(p.number);
+    if (run.pipeline.target_kind != TargetKind::value) line += "," + csv_field(run.pipeline.classes[p.best]);
+    out.write(line + "\n");
+  });
+  out.finish();
+  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), w.out.c_str());
   return 0;
 }
 

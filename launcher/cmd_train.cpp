@@ -66,6 +66,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   config.checkpoint_folder = (folder / "checkpoints").string();
   config.resume = t.words.resume;
   config.identity = t.identity();
+  config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = stop_requested;
   Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,

@@ -17,10 +17,16 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-// A # starts a comment at the line's start or after a blank, so that a column named a#b stays whole.
+// A # starts a comment at the line's start or after a blank, so that a column named a#b stays whole; not inside quotes that are closed.
 std::string_view without_comment(std::string_view line) {
-  for (std::size_t i = 0; i < line.size(); ++i)
-    if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) return line.substr(0, i);
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '"') {
+      const std::size_t closed = line.find('"', i + 1);
+      if (closed != std::string_view::npos) i = closed;
+    } else if (line[i] == '#' && (i == 0 || line[i - 1] == ' ' || line[i - 1] == '\t')) {
+      return line.substr(0, i);
+    }
+  }
   return line;
 }
 

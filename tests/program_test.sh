@@ -50,6 +50,21 @@ expect 0 "rows" eval one --part test
 expect 0 "linear" inspect one
 expect 0 "wrote 3000 predictions" predict one --file shop/sessions.csv --out predicted.csv
 same "$(wc -l <predicted.csv)" 3001 "lines of predictions and rows"
+# A file to predict needs the model's columns only: no target, none that the recipe drops, ids where the run keeps them.
+expect 0 "" train recipe.ini --data.drop "customer_id product_id" --data.id session_id --data.bad_rows "skip 2" --train.epochs 1 -n 2 --run-dir ids --quiet
+awk -F, -v OFS=, 'NR == 3 { $9 = "many" } { sub(/,[^,]*$/, ""); $2 = ""; print }' shop/sessions.csv | sed '1s/^\([^,]*\),/\1,x/' >unlabelled.csv
+expect 0 "unlabelled.csv:3:" predict ids --file unlabelled.csv --out unlabelled_predicted.csv
+same "$(head -n 2 unlabelled_predicted.csv | cut -d, -f1 | tr '\n' ' ')" "session_id s1 " "ids of predictions"
+same "$(wc -l <unlabelled_predicted.csv)" 3000 "lines of predictions when one row is bad"
+cut -d, -f1-8,10- unlabelled.csv >lacking.csv
+expect 65 "lacking.csv:1:1: the model needs column 'pages', which the file lacks" predict ids --file lacking.csv --out x.csv
+expect 65 "data.target names column 'purchase'" eval ids --file unlabelled.csv
+# Rows that were not there in training: neither scored as the run's own part nor trained on by a resumed run.
+mv shop/sessions.csv whole.csv
+head -n 2500 whole.csv >shop/sessions.csv
+expect 65 "expected the rows that the run was trained on (3000 rows" eval one --part test
+expect 64 "--resume: data is '2499 rows" train "${common[@]}" -n 2 --launch threads --run-dir cut --resume
+mv whole.csv shop/sessions.csv
 
 # One rank with a library of another build: the stamp differs by a byte.
 library=$(readlink -f "$(dirname "$chorale")/libchorale.so.0")
@@ -76,6 +91,9 @@ printf 'a,b,y\n1,2,0\n1,2\n3,4,1\n' >ragged.csv
 printf '[data]\nfile = ragged.csv\ntarget = y\n[model]\nlayers = linear(1)\n' >ragged.ini
 expect 65 "ragged.csv:3" train ragged.ini -n 2 --launch threads --run-dir x
 expect 65 "ragged.csv:3" train ragged.ini -n 2 --launch mpirun --run-dir x
+printf 'a,b,y\n1,2,0\n1,2,0\n3,4,0\n' >ragged.csv
+expect 65 "ragged.csv:1:5: data.target: column 'y' is always '0'" train ragged.ini -n 2 --launch threads --data.split "random 0.5 0.5" --run-dir x
+expect 65 "ragged.csv:1:1: data.target names column 'yy'" train ragged.ini -n 1 --data.target yy --run-dir x
 [ ! -e x ] || { echo "a run directory was made by a run that never started"; failed=1; }
 cp -r one damaged
 printf 'X' | dd of="$(ls -d damaged/checkpoints/step_* | sort -V | tail -n 1)/model.safetensors" bs=1 seek=900 conv=notrunc status=none

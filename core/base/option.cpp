@@ -44,21 +44,49 @@ double checked_number(const std::string& key, std::string_view value, const Opti
   return number;
 }
 
+bool parts_words(char c) { return c == ' ' || c == ',' || c == '\t'; }
+
+}  // namespace
+
 std::vector<std::string> words_of(std::string_view text) {
   std::vector<std::string> words;
-  std::string word;
-  for (char c : text) {
-    if (c == ' ' || c == ',' || c == '\t') {
-      if (!word.empty()) words.push_back(std::move(word)), word.clear();
-    } else {
-      word += c;
+  for (std::size_t at = 0; at < text.size();) {
+    if (parts_words(text[at])) {
+      ++at;
+      continue;
     }
+    std::string& word = words.emplace_back();
+    if (text[at] != '"') {
+      for (; at < text.size() && !parts_words(text[at]); ++at) word += text[at];
+      continue;
+    }
+    for (++at;; ++at) {
+      if (at >= text.size()) throw UsageError("the quote before '" + word + "' is not closed; write \"...\" around a name with blanks");
+      const bool quote = text[at] == '"';
+      if (quote && (at + 1 == text.size() || text[at + 1] != '"')) break;
+      if (quote) ++at;
+      word += text[at];
+    }
+    ++at;
   }
-  if (!word.empty()) words.push_back(std::move(word));
   return words;
 }
 
-}  // namespace
+std::string list_text(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    if (word.empty()) continue;
+    if (!out.empty()) out += ' ';
+    if (word.find_first_of(" ,\t\"#") == std::string::npos) {
+      out += word;
+      continue;
+    }
+    out += '"';
+    for (const char c : word) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    out += '"';
+  }
+  return out;
+}
 
 Option& OptionTable::declare(std::string key, std::string help, OptionExtra& extra) {
   if (find(key)) throw InternalError("option declared twice: " + key);
@@ -109,13 +137,14 @@ void OptionTable::add(std::string key, std::string& field, std::string help, Opt
   Option& option = declare(key, std::move(help), extra);
   option.type = "text";
   for (const std::string& choice : extra.choices) option.range += (option.range.empty() ? "" : " | ") + choice;
-  option.parse = [key, choices = extra.choices, range = option.range, &field](std::string_view value) {
+  option.parse = [key, choices = extra.choices, range = option.range, check = extra.check, &field](std::string_view value) {
     bool known = choices.empty();
     for (const std::string& choice : choices) known = known || choice == value;
     if (!known) {
       const std::string near = nearest_name(value, choices);
       refuse(key, value, (near.empty() ? "" : "did you mean " + near + "? ") + std::string("allowed is ") + range);
     }
+    if (check) check(std::string(value));
     field = std::string(value);
   };
   option.text = [&field] { return field; };
@@ -123,14 +152,17 @@ void OptionTable::add(std::string key, std::string& field, std::string help, Opt
 }
 
 void OptionTable::add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra) {
-  Option& option = declare(std::move(key), std::move(help), extra);
+  Option& option = declare(key, std::move(help), extra);
   option.type = "list";
-  option.parse = [&field](std::string_view value) { field = words_of(value); };
-  option.text = [&field] {
-    std::string out;
-    for (const std::string& word : field) out += (out.empty() ? "" : " ") + word;
-    return out;
+  option.parse = [key, check = extra.check, &field](std::string_view value) {
+    try {
+      field = words_of(value);
+    } catch (const UsageError& error) {
+      refuse(key, value, error.what());
+    }
+    if (check) check(std::string(value));
   };
+  option.text = [&field] { return list_text(field); };
   option.default_text = option.text();
 }
 

@@ -33,6 +33,7 @@ struct OptionExtra {
   std::vector<std::string> choices = {};
   std::string short_flag = {};
   bool mathematics = true;
+  std::function<void(const std::string& value)> check = {};  // of texts and lists: throws UsageError that says what is allowed
 };
 
 class OptionTable {
@@ -42,7 +43,7 @@ class OptionTable {
   void add(std::string key, double& field, std::string help, OptionExtra extra = {});
   void add(std::string key, bool& field, std::string help, OptionExtra extra = {});
   void add(std::string key, std::string& field, std::string help, OptionExtra extra = {});
-  void add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra = {});  // words parted by spaces or commas
+  void add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra = {});  // see words_of
 
   /// Sets one by its text. Throws UsageError with the nearest known key, or with what is allowed.
   void set(std::string_view key, std::string_view value, std::string origin = {});
@@ -55,5 +56,11 @@ class OptionTable {
   Option& declare(std::string key, std::string help, OptionExtra& extra);
   std::vector<Option> options_;
 };
+
+/// Words parted by blanks or commas; "one with blanks" stands in quotes, a quote in it is written twice. Throws UsageError for an open
+/// quote.
+std::vector<std::string> words_of(std::string_view text);
+/// What words_of reads back; empty words are left out.
+std::string list_text(const std::vector<std::string>& words);
 
 }  // namespace chorale

@@ -11,14 +11,6 @@ namespace chorale {
 
 namespace {
 
-char named_separator(const std::string& word) {
-  if (word == "auto") return 0;
-  if (word == "tab" || word == "\\t") return '\t';
-  if (word.size() == 1 && static_cast<unsigned char>(word[0]) < 128 && word[0] != '"' && word[0] != '\n' && word[0] != '\r') return word[0];
-  throw UsageError("data.separator = " + word +
-                   " is refused: expected auto, tab, or one ASCII character that is neither a quote nor a line end");
-}
-
 // The records behind a header of a row names column, or a title, may differ: so the most frequent count wins, not the first.
 std::pair<std::size_t, std::size_t> agreement(std::string_view text, char separator) {
   std::unordered_map<std::size_t, std::size_t> seen;
@@ -41,13 +33,20 @@ char detect_separator(std::string_view text) {
   return best;
 }
 
-std::vector<std::string> header_names(const std::vector<std::string_view>& fields, const std::string& path, std::int64_t line,
+std::vector<std::string> field_places(const std::vector<std::string_view>& fields, const std::string& path, std::int64_t line,
                                       const char* line_begin) {
+  std::vector<std::string> places;
+  for (const std::string_view& field : fields)
+    places.push_back(path + ":" + std::to_string(line) + ":" + std::to_string(field.data() - line_begin + 1));
+  return places;
+}
+
+std::vector<std::string> header_names(const std::vector<std::string_view>& fields, const std::vector<std::string>& places) {
   std::vector<std::string> names;
   std::unordered_map<std::string, std::size_t> seen;
   std::string scratch;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const std::string where = path + ":" + std::to_string(line) + ":" + std::to_string(fields[i].data() - line_begin + 1);
+    const std::string& where = places[i];
     if (first_unreadable(fields[i]) != std::string_view::npos)
       throw DataError(where + ": a column name in UTF-8 was expected, here are other bytes or a NUL; convert the file (iconv -t UTF-8)");
     std::string name(field_value(fields[i].data(), fields[i].data() + fields[i].size(), scratch));
@@ -64,6 +63,14 @@ std::vector<std::string> header_names(const std::vector<std::string_view>& field
 
 }  // namespace
 
+char separator_of(const std::string& word) {
+  if (word == "auto") return 0;
+  if (word == "tab" || word == "\\t") return '\t';
+  if (word.size() == 1 && static_cast<unsigned char>(word[0]) < 128 && word[0] != '"' && word[0] != '\n' && word[0] != '\r') return word[0];
+  throw UsageError("data.separator = " + word +
+                   " is refused: expected auto, tab, or one ASCII character that is neither a quote nor a line end");
+}
+
 std::string_view readable_text(std::string_view bytes, const std::string& path) {
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
     throw DataError(path + ":1:1: UTF-8 was expected, this is UTF-16; convert the file (iconv -f UTF-16 -t UTF-8)");
@@ -79,7 +86,7 @@ std::string_view readable_text(std::string_view bytes, const std::string& path) 
 
 CsvDialect read_dialect(std::string_view text, const DataOptions& options, const std::string& path, char separator) {
   CsvDialect dialect;
-  dialect.separator = separator ? separator : named_separator(options.separator);
+  dialect.separator = separator ? separator : separator_of(options.separator);
   if (!dialect.separator) dialect.separator = detect_separator(text);
   std::size_t begin = 0;
   while (text.substr(begin).starts_with("\n") || text.substr(begin).starts_with("\r\n"))
@@ -91,6 +98,7 @@ CsvDialect read_dialect(std::string_view text, const DataOptions& options, const
     throw DataError(
         here +
         "a first record of at most 8388608 bytes was expected, this one is longer; is a quote not closed, or is this not a CSV file?");
+  dialect.places = field_places(fields, path, dialect.data_line, text.data() + begin);
   if (!options.header) {
     for (std::size_t i = 0; i < fields.size(); ++i) dialect.names.push_back(std::to_string(i).insert(0, 1, 'c'));
     dialect.data_begin = begin;
@@ -98,7 +106,7 @@ CsvDialect read_dialect(std::string_view text, const DataOptions& options, const
   }
   if (!fields.back().empty() && fields.back().front() == '"' && (fields.back().size() < 2 || fields.back().back() != '"'))
     throw DataError(here + "a header was expected, but a quote in it is not closed");
-  dialect.names = header_names(fields, path, dialect.data_line, text.data() + begin);
+  dialect.names = header_names(fields, dialect.places);
   dialect.data_line +=
       std::count(text.begin() + static_cast<std::ptrdiff_t>(begin), text.begin() + static_cast<std::ptrdiff_t>(next), '\n');
   dialect.data_begin = next;
@@ -108,8 +116,7 @@ CsvDialect read_dialect(std::string_view text, const DataOptions& options, const
   return dialect;
 }
 
-std::int64_t bad_row_limit(const DataOptions& options) {
-  const std::string& text = options.bad_rows;
+std::int64_t bad_row_limit(const std::string& text) {
   if (text == "stop") return 0;
   std::int64_t limit = 0;
   if (text.starts_with("skip ")) {

@@ -75,12 +75,13 @@ TableChunk PieceReader::parse(const Range& range) {
   std::vector<std::uint8_t> keep(row_starts_.size(), 1);
   bool all = true;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    if (columns_[i].reads_words()) continue;
+    if (columns_[i].reads_words() && !schema_[i].required) continue;
     const std::vector<std::uint8_t> classes = columns_[i].classes();
     unsigned fits = kNumber;
+    if (columns_[i].reads_words()) fits = 0;
     if (schema_[i].type == ColumnType::date) fits = kDate | 1u << static_cast<unsigned>(schema_[i].date_order);
     for (std::size_t row = 0; row < classes.size(); ++row)
-      if (classes[row] != kMissing && (classes[row] & fits) != fits) keep[row] = 0, all = false;
+      if (classes[row] == kMissing ? schema_[i].required : (classes[row] & fits) != fits) keep[row] = 0, all = false;
   }
   TableChunk chunk = take_chunk();
   if (!all) keep_rows(chunk, keep);
@@ -122,19 +123,21 @@ void PieceReader::note_column(const Range& range, std::size_t column, ScanState&
   const std::vector<std::uint8_t> classes = columns_[column].classes();
   ColumnEvidence& evidence = state.columns[column] = columns_[column].evidence(classes);
   const std::int64_t values = evidence.values();
-  if (values > evidence.numbers) evidence.not_number = spots_of(range, column, classes, kNumber);
+  const auto lacks = [](unsigned fits) { return [fits](std::uint8_t value) { return value != kMissing && (value & fits) != fits; }; };
+  if (values > evidence.numbers) evidence.not_number = spots_of(range, column, classes, lacks(kNumber));
   for (unsigned order = 0; order < 3; ++order)
-    if (values > evidence.date_fits[order])
-      evidence.not_date[order] = spots_of(range, column, classes, static_cast<std::uint16_t>(kDate | 1u << order));
+    if (values > evidence.date_fits[order]) evidence.not_date[order] = spots_of(range, column, classes, lacks(kDate | 1u << order));
+  if (schema_[column].required && evidence.missing > 0)
+    evidence.absent = spots_of(range, column, classes, [](std::uint8_t value) { return value == kMissing; });
 }
 
 std::vector<BadSpot> PieceReader::spots_of(const Range& range, std::size_t column, const std::vector<std::uint8_t>& classes,
-                                           std::uint16_t accepted) {
+                                           const IsBad& is_bad) {
   std::vector<BadSpot> spots;
   std::vector<std::string_view> fields;
   std::string scratch;
   for (std::size_t row = 0; row < classes.size() && spots.size() < most_spots_; ++row) {
-    if (classes[row] == kMissing || (classes[row] & accepted) == accepted) continue;
+    if (!is_bad(classes[row])) continue;
     split_record(text_, row_starts_[row], separator_, fields);
     const std::string_view field = fields[column];
     BadSpot spot = spot_at(range, row_starts_[row], static_cast<std::size_t>(field.data() - text_.data()));

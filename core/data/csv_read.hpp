@@ -1,6 +1,7 @@
 // Reads one piece: records, columns, and what was odd about them.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -29,7 +30,8 @@ class PieceReader {
   TableChunk take_chunk();
   void note_unreadable(const Range& range, ScanState& state);
   void note_column(const Range& range, std::size_t column, ScanState& state);
-  std::vector<BadSpot> spots_of(const Range& range, std::size_t column, const std::vector<std::uint8_t>& classes, std::uint16_t accepted);
+  using IsBad = std::function<bool(std::uint8_t value_class)>;
+  std::vector<BadSpot> spots_of(const Range& range, std::size_t column, const std::vector<std::uint8_t>& classes, const IsBad& is_bad);
   std::int64_t line_of(std::size_t at);
   BadSpot spot_at(const Range& range, std::size_t record, std::size_t at);
 

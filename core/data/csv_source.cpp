@@ -30,7 +30,7 @@ CsvSource::CsvSource(std::vector<Source> sources, const DataOptions& options, co
     : options_(options),
       known_(settings.known),
       missing_(options.missing),
-      bad_limit_(bad_row_limit(options)),
+      bad_limit_(bad_row_limit(options.bad_rows)),
       sources_(std::move(sources)) {
   open_files();
   cut_pieces(std::max<std::int64_t>(1, std::min<std::int64_t>(settings.piece_bytes, std::int64_t{1} << 30)));
@@ -51,6 +51,13 @@ void CsvSource::open_files() {
     }
     files_.push_back(std::move(file));
   }
+  check_column_names(options_, names_, files_.front().dialect.places.front());
+}
+
+const std::string& CsvSource::place_of(const std::string& column) const {
+  const auto at = std::find(names_.begin(), names_.end(), column);
+  if (at == names_.end()) throw InternalError("[csv] no column '" + column + "'");
+  return files_.front().dialect.places[static_cast<std::size_t>(at - names_.begin())];
 }
 
 void CsvSource::cut_pieces(std::int64_t piece_bytes) {

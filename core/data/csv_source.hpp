@@ -38,13 +38,16 @@ struct PieceRead {
 class CsvSource {
  public:
   /// Opens the files of data.file, reads the header of each, and guesses types from the first 64 KiB. Throws DataError for files that
-  /// cannot be read, are empty, or have other headers than the first.
+  /// cannot be read, are empty, or have other headers than the first,
+  /// or lack a column that the options name.
   explicit CsvSource(const DataOptions& options, const CsvSettings& settings = {});
   /// The same over sources that are open already, such as another process's unpacked file.
   CsvSource(std::vector<Source> sources, const DataOptions& options, const CsvSettings& settings = {});
 
   const std::vector<std::string>& names() const { return names_; }
   char separator() const { return separator_; }
+  /// file:line:column of a column's name in the first file; throws InternalError for a name that is none.
+  const std::string& place_of(const std::string& column) const;
   std::int64_t pieces() const { return static_cast<std::int64_t>(pieces_.size()); }
   const std::vector<Source>& sources() const { return sources_; }
   /// The types that read() and scan() try: a function of the first file's first bytes and the options.

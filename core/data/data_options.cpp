@@ -1,22 +1,31 @@
 #include <chorale/core/data/data_options.hpp>
 
+#include <chorale/core/data/csv_dialect.hpp>
+#include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/split.hpp>
+
 namespace chorale {
 
 namespace {
 
 void describe_reading(OptionTable& table, DataOptions& o) {
-  table.add("data.file", o.file, "Paths or globs of CSV files, also gzip; several are one table, and must have the same header.");
+  table.add("data.file", o.file,
+            "Paths or globs of CSV files, also gzip; several are one table, and must have the same header. A name with blanks, here and in "
+            "every list, stands in double quotes.");
   table.add("data.separator", o.separator,
-            "What parts fields: one character, tab, or auto, which chooses among comma, semicolon, tab and |.");
+            "What parts fields: one character, tab, or auto, which chooses among comma, semicolon, tab and |.",
+            {.check = [](const std::string& value) { separator_of(value); }});
   table.add("data.header", o.header, "Is the first record the names of the columns? Without, they are called c0, c1 and so on.");
   table.add("data.missing", o.missing, "Words that mean a missing value; an empty field always does.");
   table.add(
       "data.bad_rows", o.bad_rows,
-      "What becomes of a row that cannot be read: stop ends with file, line and column; skip N leaves out at most N rows and counts them.");
+      "What becomes of a row that cannot be read: stop ends with file, line and column; skip N leaves out at most N rows and counts them.",
+      {.check = [](const std::string& value) { bad_row_limit(value); }});
   table.add("data.memory", o.memory,
-            "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a memory-mapped file. auto takes half "
+            "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a file in TMPDIR, and pieces are read "
+            "again. auto takes half "
             "of what is free.",
-            {.mathematics = false});
+            {.mathematics = false, .check = [](const std::string& value) { memory_budget(value); }});
 }
 
 void describe_columns(OptionTable& table, DataOptions& o) {
@@ -48,7 +57,8 @@ void describe_features(OptionTable& table, DataOptions& o) {
   table.add("data.hash_buckets", o.hash_buckets, "Features of each column in data.hashing.", {.min = 2, .max = 1048576});
   table.add("data.min_frequency", o.min_frequency, "Categories with fewer training rows share one value with unseen ones.",
             {.min = 1, .max = 1e9});
-  table.add("data.impute", o.impute, "What a missing number becomes.", {.choices = {"mean", "median", "constant"}});
+  table.add("data.impute", o.impute, "What a missing number, or part of a date, becomes; dates take the mean where constant is asked for.",
+            {.choices = {"mean", "median", "most_frequent", "constant"}});
   table.add("data.impute_value", o.impute_value, "The number that data.impute = constant takes.");
   table.add("data.impute_categorical", o.impute_categorical,
             "What a missing category becomes: a category of its own, or the most frequent one.", {.choices = {"own", "most_frequent"}});
@@ -60,7 +70,9 @@ void describe_split(OptionTable& table, DataOptions& o) {
   table.add(
       "data.split", o.split,
       "Parts for training, validation and test: random 0.7 0.15 0.15, stratified 0.7 0.15 0.15 (by target), time COLUMN 0.7 0.15 0.15, "
-      "group COLUMN 0.7 0.15 0.15, or column COLUMN, which names each row's part.");
+      "group COLUMN 0.7 0.15 0.15, or column COLUMN, which names each row's part (train, validation, test). Two shares are training and "
+      "test.",
+      {.check = [](const std::string& value) { parse_split(words_of(value)); }});
   table.add("data.split_seed", o.split_seed, "Seed of random, stratified and group splits.", {.min = 0, .max = 0x1p53});
 }
 

@@ -13,9 +13,9 @@ struct DataOptions {
   std::vector<std::string> file;   // paths or globs, .gz too; several files are one table
   std::string separator = "auto";  // one character, "tab" or "auto"
   bool header = true;              // without: columns are c0, c1, ...
-  std::vector<std::string> missing = {"", "NA", "N/A", "nan", "NaN", "null", "NULL", "?"};
+  std::vector<std::string> missing = {"", "NA", "N/A", "null", "NULL", "?"};
   std::string bad_rows = "stop";  // "stop" or "skip N"
-  std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a memory-mapped file is used
+  std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a file is used
 
   // What the columns are. Inferred unless named.
   std::string target;
@@ -34,7 +34,7 @@ struct DataOptions {
   std::int64_t bins = 10;  // of quantile_bins
   std::int64_t hash_buckets = 64;
   std::int64_t min_frequency = 1;  // rarer categories share one value with unseen ones
-  std::string impute = "mean";     // numeric columns: mean median constant; categories: most frequent or their own value
+  std::string impute = "mean";     // numeric columns: mean median most_frequent constant
   double impute_value = 0;
   std::string impute_categorical = "own";  // own most_frequent
   bool missing_indicator = true;           // an is-missing column for each numeric column that misses values in training rows

@@ -144,7 +144,10 @@ std::vector<Summary> summarise(const CsvSource& source, TablePlan& plan, Stopwat
 
 DataDescription describe_data(const DataOptions& options, const CsvSettings& settings) {
   Stopwatch reading;
-  const CsvSource source = reading.time([&] { return CsvSource(options, settings); });
+  DataOptions without_target = options;  // a row that cannot be trained on can be described
+  without_target.target.clear();
+  const CsvSource source = reading.time([&] { return CsvSource(without_target, settings); });
+  check_column_names(options, source.names(), source.place_of(source.names().front()));
   TablePlan plan;
   const std::vector<Summary> summaries = summarise(source, plan, reading);
   DataDescription description;
@@ -160,11 +163,6 @@ DataDescription describe_data(const DataOptions& options, const CsvSettings& set
   description.read_seconds = reading.seconds();
   for (std::size_t i = 0; i < summaries.size(); ++i) description.columns.push_back(describe_column(plan.schema[i], summaries[i]));
   description.target = options.target.empty() ? guess_target(description) : options.target;
-  if (!options.target.empty() && find_column(plan.schema, options.target) < 0) {
-    const std::string near = nearest_name(options.target, source.names());
-    throw DataError("data.target names column '" + options.target + "', which " + description.files.front() + " does not have" +
-                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
-  }
   return description;
 }
 

@@ -2,7 +2,9 @@
 #include <algorithm>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/option.hpp>
 #include <chorale/core/data/describe.hpp>
+#include <chorale/core/data/split.hpp>
 
 namespace chorale {
 
@@ -26,54 +28,44 @@ std::string line(const std::string& key, const std::string& value) {
   return key + std::string(std::max<std::size_t>(key.size(), 11) - key.size(), ' ') + " = " + value + "\n";
 }
 
-// Lists are parted by blanks and commas, and # begins a comment.
-bool can_be_listed(const std::string& name) { return name.find_first_of(" ,\t#\n\r") == std::string::npos; }
-
-class Lists {
- public:
-  void add(const char* key, const std::string& column) {
-    if (!can_be_listed(column)) {
-      unlisted_ += (unlisted_.empty() ? "'" : ", '") + column + "'";
-      return;
-    }
-    for (auto& [known, words] : lists_)
-      if (key == known) {
-        words += " " + column;
-        return;
-      }
-    lists_.emplace_back(key, column);
-  }
-  std::string text() const {
-    std::string out;
-    for (const auto& [key, words] : lists_)
-      out += key + std::string(std::max<std::size_t>(key.size(), 11) - key.size(), ' ') + " = " + words + "\n";
-    if (!unlisted_.empty()) out += "# cannot be listed until they are renamed (a blank, comma or # in the name): " + unlisted_ + "\n";
-    return out;
-  }
-
- private:
-  std::vector<std::pair<std::string, std::string>> lists_;
-  std::string unlisted_;
-};
-
-void list_column(Lists& lists, const ColumnDescription& column) {
-  if (column.role == "id") return lists.add("id", column.name);
-  if (column.role == "constant" || column.type == ColumnType::text) return lists.add("drop", column.name);
-  if (column.type == ColumnType::date) return lists.add("date", column.name);
-  if (column.type != ColumnType::category) return;
-  if (can_be_listed(column.name)) lists.add("categorical", column.name);  // is inferred so anyhow
-  if (column.different > 200) lists.add("hashing", column.name);
+bool names_it(const std::vector<std::string>& list, const std::string& column) {
+  return std::find(list.begin(), list.end(), column) != list.end();
 }
 
-// How the file had to be read, where that is not the default.
-std::string reading_text(const DataDescription& d) {
-  const DataOptions plain;
-  std::string text, missing;
-  for (const std::string& word : d.options.missing) missing += (word.empty() || missing.empty() ? "" : " ") + word;
-  if (!d.options.header) text += line("header", "false");
-  if (d.options.separator != plain.separator) text += line("separator", d.options.separator);
-  if (d.options.missing != plain.missing) text += line("missing", missing);
-  if (d.options.bad_rows != plain.bad_rows) text += line("bad_rows", d.options.bad_rows);
+// A column joins a list unless what the file was read with gives it a role already.
+void list_column(DataOptions& options, const DataDescription& d, const ColumnDescription& column) {
+  const DataOptions& given = d.options;
+  if (column.name == given.weight || column.name == parse_split(given.split).column) return;
+  for (const auto* list : {&given.drop, &given.id, &given.numeric, &given.categorical, &given.date})
+    if (names_it(*list, column.name)) return;
+  if (column.role == "id") {
+    options.id.push_back(column.name);
+  } else if (column.role == "constant" || (column.type == ColumnType::text && !names_it(given.hashing, column.name))) {
+    options.drop.push_back(column.name);
+  } else if (column.type == ColumnType::date) {
+    options.date.push_back(column.name);
+  } else if (column.type == ColumnType::category) {
+    options.categorical.push_back(column.name);  // is inferred so anyhow
+    const bool has_code =
+        names_it(given.one_hot, column.name) || names_it(given.ordinal, column.name) || names_it(given.hashing, column.name);
+    if (column.different > 200 && !has_code) options.hashing.push_back(column.name);
+  }
+}
+
+// Everything in [data] that is not its default: how the file was read, and what was found in it.
+std::string settings_text(DataOptions options) {
+  DataOptions plain;
+  OptionTable defaults, table;
+  describe(defaults, plain);
+  describe(table, options);
+  std::string text;
+  for (const Option& option : table.all()) {
+    const std::string value = option.text();
+    if (option.key == "data.file" || option.key == "data.target" || option.key == "data.split" ||
+        value == defaults.find(option.key)->text())
+      continue;
+    text += line(option.key.substr(option.key.find('.') + 1), value);
+  }
   return text;
 }
 
@@ -93,15 +85,17 @@ std::string recipe_text(const DataDescription& d, const std::string& file) {
     throw DataError(file + ": beside the target '" + d.target +
                     "' there are only ids, constants and free text, so there is nothing to learn from");
   const Task task = task_of(*target);
-  Lists lists;
+  DataOptions options = d.options;
   for (const ColumnDescription& column : d.columns)
-    if (&column != &*target) list_column(lists, column);
-  if (task.classes && target->type == ColumnType::number) lists.add("categorical", d.target);
-  const bool stratified = task.classes && d.rows >= 20 * target->different;
+    if (&column != &*target) list_column(options, d, column);
+  if (task.classes && target->type == ColumnType::number && !names_it(options.categorical, d.target))
+    options.categorical.push_back(d.target);
+  if (options.split == DataOptions().split && task.classes && d.rows >= 20 * target->different) options.split.front() = "stratified";
+  if (target->missing > 0 && options.bad_rows == "stop") options.bad_rows = "skip " + std::to_string(target->missing);
   const std::int64_t batch = std::clamp<std::int64_t>(d.rows / 20, 1, d.rows > 100000 ? 256 : 64);
   return "# Written by `chorale data describe` from " + std::to_string(d.rows) + " rows. Target: " + task.comment + ".\n" +  //
-         "[data]\n" + line("file", file) + reading_text(d) + line("target", d.target) + lists.text() +
-         line("split", (stratified ? "stratified" : "random") + std::string(" 0.70 0.15 0.15")) +  //
+         "[data]\n" + line("file", list_text({file})) + line("target", d.target) + settings_text(options) +
+         line("split", list_text(options.split)) +  //
          "[model]\n" + line("layers", "linear(64) relu dropout(0.1) linear(32) relu linear(" + std::to_string(task.outputs) + ")") +
          "[train]\n" + line("loss", task.loss) + line("batch", std::to_string(batch)) + line("epochs", "20") +
          line("early_stop", task.early_stop) + line("metrics", task.metrics) +  //

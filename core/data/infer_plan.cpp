@@ -38,6 +38,9 @@ std::vector<Bad> bad_rows(const ScanState& state, const Schema& schema) {
     if (schema[i].type == ColumnType::date) spots = &e.not_date[static_cast<std::size_t>(schema[i].date_order)];
     if (spots)
       for (const BadSpot& spot : *spots) all.push_back({spot, expected_value(schema[i], spot.text)});
+    if (schema[i].required)
+      for (const BadSpot& spot : e.absent)
+        all.push_back({spot, "a value was expected in column '" + schema[i].name + "', which the training needs of every row; fill it in"});
   }
   const auto place = [](const Bad& bad) { return std::tie(bad.spot.piece, bad.spot.offset); };
   std::stable_sort(all.begin(), all.end(), [&](const Bad& a, const Bad& b) { return place(a) < place(b); });
@@ -62,7 +65,6 @@ void decide(const std::vector<Bad>& bad, std::int64_t limit, const Locate& locat
 
 TablePlan infer_plan(const ScanState& state, const std::vector<std::string>& names, const DataOptions& options, const Locate& locate,
                      const Schema& known) {
-  check_column_names(options, names);
   TablePlan plan;
   plan.schema = infer_schema(state.columns, names, options, known);
   const std::vector<Bad> bad = bad_rows(state, plan.schema);

@@ -1,9 +1,11 @@
 #include <chorale/core/data/infer_schema.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
+#include <chorale/core/data/split.hpp>
 
 namespace chorale {
 
@@ -71,11 +73,11 @@ std::optional<ColumnType> declared_type(const DataOptions& options, const std::s
   return std::nullopt;
 }
 
-void check_column_names(const DataOptions& options, const std::vector<std::string>& names) {
+void check_column_names(const DataOptions& options, const std::vector<std::string>& names, const std::string& header) {
   const auto check = [&](const char* key, const std::vector<std::string>& list) {
     for (const std::string& column : list) {
-      if (names_it(names, column) || column == options.target || column == options.weight) continue;
-      std::string text = std::string(key) + " names column '" + column + "', which the file does not have";
+      if (names_it(names, column)) continue;
+      std::string text = header + ": " + key + " names column '" + column + "', which the file does not have";
       const std::string near = nearest_name(column, names);
       text += near.empty() ? "." : "; did you mean '" + near + "'?";
       text += " It has";
@@ -83,30 +85,48 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
       throw DataError(text + (names.size() > 40 ? " and " + std::to_string(names.size() - 40) + " more" : ""));
     }
   };
-  check("data.drop", options.drop);
-  check("data.id", options.id);
-  check("data.numeric", options.numeric);
-  check("data.categorical", options.categorical);
-  check("data.date", options.date);
+  const auto one = [&](const char* key, const std::string& column) {
+    if (!column.empty()) check(key, {column});
+  };
+  const DataOptions& o = options;
+  one("data.target", o.target);
+  one("data.weight", o.weight);
+  one("data.split", parse_split(o.split).column);
+  const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"data.drop", &o.drop},
+                                                                           {"data.id", &o.id},
+                                                                           {"data.numeric", &o.numeric},
+                                                                           {"data.categorical", &o.categorical},
+                                                                           {"data.date", &o.date},
+                                                                           {"data.standardise", &o.standardise},
+                                                                           {"data.minmax", &o.minmax},
+                                                                           {"data.robust", &o.robust},
+                                                                           {"data.quantile_normal", &o.quantile_normal},
+                                                                           {"data.quantile_bins", &o.quantile_bins},
+                                                                           {"data.log1p", &o.log1p},
+                                                                           {"data.keep", &o.keep},
+                                                                           {"data.one_hot", &o.one_hot},
+                                                                           {"data.ordinal", &o.ordinal},
+                                                                           {"data.hashing", &o.hashing}};
+  for (const auto& [key, list] : lists) check(key, *list);
 }
 
 Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options,
                     const Schema& known) {
+  const std::string part_column = parse_split(options.split).column;
   Schema schema;
   for (std::size_t i = 0; i < names.size(); ++i) {
     ColumnSchema column{names[i]};
     if (!known.empty()) {
       const int at = find_column(known, names[i]);
-      schema.push_back(at >= 0 ? known[static_cast<std::size_t>(at)] : ColumnSchema{names[i], ColumnType::category});
-      continue;
-    }
-    const std::optional<ColumnType> type = declared_type(options, names[i]);
-    if (!type)
+      column = at >= 0 ? known[static_cast<std::size_t>(at)] : ColumnSchema{names[i], ColumnType::category};
+    } else if (const std::optional<ColumnType> type = declared_type(options, names[i]); !type) {
       infer_one(column, evidence[i]);
-    else if (*type == ColumnType::date)
+    } else if (*type == ColumnType::date) {
       set_date(column, evidence[i]);
-    else
+    } else {
       column.type = *type;
+    }
+    column.required = names[i] == options.target || names[i] == options.weight || names[i] == part_column;
     schema.push_back(std::move(column));
   }
   return schema;

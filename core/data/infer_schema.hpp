@@ -28,9 +28,9 @@ struct TablePlan {
 /// Throws UsageError for a column in two lists that contradict each other.
 std::optional<ColumnType> declared_type(const DataOptions& options, const std::string& column);
 
-/// Throws DataError for a column that data.drop, id, numeric, categorical or date names and the file does not have, with the nearest name.
-/// The target and the weight may be absent: a file to predict has none.
-void check_column_names(const DataOptions& options, const std::vector<std::string>& names);
+/// Throws DataError for a column that a key of [data] names and the file does not have, with the nearest name. `header`: its
+/// file:line:column.
+void check_column_names(const DataOptions& options, const std::vector<std::string>& names, const std::string& header);
 
 /// The types alone, never throws over values. An inferred column is a number (or a date) when all its values are; also when less than one
 /// value in 1,000 is not, or a single one beside at least 20 that are: those are then bad rows, not the birth of a category.

@@ -104,6 +104,7 @@ void visit_state(Archive& archive, ScanState& state) {
     archive.visit(c.date_fits), archive.visit(c.text_bytes), archive.visit(c.words), archive.visit(c.distinct);
     visit_spots(archive, c.not_number);
     for (std::vector<BadSpot>& spots : c.not_date) visit_spots(archive, spots);
+    visit_spots(archive, c.absent);
   }
 }
 
@@ -142,6 +143,7 @@ void ScanState::merge(const ScanState& other) {
     mine.words += its.words;
     mine.distinct.add(its.distinct);
     add_spots(mine.not_number, its.not_number, most);
+    add_spots(mine.absent, its.absent, most);
     for (std::size_t order = 0; order < 3; ++order) {
       mine.date_fits[order] += its.date_fits[order];
       add_spots(mine.not_date[order], its.not_date[order], most);

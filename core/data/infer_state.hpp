@@ -34,6 +34,7 @@ struct ColumnEvidence {
   Distinct distinct;                        // of them
   std::vector<BadSpot> not_number;          // the first of the values that no number column takes
   std::array<std::vector<BadSpot>, 3> not_date;
+  std::vector<BadSpot> absent;  // the first missing values, where the column is required
 
   std::int64_t values() const { return numbers + not_finite + texts + dates; }
 };

@@ -30,22 +30,25 @@ MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::vector<std::int64_t> row
 
 MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::span<const std::int64_t> rows, std::shared_ptr<void> owner)
     : matrix_(std::move(matrix)), rows_(rows), rows_owner_(std::move(owner)) {
-  const auto add = [&](const char* field, Shape shape, const void* source) {
-    if (source == nullptr) return;
+  const auto add = [&](const char* field, Shape shape, const void* memory, std::int64_t in_file) {
+    if (matrix_.file ? in_file < 0 : memory == nullptr) return;
     fields_.push_back({field, matrix_.dtype, shape});
-    sources_.push_back(static_cast<const std::byte*>(source));
+    places_.push_back({static_cast<const std::byte*>(memory), in_file});
   };
-  add("x", {matrix_.features}, matrix_.x);
-  add("target", {}, matrix_.target);
-  add("weight", {}, matrix_.weight);
+  add("x", {matrix_.features}, matrix_.x, 0);
+  add("target", {}, matrix_.target, matrix_.target_at);
+  add("weight", {}, matrix_.weight, matrix_.weight_at);
 }
 
 void MatrixDataset::gather(int field, std::span<const std::int64_t> rows, void* out) const {
-  const std::byte* source = sources_[static_cast<std::size_t>(field)];
+  const Place& place = places_[static_cast<std::size_t>(field)];
+  const std::byte* source = place.memory;
   const std::size_t element = size_bytes(matrix_.dtype);
   const bool scalar = fields_[static_cast<std::size_t>(field)].row_shape.rank() == 0;
   const std::size_t row_bytes = scalar ? element : static_cast<std::size_t>(matrix_.features) * element;
-  if (scalar) {
+  if (matrix_.file) {
+    matrix_.file->read(place.in_file, row_bytes, rows_, rows, static_cast<std::byte*>(out));
+  } else if (scalar) {
     if (matrix_.dtype == DType::f64)
       gather_values<double>(source, rows_, rows, out);
     else
@@ -57,7 +60,6 @@ void MatrixDataset::gather(int field, std::span<const std::int64_t> rows, void* 
       to += row_bytes;
     }
   }
-  if (matrix_.mapped) matrix_.mapped->touched(rows.size(), row_bytes);
 }
 
 }  // namespace chorale

@@ -6,19 +6,21 @@
 #include <vector>
 
 #include <chorale/core/data/dataset.hpp>
-#include <chorale/core/data/mapped_file.hpp>
+#include <chorale/core/data/row_file.hpp>
 
 namespace chorale {
 
-/// A row-major matrix of all rows, in memory of the node or of a mapped file. Ranks of a node share it.
+/// A row-major matrix of all rows, in memory of the node or in a file. Ranks of a node share it.
 struct FeatureMatrix {
   std::int64_t rows = 0, features = 0;
-  const void* x = nullptr;                        // [rows, F]
-  const void* target = nullptr;                   // [rows], or null
-  const void* weight = nullptr;                   // [rows], or null
-  std::shared_ptr<void> owner = {};               // frees it
-  DType dtype = DType::f32;                       // or f64
-  std::shared_ptr<const MappedFile> mapped = {};  // where the pointers lead to, if into a file
+  const void* x = nullptr;           // [rows, F]
+  const void* target = nullptr;      // [rows], or null
+  const void* weight = nullptr;      // [rows], or null
+  std::shared_ptr<void> owner = {};  // frees it
+  DType dtype = DType::f32;          // or f64
+  // Too large for memory: the pointers are null, the file holds x from its start on, and target and weight from these bytes on.
+  std::shared_ptr<const RowFile> file = {};
+  std::int64_t target_at = -1, weight_at = -1;  // -1: there is none
 };
 
 /// Read-only; any thread may gather.
@@ -41,7 +43,11 @@ class MatrixDataset : public Dataset {
   std::span<const std::int64_t> rows_;
   std::shared_ptr<void> rows_owner_;
   std::vector<Field> fields_;
-  std::vector<const std::byte*> sources_;  // by field
+  struct Place {
+    const std::byte* memory = nullptr;
+    std::int64_t in_file = -1;
+  };
+  std::vector<Place> places_;  // by field
 };
 
 }  // namespace chorale

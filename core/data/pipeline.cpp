@@ -59,17 +59,32 @@ void fit_scale(FittedColumn& column, const NumberState& state, const std::vector
   }
 }
 
+// The smallest of the most frequent, as scikit-learn.
+double most_frequent(const std::vector<double>& sorted) {
+  double best = sorted.front();
+  std::size_t most = 0;
+  for (std::size_t begin = 0, end = 0; begin < sorted.size(); begin = end) {
+    while (end < sorted.size() && sorted[end] == sorted[begin]) ++end;
+    if (end - begin > most) most = end - begin, best = sorted[begin];
+  }
+  return best;
+}
+
+double fill_of(const PreprocessPlan& plan, const ColumnPlan& column, const NumberState& state, const std::vector<double>& sorted) {
+  // One constant cannot be a year and an hour: parts of a date take the mean then.
+  if (plan.impute == Impute::constant && column.type == ColumnType::number)
+    return column.log1p ? signed_log1p(plan.impute_value) : plan.impute_value;
+  if (plan.impute == Impute::median && !sorted.empty()) return quantile(sorted, 0.5);
+  if (plan.impute == Impute::most_frequent && !sorted.empty()) return most_frequent(sorted);
+  return state.moments.mean();
+}
+
 FittedColumn fit_number(const PreprocessPlan& plan, const ColumnPlan& column, const NumberState& state) {
   FittedColumn out;
   out.name = column.name, out.type = column.type, out.scale = column.scale, out.log1p = column.log1p;
   std::vector<double> sorted = state.values;
   std::sort(sorted.begin(), sorted.end());
-  if (plan.impute == Impute::constant)
-    out.fill = column.log1p ? signed_log1p(plan.impute_value) : plan.impute_value;
-  else if (plan.impute == Impute::median && !sorted.empty())
-    out.fill = quantile(sorted, 0.5);
-  else
-    out.fill = state.moments.mean();
+  out.fill = fill_of(plan, column, state, sorted);
   out.indicator = plan.missing_indicator && state.missing > 0;
   // A large table's drawn values may be none at all for a column that is nearly always missing.
   if (sorted.empty() && column.needs_quantiles(plan.impute) && out.scale != Scale::standardise && out.scale != Scale::minmax) {

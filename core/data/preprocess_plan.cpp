@@ -127,7 +127,7 @@ PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& 
   PreprocessPlan plan;
   plan.schema = schema;
   plan.target_kind = target_kind;
-  plan.impute = one_of<Impute>(o.impute, std::array<std::string_view, 3>{"mean", "median", "constant"}, "data.impute");
+  plan.impute = one_of<Impute>(o.impute, std::array<std::string_view, 4>{"mean", "median", "most_frequent", "constant"}, "data.impute");
   plan.impute_value = o.impute_value;
   plan.impute_most_frequent =
       one_of<int>(o.impute_categorical, std::array<std::string_view, 2>{"own", "most_frequent"}, "data.impute_categorical") == 1;

@@ -12,7 +12,7 @@ namespace chorale {
 
 enum class Scale : std::uint8_t { none, standardise, minmax, robust, quantile_normal, quantile_bins };
 enum class CategoryCode : std::uint8_t { one_hot, ordinal, hashing };
-enum class Impute : std::uint8_t { mean, median, constant };
+enum class Impute : std::uint8_t { mean, median, most_frequent, constant };
 enum class TargetKind : std::uint8_t { binary, classes, value };
 
 std::string_view name(Scale scale);
@@ -29,8 +29,10 @@ struct ColumnPlan {
   bool log1p = false;
   /// Does fitting need the values themselves, not only their sums?
   bool needs_quantiles(Impute impute) const {
+    const bool fill = impute == Impute::median || impute == Impute::most_frequent;
+    if (type == ColumnType::date) return fill;
     return type == ColumnType::number &&
-           (impute == Impute::median || scale == Scale::robust || scale == Scale::quantile_normal || scale == Scale::quantile_bins);
+           (fill || scale == Scale::robust || scale == Scale::quantile_normal || scale == Scale::quantile_bins);
   }
 };
 

@@ -90,7 +90,9 @@ void FitState::update_column(const ColumnPlan& plan, ColumnState& state, const T
                       "' is infinite; correct the row or list its text in data.missing");
     }
     if (plan.type == ColumnType::date) {
-      for (int p = 0; p < kDateParts; ++p) update_number(state.numbers[static_cast<std::size_t>(p)], date_part(value, p), false);
+      for (int p = 0; p < kDateParts; ++p)
+        update_number(state.numbers[static_cast<std::size_t>(p)], date_part(value, p),
+                      quantiles && draws(chunk.first_row + static_cast<std::int64_t>(i)));
     } else {
       update_number(state.numbers[0], plan.log1p ? signed_log1p(value) : value,
                     quantiles && draws(chunk.first_row + static_cast<std::int64_t>(i)));

@@ -20,7 +20,8 @@ namespace chorale {
 namespace {
 
 int open_file(const std::string& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Not blocking: a pipe without a writer would be waited for without end; it is refused below.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; data.file must name a readable file");
   return descriptor;
 }
@@ -109,8 +110,11 @@ void Source::map(int descriptor) {
 }
 
 void Source::release(std::int64_t begin, std::int64_t end) const {
+  // A fault maps what lies in the cache around the place, as far as a large folio reaches: so the neighbourhood goes, too.
+  constexpr std::int64_t kAround = 2 << 20;
   const std::int64_t page = ::sysconf(_SC_PAGESIZE);
-  const std::int64_t first = (begin + page - 1) / page * page, last = end / page * page;
+  const std::int64_t first = std::max<std::int64_t>(0, begin - kAround) / page * page;
+  const std::int64_t last = std::min(static_cast<std::int64_t>(size_), end + kAround);
   if (first < last) ::madvise(const_cast<char*>(data_) + first, static_cast<std::size_t>(last - first), MADV_DONTNEED);
 }
 

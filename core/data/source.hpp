@@ -29,7 +29,7 @@ class Source {
   bool was_packed() const { return packed_; }
   std::int64_t bytes_on_disk() const { return bytes_on_disk_; }
   int descriptor() const { return descriptor_; }
-  /// Lets the kernel drop the mapped pages of [begin, end): they are read again from the file when touched.
+  /// Lets the kernel drop the mapped pages of [begin, end) and some around: they are read again from the file when touched.
   void release(std::int64_t begin, std::int64_t end) const;
 
  private:

@@ -21,6 +21,7 @@ struct ColumnSchema {
   ColumnType type = ColumnType::number;
   DateOrder date_order = DateOrder::ymd;
   std::string note = {};  // what a person should know about the choice; may be empty
+  bool required = false;  // a row without a value here is a bad row: the target, the weight, what decides the part
 };
 using Schema = std::vector<ColumnSchema>;
 

@@ -2,6 +2,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <system_error>
+#include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
@@ -50,46 +52,74 @@ void rename_and_sync(const std::filesystem::path& from, const std::filesystem::p
 }
 
 namespace {
-/// A pipe or a device takes text, but must not be replaced by a file: /dev/null would be gone for the whole machine.
-void write_through(const std::filesystem::path& path, std::string_view text) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (descriptor < 0) throw_io_error("open", path);
-  while (!text.empty()) {
-    const ssize_t written = ::write(descriptor, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      const int error = errno;
-      ::close(descriptor);
-      errno = error;
-      throw_io_error("write", path);
-    }
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::close(descriptor) != 0) throw_io_error("close", path);
-}
-}  // namespace
 
-void write_file_atomically(const std::filesystem::path& given, std::string_view text) {
+/// The file that a link names is replaced, not the link.
+std::filesystem::path target_of(const std::filesystem::path& path) {
   std::error_code error;
-  std::filesystem::path path = given;
   if (std::filesystem::is_directory(path, error)) {
     errno = EISDIR;
     throw_io_error("write", path);
   }
-  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) return write_through(path, text);
-  // The file that a link names is replaced, not the link.
-  if (const auto target = std::filesystem::canonical(path, error); !error) path = target;
-  File file = create_beside(path);
-  try {
-    file.write_at(0, std::as_bytes(std::span(text)));
-    file.sync();
-    file.close();
-    if (::rename(file.path().c_str(), path.c_str()) != 0) throw_io_error("rename to", path);
-  } catch (...) {
-    ::unlink(file.path().c_str());
-    throw;
+  const auto target = std::filesystem::canonical(path, error);
+  return error ? path : target;
+}
+
+/// A pipe or a device takes text, but must not be replaced by a file: /dev/null would be gone for the whole machine.
+bool is_device(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
+}
+
+void write_through(const File& file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.descriptor(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw_io_error("write", file.path());
+    text.remove_prefix(static_cast<std::size_t>(written));
   }
-  sync_folder(path.parent_path());
+}
+
+}  // namespace
+
+AtomicWriter::AtomicWriter(const std::filesystem::path& path)
+    : path_(target_of(path)), is_device_(is_device(path_)), file_(is_device_ ? File::open_write(path_) : create_beside(path_)) {}
+
+AtomicWriter::~AtomicWriter() {
+  if (!finished_ && !is_device_) ::unlink(file_.path().c_str());
+}
+
+void AtomicWriter::write(std::string_view text) {
+  constexpr std::size_t kWaiting = 1 << 20;
+  waiting_ += text;
+  if (waiting_.size() >= kWaiting) flush();
+}
+
+void AtomicWriter::flush() {
+  if (is_device_)
+    write_through(file_, waiting_);
+  else
+    file_.write_at(written_, std::as_bytes(std::span(waiting_)));
+  written_ += waiting_.size();
+  waiting_.clear();
+}
+
+void AtomicWriter::finish() {
+  flush();
+  if (!is_device_) file_.sync();
+  file_.close();
+  finished_ = true;
+  if (is_device_) return;
+  if (::rename(file_.path().c_str(), path_.c_str()) != 0) {
+    finished_ = false;
+    throw_io_error("rename to", path_);
+  }
+  sync_folder(path_.parent_path());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  AtomicWriter writer(path);
+  writer.write(text);
+  writer.finish();
 }
 
 }  // namespace chorale

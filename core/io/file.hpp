@@ -52,6 +52,26 @@ void rename_and_sync(const std::filesystem::path& from, const std::filesystem::p
 /// and reason; the old file is then as it was.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+/// The same in parts, for what is larger than memory should be. One thread. Without finish() the new file vanishes and the old one stays.
+class AtomicWriter {
+ public:
+  explicit AtomicWriter(const std::filesystem::path& path);
+  AtomicWriter(const AtomicWriter&) = delete;
+  AtomicWriter& operator=(const AtomicWriter&) = delete;
+  ~AtomicWriter();
+  void write(std::string_view text);
+  void finish();
+
+ private:
+  void flush();
+  std::filesystem::path path_;
+  bool is_device_;
+  File file_;
+  std::string waiting_;
+  std::uint64_t written_ = 0;
+  bool finished_ = false;
+};
+
 /// Throws IoError "[doing] PATH: reason of errno".
 [[noreturn]] void throw_io_error(std::string_view doing, const std::filesystem::path& path);
 

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/data/data_options.hpp>
 #include <chorale/launcher/recipe.hpp>
 
 using namespace chorale;
@@ -32,4 +33,23 @@ TEST_CASE("a refused recipe names file and line") {
 TEST_CASE("a missing recipe is a usage error") {
   OptionTable table;
   CHECK_THROWS_AS(read_recipe("no_such.ini", table), UsageError);
+}
+
+TEST_CASE("a # inside quotes is no comment") {
+  std::ofstream("recipe_test.ini") << "[data]\ndrop = \"a # b\" c  # two columns\n";
+  std::vector<std::string> drop;
+  OptionTable table;
+  table.add("data.drop", drop, "Columns.");
+  read_recipe("recipe_test.ini", table);
+  CHECK(drop == std::vector<std::string>{"a # b", "c"});
+}
+
+TEST_CASE("a setting of data that cannot be is refused where it is written") {
+  for (const char* line : {"split = thirds", "split = random 0.5 0.2", "memory = much", "bad_rows = maybe", "separator = ||"}) {
+    std::ofstream("recipe_test.ini") << "[data]\n" << line << "\n";
+    DataOptions data;
+    OptionTable table;
+    describe(table, data);
+    CHECK_THROWS_WITH(read_recipe("recipe_test.ini", table), Catch::StartsWith("recipe_test.ini:2: data."));
+  }
 }

@@ -9,7 +9,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/spill.hpp>
-#include <chorale/train/data/memory_budget.hpp>
+#include <chorale/core/data/memory_budget.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -36,7 +36,6 @@ MatrixStore::MatrixStore(Communicator& comm, const MatrixShape& shape, std::int6
   target_at_ = aligned(shape.rows * shape.features * element);
   weight_at_ = target_at_ + (shape.target ? aligned(shape.rows * element) : 0);
   Communicator& node = comm.node();
-  resident_bytes_ = std::max<std::int64_t>(std::int64_t{16} << 20, budget_bytes / (4 * node.size()));
   // Each node may have another budget, and must stay in step with the others all the same.
   if (shape.bytes() <= budget_bytes) memory_ = node.allocate(node.rank() == 0 ? shape.bytes() : 0, DType::u8);
   open_file(comm, spill_directory);
@@ -113,15 +112,14 @@ void MatrixStore::write_file(std::int64_t offset, const void* data, std::int64_t
 
 FeatureMatrix MatrixStore::finish() {
   FeatureMatrix matrix{.rows = shape_.rows, .features = shape_.features, .dtype = shape_.dtype};
-  const std::byte* base = nullptr;
-  if (is_in_memory()) {
-    base = memory_.peers.front().as<std::byte>();
-    matrix.owner = memory_.owner;
-  } else {
-    matrix.mapped = std::make_shared<const MappedFile>(descriptor_, static_cast<std::size_t>(shape_.bytes()),
-                                                       static_cast<std::size_t>(resident_bytes_));
-    base = matrix.mapped->data();
+  if (!is_in_memory()) {
+    matrix.file = std::make_shared<const RowFile>(descriptor_);
+    if (shape_.target) matrix.target_at = target_at_;
+    if (shape_.weight) matrix.weight_at = weight_at_;
+    return matrix;
   }
+  const auto* base = memory_.peers.front().as<std::byte>();
+  matrix.owner = memory_.owner;
   matrix.x = base;
   if (shape_.target) matrix.target = base + target_at_;
   if (shape_.weight) matrix.weight = base + weight_at_;

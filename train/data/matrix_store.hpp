@@ -42,7 +42,6 @@ class MatrixStore {
 
   MatrixShape shape_;
   std::int64_t target_at_ = 0, weight_at_ = 0;  // bytes from the start
-  std::int64_t resident_bytes_ = 0;
   SharedMemory memory_;
   int descriptor_ = -1;
   std::string directory_;

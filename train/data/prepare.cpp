@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cmath>
 
+#include <chorale/core/base/error.hpp>
 #include <chorale/core/data/encode.hpp>
+#include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
-#include <chorale/train/data/memory_budget.hpp>
+#include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
@@ -35,11 +37,7 @@ class Preparation {
     PreparedData out;
     const TablePlan& plan = table_.plan();
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (plan.bad_rows > 0 && comm_.rank() == 0) {
-      std::string text = fmt::format("{} bad rows were left out (data.bad_rows = {})", plan.bad_rows, data_.bad_rows);
-      for (const std::string& example : plan.bad_examples) text += "\n  " + example;
-      log.warning(text);
-    }
+    if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
     preprocess_ = make_plan(data_, plan.schema, target_kind(train_.loss));
     split();
     fit(out);
@@ -68,7 +66,11 @@ class Preparation {
                    std::span<const Part>(parts_).subspan(static_cast<std::size_t>(chunk.first_row), static_cast<std::size_t>(chunk.rows)));
     });
     for (const auto& bytes : all_gather_bytes(comm_, state.state(), "fitted states")) all.merge(bytes);
-    out.pipeline = fit_pipeline(preprocess_, all);
+    try {
+      out.pipeline = fit_pipeline(preprocess_, all);
+    } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
+      throw DataError(table_.place_of(data_.target) + ": " + error.what());
+    }
     for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;
     out.pipeline.split_seed = data_.split_seed;
   }
@@ -81,7 +83,7 @@ class Preparation {
                             .dtype = parse_dtype(train_.dtype)};
     MatrixStore store(comm_, shape, budget_ / 2, {});
     if (!store.is_in_memory() && comm_.rank() == 0)
-      log.info(fmt::format("the feature matrix of {} goes to a mapped file: half of data.memory is {}", bytes_text(shape.bytes()),
+      log.info(fmt::format("the feature matrix of {} goes to a file: half of data.memory is {}", bytes_text(shape.bytes()),
                            bytes_text(budget_ / 2)));
     const Encoder encoder(out.pipeline, table_.plan().schema);
     table_.each_piece_on_node("encoding", [&](std::int64_t, const TableChunk& chunk) { store.write(encoder, chunk); });
@@ -103,12 +105,14 @@ class Preparation {
   std::vector<Part> parts_;
 };
 
-std::string cell_text(const ColumnChunk& column, std::size_t row) {
-  if (!column.codes.empty()) return column.codes[row] < 0 ? "" : column.dictionary[static_cast<std::size_t>(column.codes[row])];
-  return std::isnan(column.numbers[row]) ? "" : number_name(column.numbers[row]);
-}
-
 }  // namespace
+
+std::string PreparedData::identity() const {
+  const std::string text = pipeline.to_json();
+  ContentHash hash;
+  hash.add(std::as_bytes(std::span(text)));
+  return fmt::format("{} rows, preprocessing {}", rows, hash.text());
+}
 
 TargetKind target_kind(const std::string& loss) {
   if (loss == "binary_cross_entropy") return TargetKind::binary;
@@ -120,54 +124,6 @@ PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Co
   if (data.target.empty()) throw UsageError("data.target is missing; name the column to predict");
   const Clock::time_point start = Clock::now();
   return Preparation(data, train, comm).run(log, start);
-}
-
-EncodedFile encode_file(const Pipeline& pipeline, const DataOptions& data, DType dtype) {
-  const CsvSource source(data, {.known = pipeline.schema});
-  ScanState state = source.scan(0);
-  for (std::int64_t i = 1; i < source.pieces(); ++i) state.merge(source.scan(i));
-  const TablePlan plan = source.plan(state);
-  const Encoder encoder(pipeline, plan.schema);
-  const std::int64_t features = pipeline.features();
-  EncodedFile out;
-  out.has_target = encoder.has_target();
-  out.id_names = pipeline.ids;
-  const std::int64_t words = plan.rows * (features + 2);
-  auto memory = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(words) * size_bytes(dtype));
-  const Buffer whole{memory->data(), words, dtype, {}};
-  const Buffer x = whole.part(0, plan.rows * features), target = whole.part(plan.rows * features, plan.rows),
-               weight = whole.part(plan.rows * (features + 1), plan.rows);
-  for (std::int64_t i = 0; i < source.pieces(); ++i) {
-    const TableChunk chunk = source.parse(i, plan);
-    const auto to = [&]<class T>() {
-      return EncodedRowsOf<T>{.x = x.as<T>() + chunk.first_row * features,
-                              .target = out.has_target ? target.as<T>() + chunk.first_row : nullptr,
-                              .weight = encoder.has_weight() ? weight.as<T>() + chunk.first_row : nullptr};
-    };
-    if (dtype == DType::f32)
-      encoder.encode(chunk, to.template operator()<float>());
-    else
-      encoder.encode(chunk, to.template operator()<double>());
-    for (std::size_t r = 0; r < static_cast<std::size_t>(chunk.rows); ++r) {
-      std::vector<std::string>& row = out.ids.emplace_back();
-      for (const std::string& name : pipeline.ids) {
-        const int column = find_column(plan.schema, name);
-        row.push_back(column < 0 ? "" : cell_text(chunk.columns[static_cast<std::size_t>(column)], r));
-      }
-    }
-  }
-  std::vector<std::int64_t> all(static_cast<std::size_t>(plan.rows));
-  for (std::size_t r = 0; r < all.size(); ++r) all[r] = static_cast<std::int64_t>(r);
-  const FeatureMatrix matrix{.rows = plan.rows,
-                             .features = features,
-                             .x = x.data,
-                             .target = out.has_target ? target.data : nullptr,
-                             .weight = encoder.has_weight() ? weight.data : nullptr,
-                             .owner = memory,
-                             .dtype = dtype,
-                             .mapped = {}};
-  out.rows = std::make_shared<MatrixDataset>(matrix, std::move(all));
-  return out;
 }
 
 }  // namespace chorale

@@ -20,6 +20,8 @@ struct PreparedData {
   std::shared_ptr<MatrixDataset> train, validation, test;
   std::int64_t rows = 0;
   double read_seconds = 0;
+  /// Differs when training rows differ: what a resumed run and a score of the run's own part have to agree on.
+  std::string identity() const;
 };
 
 /// What a loss needs of its target. Throws UsageError for a loss that files cannot feed.
@@ -27,14 +29,5 @@ TargetKind target_kind(const std::string& loss);
 
 /// Collective. Errors in the data are DataErrors, equal on all ranks.
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log);
-
-/// All rows of a file, encoded by a pipeline that was fitted before. On this rank alone.
-struct EncodedFile {
-  std::shared_ptr<MatrixDataset> rows;
-  bool has_target = false;
-  std::vector<std::string> id_names;
-  std::vector<std::vector<std::string>> ids;  // by row
-};
-EncodedFile encode_file(const Pipeline& pipeline, const DataOptions& data, DType dtype);
 
 }  // namespace chorale

@@ -49,8 +49,10 @@ SharedTable::SharedTable(const DataOptions& options, const SharedTableSettings& 
 void SharedTable::agree_on_quotes() {
   std::vector<std::byte> mine;
   together(comm_, "data quotes", [&](std::int64_t& piece) {
-    for (piece = comm_.rank(); piece < source_->pieces(); piece += comm_.size())
+    for (piece = comm_.rank(); piece < source_->pieces(); piece += comm_.size()) {
       mine.push_back(static_cast<std::byte>(source_->scan_quotes(piece)));
+      release(piece);
+    }
   });
   const auto all = all_gather_bytes(comm_, mine, "data quotes");
   std::vector<QuoteMap> maps;
@@ -78,10 +80,16 @@ ScanState SharedTable::scan() {
 
 void SharedTable::keep(std::int64_t piece, PieceRead&& read) {
   const std::int64_t bytes = size_of(read.chunk);
-  if (kept_bytes_ + bytes > keep_bytes_) return source_->release(piece);
+  release(piece);
+  if (kept_bytes_ + bytes > keep_bytes_) return;
   kept_bytes_ += bytes;
   read.state = {};
   reads_[static_cast<std::size_t>(piece)] = std::move(read);
+}
+
+// A file that is small beside the budget may stay mapped: it is read again at once.
+void SharedTable::release(std::int64_t piece) const {
+  if (bytes_ > keep_bytes_ / 4) source_->release(piece);
 }
 
 void SharedTable::drop_parsed() {
@@ -102,7 +110,7 @@ void SharedTable::pass(Label label, const Visit& visit, const std::function<bool
           visit(piece, *parsed_[i]);
         } else {
           visit(piece, source_->parse(piece, plan_));
-          source_->release(piece);
+          release(piece);
         }
       }
     });

@@ -26,6 +26,7 @@ class SharedTable {
 
   const TablePlan& plan() const { return plan_; }
   std::int64_t bytes() const { return bytes_; }  // of the files, unpacked
+  const std::string& place_of(const std::string& column) const { return source_->place_of(column); }
 
   using Visit = std::function<void(std::int64_t piece, const TableChunk& chunk)>;
   /// Collective. Shows every piece to one rank of the world, in rising order; an error in `visit` becomes every rank's.
@@ -42,6 +43,7 @@ class SharedTable {
   void agree_on_quotes();
   ScanState scan();
   void keep(std::int64_t piece, PieceRead&& read);
+  void release(std::int64_t piece) const;
 
   Communicator& comm_;
   std::unique_ptr<CsvSource> source_;

@@ -1,5 +1,9 @@
 #include <catch2/catch.hpp>
 
+#include <functional>
+
+#include <sys/stat.h>
+
 #include "csv_fixture.hpp"
 
 using namespace chorale;
@@ -127,11 +131,62 @@ TEST_CASE("data.bad_rows and named columns are checked") {
   }
   options.bad_rows = "stop";
   options.categorical = {"aeg"};
-  CHECK(data_error(options).find("data.categorical names column 'aeg', which the file does not have; did you mean 'age'?") == 0);
+  CHECK(data_error(options).find(":1:1: data.categorical names column 'aeg', which the file does not have; did you mean 'age'?") !=
+        std::string::npos);
   options.categorical = {"age"};
   options.numeric = {"age"};
   CHECK_THROWS_AS(CsvSource(options), UsageError);
   options.numeric = {};
   options.separator = "||";
   CHECK_THROWS_AS(CsvSource(options), UsageError);
+}
+
+TEST_CASE("a row without a target, a weight or what decides its part is a bad row") {
+  DataOptions options;
+  options.target = "y";
+  begins(error_of("x,y\n1,a\n2,\n3,b\n", "stop", options), "f.csv:3:3: a value was expected in column 'y'");
+  options.weight = "x";
+  begins(error_of("x,y\n1,a\n,b\n", "stop", options), "f.csv:3:1: a value was expected in column 'x'");
+  options.weight = "";
+  options.split = {"group", "x", "0.5", "0.5"};
+  begins(error_of("x,y\n1,a\n2,\n,b\n", "skip 1", options), "f.csv:3:3: a value was expected in column 'y'");
+  const TemporaryFolder folder;
+  options.file = {folder.write("f.csv", "x,y\n1,a\n2,\n,b\n4,c\n")};
+  options.bad_rows = "skip 2";
+  for (std::int64_t bytes : {3, 50}) {
+    const WholeTable table = read_whole(options, bytes, 2);
+    CHECK(table.plan.bad_rows == 2);
+    CHECK(table.cells == std::vector<std::vector<std::string>>{{"1", "a"}, {"4", "c"}});
+  }
+}
+
+TEST_CASE("nan is no number and no missing value unless data.missing says so") {
+  const std::string text = "x\n" + column_of(30, "1") + "nan\n";
+  begins(error_of(text), "f.csv:32:1: a number was expected in column 'x', here is 'nan'; mend it, add it to data.missing");
+  DataOptions options;
+  options.missing = {"nan"};
+  CHECK(error_of(text, "stop", options).empty());
+}
+
+TEST_CASE("a column that no file has is bad data, whichever key names it") {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("f.csv", "age,b\n1,2\n");
+  const auto refused = [&](const std::function<void(DataOptions&)>& name_it) {
+    DataOptions options = options_for(path);
+    name_it(options);
+    CHECK_THAT(data_error(options), Catch::StartsWith(path + ":1:1: ") && Catch::Contains("did you mean 'age'?"));
+  };
+  refused([](DataOptions& o) { o.target = "agee"; });
+  refused([](DataOptions& o) { o.weight = "agee"; });
+  refused([](DataOptions& o) { o.split = {"time", "agee", "0.5", "0.5"}; });
+  refused([](DataOptions& o) { o.robust = {"agee"}; });
+  refused([](DataOptions& o) { o.hashing = {"agee"}; });
+}
+
+TEST_CASE("a pipe or a folder is refused at once") {
+  const TemporaryFolder folder;
+  const std::string pipe = folder.path() + "/pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, folder.path()})
+    CHECK_THAT(data_error(options_for(path)), Catch::StartsWith(path + ": is not a regular file"));
 }

@@ -157,3 +157,32 @@ TEST_CASE("every key of [data] is declared once, with help") {
   CHECK_THROWS_AS(table.set("data.scale", "standardize"), UsageError);
   CHECK_THROWS_AS(table.set("data.bins", "1"), UsageError);
 }
+
+TEST_CASE("a recipe keeps what the file was described with") {
+  const TemporaryFolder folder;
+  DataOptions options = options_for(folder.write("shop.csv", shop(400)));
+  options.drop = {"city"};
+  options.split = {"time", "born", "0.8", "0.2"};
+  options.scale = "robust";
+  options.min_frequency = 5;
+  std::string rest;
+  const DataOptions back = data_of_recipe(recipe_text(describe_data(options), options.file.front()), rest);
+  CHECK(back.drop == std::vector<std::string>{"city", "note", "always"});
+  CHECK(back.split == options.split);
+  CHECK(back.scale == "robust");
+  CHECK(back.min_frequency == 5);
+}
+
+TEST_CASE("a recipe lists names with blanks, and skips rows without a target") {
+  const TemporaryFolder folder;
+  std::string text = "Customer ID,the size,the answer\n";
+  for (int i = 0; i < 200; ++i)
+    text += std::to_string(1000 + i) + "," + (i % 3 ? "big" : "small") + "," + (i == 7 ? "" : i % 2 ? "yes" : "no") + "\n";
+  std::string rest;
+  const DataOptions back = data_of_recipe(recipe_text(describe_data(options_for(folder.write("my shop.csv", text))), "my shop.csv"), rest);
+  CHECK(back.file == std::vector<std::string>{"my shop.csv"});
+  CHECK(back.id == std::vector<std::string>{"Customer ID"});
+  CHECK(back.categorical == std::vector<std::string>{"the size"});
+  CHECK(back.target == "the answer");
+  CHECK(back.bad_rows == "skip 1");
+}

@@ -240,3 +240,13 @@ TEST_CASE("a plan or a target that cannot work is refused with the reason") {
   weighted.weight = "n";
   CHECK_THROWS_WITH(fit(weighted), Catch::Contains("row 4") && Catch::Contains("weight"));
 }
+
+TEST_CASE("a missing number can become the most frequent one, the smallest of equals") {
+  DataOptions options = options_of("none");
+  options.impute = "most_frequent";
+  std::vector<double> numbers = kNumbers;
+  numbers[0] = 7;
+  CHECK(fit(options, 12, numbers).columns[0].fill == 7);
+  CHECK(fit(options, 5, numbers, true).columns[0].fill == 7);
+  CHECK(fit(options).columns[0].fill == 1);
+}

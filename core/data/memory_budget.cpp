@@ -1,4 +1,4 @@
-#include <chorale/train/data/memory_budget.hpp>
+#include <chorale/core/data/memory_budget.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -1,0 +1,40 @@
+// All rows of a file, encoded by a pipeline that was fitted before, within data.memory: what prediction and scoring work on.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/core/base/log.hpp>
+#include <chorale/core/data/matrix_dataset.hpp>
+#include <chorale/core/data/pipeline.hpp>
+#include <chorale/train/data/shared_table.hpp>
+
+namespace chorale {
+
+struct EncodedFileSettings {
+  DataOptions data;  // of the run; `file` is the one to read
+  DType dtype = DType::f32;
+  bool needs_target = false;  // to score; else what stands in the columns of target and weight does not matter
+};
+
+/// One thread. Columns that the model does not need may be absent, or hold anything.
+class EncodedFile {
+ public:
+  /// Collective. Throws DataError for a row that cannot be encoded, or warns of it when data.bad_rows allows it.
+  EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& settings, Communicator& comm, Log& log);
+  const Dataset& rows() const { return *rows_; }
+  using Visit = std::function<void(std::int64_t row, std::span<const std::string> ids)>;
+  /// The text of the id columns of each row, in the order of rows. Reads the file again where it was too large to keep. For one rank.
+  void each_id(const Visit& visit);
+
+ private:
+  const Pipeline& pipeline_;
+  std::int64_t budget_;
+  SharedTable table_;
+  std::shared_ptr<MatrixDataset> rows_;
+};
+
+}  // namespace chorale
