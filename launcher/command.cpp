@@ -79,6 +79,8 @@ const std::vector<Command>& commands() {
       {"data", "shop | features | describe FILE [OPTIONS]", "Makes example data or describes a file.", run_data, data_options},
       {"bench", "step [--preset mlp | --layers \"...\" --input 100] [-n RANKS] [--json]", "Measures training steps on generated tensors.",
        run_bench, bench_options},
+      {"scale", "RECIPE.ini | --preset mlp | --layers \"...\" [--ranks 1,2,4] [--mode weak|strong] [--repeat 5]",
+       "Measures how steps scale over numbers of ranks.", run_scale, scale_options},
       {"doctor", "[--json]", "Says what this machine has and what a run would use.", run_doctor, doctor_options},
       {"version", "[--json]", "Prints the version.", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", run_completion, no_options},

@@ -1,12 +1,9 @@
 // curves.svg: loss of both parts above, validation scores below, over updates. Drawn by gnuplot from the lines of metrics.jsonl.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/plot.hpp>
 #include <chorale/launcher/run_files.hpp>
 
 namespace chorale {
@@ -46,23 +43,9 @@ bool draw_curves(const std::filesystem::path& folder) {
   const auto curves = read_points(folder);
   const std::string above = plot_of(curves, true), below = plot_of(curves, false);
   if (above.empty() && below.empty()) return false;
-  std::string program =
-      "set terminal svg size 800,640 background rgb 'white' font 'sans,12' noenhanced\nset output '" + (folder / "curves.svg").string() +
-      "'\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\nset key outside right\nset multiplot layout 2,1\nset ylabel 'loss'\n";
-  program += above + "set ylabel 'validation'\nset xlabel 'updates'\n" + below + "unset multiplot\n";
-  const std::string script = (folder / "curves.gnuplot").string();
-  std::ofstream(script) << program;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::freopen("/dev/null", "w", stderr) ? void() : void();
-    ::execlp("gnuplot", "gnuplot", script.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 1;
-  const bool drawn = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  std::error_code ignored;
-  std::filesystem::remove(script, ignored);
-  return drawn;
+  const std::filesystem::path file = folder / "curves.svg";
+  return run_plot(file, plot_head(file, 800, 640) + "set key outside right\nset multiplot layout 2,1\nset ylabel 'loss'\n" + above +
+                            "set ylabel 'validation'\nset xlabel 'updates'\n" + below + "unset multiplot\n");
 }
 
 }  // namespace chorale
