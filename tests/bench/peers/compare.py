@@ -8,7 +8,7 @@ Build first: cmake --build build/release --target chorale_program bench_programs
 """
 import argparse
 import json
-import os
+import signal
 import statistics
 import sys
 
@@ -16,6 +16,10 @@ from networks import NETWORKS, operations, parameters
 from programs import DEFAULT_BUILD, Built, ProgramError, has_torch, torch_ranks
 
 FORMS = [(form, gemm) for form in ("shared", "private") for gemm in ("onednn", "openblas")]
+
+
+HEAD = """| network | program | ms a step | best | samples/s | Chorale's samples/s over it | in the best rounds |
+|---|---|---|---|---|---|---|"""
 
 
 class Series:
@@ -69,7 +73,8 @@ def comparison_rows(network, series):
     shown += [s for label, s in series.items() if label.startswith("torch")]
     for s in shown:
         median = statistics.median(s.ms)
-        quotient = "" if s.name.startswith("Chorale") else f"{ratio(chorale, s):.2f}"
+        best = min(s.ms) / s.samples / (min(chorale.ms) / chorale.samples)
+        quotient = " | " if s.name.startswith("Chorale") else f"{ratio(chorale, s):.2f} | {best:.2f}"
         rows.append(f"| {network} | {s.name} | {median:.4f} | {min(s.ms):.4f} | {1e3 * s.samples / median:.0f} | {quotient} |")
     return rows
 
@@ -88,8 +93,9 @@ def floor_row(network, series, n, peak):
 
 
 def report(words, results, peak):
-    out = [f"{words.ranks} ranks, a thread each, {words.repeat} rounds, alternating; ms a step: the median of a round's median and the best round",
-           "", "| network | program | ms a step | best | samples/s | Chorale's samples/s over it |", "|---|---|---|---|---|---|"]
+    rounds = ", ".join(f"{network} {len(series['chorale n'].ms)}" for network, series in results.items())
+    out = [f"{words.ranks} ranks, a thread each, {rounds} rounds, alternating; ms a step: the median and the best of the rounds' medians",
+           "", HEAD]
     for network, series in results.items():
         out += comparison_rows(network, series)
     if words.floor:
@@ -119,19 +125,37 @@ def options():
     return words
 
 
+def measure_rounds(series, network, repeat):
+    for done in range(repeat):
+        order = list(series.values())
+        for s in order if done % 2 == 0 else reversed(order):
+            s.ms.append(s.measure())
+        print(f"{network}: round {done + 1} of {repeat}", file=sys.stderr)
+
+
 def measure_all(words, built, single, many):
     results = {}
     for network in words.networks:
-        series = results[network] = programs_for(network, words, built, single, many)
-        for repeat in range(words.repeat):
-            order = list(series.values())
-            for s in order if repeat % 2 == 0 else reversed(order):
-                s.ms.append(s.measure())
-            print(f"{network}: round {repeat + 1} of {words.repeat}", file=sys.stderr)
+        series = programs_for(network, words, built, single, many)
+        try:
+            measure_rounds(series, network, words.repeat)
+        except KeyboardInterrupt:
+            print("stopped: the tables show the rounds that were complete", file=sys.stderr)
+            return results | cut_to_rounds(network, series)
+        results[network] = series
     return results
 
 
+def cut_to_rounds(network, series):
+    complete = min(len(s.ms) for s in series.values())
+    for s in series.values():
+        del s.ms[complete:]
+    return {network: series} if complete else {}
+
+
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of every finally, so that no program stays
     words = options()
     built = Built(words.build, words.extra)
     with_torch = not words.no_torch and has_torch()

@@ -11,7 +11,7 @@ import shutil
 import statistics
 import sys
 
-from compare import Series, comparison_rows
+from compare import HEAD, Series, comparison_rows
 from networks import NETWORKS, parameters
 from nodes import TwoNodes
 from programs import DEFAULT_BUILD, HERE, Asked, ProgramError, has_torch, run_json, widths
@@ -78,7 +78,7 @@ def start_ddp(words, nodes):
 def measure(words, nodes):
     speed = link_speed(nodes)
     print(f"2 nodes x {words.per_node} ranks, link {words.rate} ({speed:.3f} GB/s through a socket), {words.repeat} rounds, alternating\n")
-    print("| network | program | ms a step | best | samples/s | Chorale's samples/s over it |\n|---|---|---|---|---|---|")
+    print(HEAD)
     ddp = start_ddp(words, nodes)
     floors = []
     try:
