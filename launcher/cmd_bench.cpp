@@ -6,6 +6,7 @@
 #include <chorale/core/data/tensor_dataset.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/arguments.hpp>
+#include <chorale/launcher/bench_step.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/run_files.hpp>
@@ -20,31 +21,18 @@ namespace {
 
 struct Words {
   RankOptions ranks;
-  std::string layers = "linear(128) relu linear(64) relu linear(1)", loss = "binary_cross_entropy", optimizer = "adam";
-  std::int64_t input = 100, batch = 32, batch_per_rank = 0, steps = 2000, virtual_workers = 0, threads = 1, rows = 0;
-  std::string dtype = "f32", isa = "auto";
+  BenchStep step;
   bool json = false;
 };
 
 void describe(OptionTable& t, Words& w) {
   w.ranks.ranks = "1";
   describe(t, w.ranks);
-  t.add("layers", w.layers, "As model.layers.");
-  t.add("input", w.input, "Features of a sample.", {.min = 1, .max = 1e7});
-  t.add("loss", w.loss, "As train.loss.");
-  t.add("optimizer", w.optimizer, "As optimizer.name, with its defaults.");
-  t.add("batch", w.batch, "Samples of a step over all ranks.", {.min = 1, .max = 1e9});
-  t.add("batch-per-rank", w.batch_per_rank, "Samples of a step on each rank; above 0 it replaces --batch.", {.min = 0, .max = 1e9});
-  t.add("steps", w.steps, "Steps.", {.min = 1, .max = 1e9});
-  t.add("rows", w.rows, "Generated samples; 0: enough for 16 batches.", {.min = 0, .max = 1e9});
-  t.add("virtual-workers", w.virtual_workers, "As parallel.virtual_workers.", {.min = 0, .max = 65536});
-  t.add("threads", w.threads, "Threads of a rank; OMP_NUM_THREADS is taken where this is not given.", {.min = 1, .max = 1024});
-  t.add("dtype", w.dtype, "f32 or f64.", {.choices = {"f32", "f64"}});
-  t.add("isa", w.isa, "At most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});
+  describe(t, w.step);
   t.add("json", w.json, "One object.");
 }
 
-std::shared_ptr<TensorDataset> generated(const Words& w, std::int64_t rows, Loss::Task task, std::int64_t outputs) {
+std::shared_ptr<TensorDataset> generated(const BenchStep& w, std::int64_t rows, Loss::Task task, std::int64_t outputs) {
   auto data = std::make_shared<TensorDataset>(rows);
   RandomStream random(7);
   std::vector<float> x(static_cast<std::size_t>(rows * w.input)),
@@ -62,10 +50,11 @@ std::shared_ptr<TensorDataset> generated(const Words& w, std::int64_t rows, Loss
   return data;
 }
 
-int bench_rank(Communicator& comm, const Words& w, const OptionTable& table) {
+int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTable& table) {
   check_start(comm, "bench", table);
   ParallelOptions parallel;
   parallel.virtual_workers = w.virtual_workers, parallel.threads = w.threads, parallel.isa = w.isa;
+  parallel.exchange = w.exchange, parallel.wire = w.wire, parallel.local_steps = w.local_steps;
   Session session(comm, parallel);
   TrainerConfig config;
   config.train.loss = w.loss, config.train.steps = w.steps, config.train.dtype = w.dtype, config.parallel = parallel;
@@ -81,7 +70,7 @@ int bench_rank(Communicator& comm, const Words& w, const OptionTable& table) {
   Trainer trainer({comm, *session.device, *model, *loss, *rule, session.registry, session.log, data, nullptr, nullptr}, config);
   const Summary s = trainer.run();
   if (comm.rank() != 0) return 0;
-  if (w.json)
+  if (json)
     std::fputs(summary_json(s).c_str(), stdout);
   else
     std::printf(
@@ -100,12 +89,13 @@ int run_bench(std::span<const std::string> arguments) {
   OptionTable table;
   describe(table, w);
   read_flags(arguments.subspan(1), table, 0);
+  apply_preset(table, w.step);
   std::vector<std::string> words = {"bench"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   const Surroundings around = look_around();
-  take_omp_threads(table.find("threads"), around, w.threads);
+  take_omp_threads(table.find("threads"), around, w.step.threads);
   if (!table.find("ranks")->given && around.outer_size > 0) w.ranks.ranks = "auto";  // an outer launcher's ranks are taken
-  return with_ranks(plan_ranks(w.ranks, around), words, [&](Communicator& comm) { return bench_rank(comm, w, table); });
+  return with_ranks(plan_ranks(w.ranks, around), words, [&](Communicator& comm) { return bench_rank(comm, w.step, w.json, table); });
 }
 
 std::string bench_options() {

@@ -76,13 +76,15 @@ const std::vector<Command>& commands() {
        run_inspect, inspect_options},
       {"data", "shop | features | describe FILE [OPTIONS]", "Makes example data or describes a file.", "shop features describe", run_data,
        data_options},
-      {"bench", "step [--layers \"...\"] [--input 100] [-n RANKS] [--json]", "Measures training steps on generated tensors.", "step",
-       run_bench, bench_options},
+      {"bench", "step [--preset mlp | --layers \"...\" --input 100] [-n RANKS] [--json]", "Measures training steps on generated tensors.",
+       "step", run_bench, bench_options},
+      {"scale", "RECIPE.ini | --preset mlp | --layers \"...\" [--ranks 1,2,4] [--mode weak|strong] [--repeat 5]",
+       "Measures how steps scale over numbers of ranks.", "", run_scale, scale_options},
       {"doctor", "[--json]", "Says what this machine has and what a run would use.", "", run_doctor, doctor_options},
       {"version", "[--json]", "Prints the version.", "", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", "bash", run_completion, no_options},
       {"help", "[COMMAND | recipe [--markdown]]", "Lists the commands, or one command's options.",
-       "train eval predict inspect data bench doctor version completion recipe", run_help, help_options}};
+       "train eval predict inspect data bench scale doctor version completion recipe", run_help, help_options}};
   return all;
 }
 

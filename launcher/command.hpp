@@ -28,6 +28,7 @@ int run_predict(std::span<const std::string> arguments);
 int run_inspect(std::span<const std::string> arguments);
 int run_data(std::span<const std::string> arguments);
 int run_bench(std::span<const std::string> arguments);
+int run_scale(std::span<const std::string> arguments);
 int run_doctor(std::span<const std::string> arguments);
 int run_completion(std::span<const std::string> arguments);
 int run_help(std::span<const std::string> arguments);
@@ -37,6 +38,7 @@ std::string predict_options();
 std::string inspect_options();
 std::string data_options();
 std::string bench_options();
+std::string scale_options();
 std::string doctor_options();
 std::string help_options();
 

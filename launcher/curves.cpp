@@ -1,12 +1,9 @@
 // curves.svg: loss of both parts above, validation scores below, over updates. Drawn by gnuplot from the lines of metrics.jsonl.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/plot.hpp>
 #include <chorale/launcher/run_files.hpp>
 
 namespace chorale {
@@ -50,27 +47,12 @@ bool draw_curves(const std::filesystem::path& folder) {
   const auto curves = read_points(folder);
   const std::string above = plot_of(curves, true), below = plot_of(curves, false);
   if (above.empty() && below.empty()) return false;
-  // Names in the program are relative to the folder, whose own name may hold anything.
-  std::string program =
-      "set terminal svg size 800,640 background rgb 'white' font 'sans,12' noenhanced\nset output 'curves.svg'\nset grid lc rgb "
-      "'#dddddd'\nset border 3\nset tics nomirror\nset key outside right\n";
-  program += std::string("set multiplot layout ") + (above.empty() || below.empty() ? "1" : "2") + ",1\n";
-  if (!above.empty()) program += std::string(below.empty() ? "set xlabel 'updates'\n" : "") + "set ylabel 'loss'\n" + above;
-  if (!below.empty()) program += "set ylabel 'validation'\nset xlabel 'updates'\n" + below;
-  const std::filesystem::path script = folder / "curves.gnuplot";
-  std::ofstream(script) << program << "unset multiplot\n";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::alarm(10);  // a picture is worth no longer wait
-    if (::chdir(folder.c_str()) != 0 || !::freopen("/dev/null", "w", stderr)) ::_exit(127);
-    ::execlp("gnuplot", "gnuplot", "curves.gnuplot", nullptr);
-    ::_exit(127);
-  }
-  int status = 1;
-  const bool drawn = child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  std::error_code ignored;
-  std::filesystem::remove(script, ignored);
-  return drawn;
+  const std::filesystem::path file = folder / "curves.svg";
+  std::string script = plot_head(file, 800, 640) + "set key outside right\n";
+  script += std::string("set multiplot layout ") + (above.empty() || below.empty() ? "1" : "2") + ",1\n";
+  if (!above.empty()) script += std::string(below.empty() ? "set xlabel 'updates'\n" : "") + "set ylabel 'loss'\n" + above;
+  if (!below.empty()) script += "set ylabel 'validation'\nset xlabel 'updates'\n" + below;
+  return run_plot(file, script + "unset multiplot\n");
 }
 
 }  // namespace chorale

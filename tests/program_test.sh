@@ -100,6 +100,9 @@ printf 'X' | dd of="$(ls -d damaged/checkpoints/step_* | sort -V | tail -n 1)/mo
 rm -rf "$(ls -d damaged/checkpoints/step_* | sort -V | head -n 1)"
 expect 66 "" eval damaged
 expect 0 "samples_per_second" bench step --steps 200 --json
+expect 0 '"parameters": 21249' bench step --preset article --steps 20 -n 2 --json
+expect 0 "669706 parameters, 2 ranks" bench step --preset mlp --steps 3 -n 2 --launch threads
+expect 64 "did you mean mlp" bench step --preset mpl
 expect 0 "kernels" doctor
 diff <("$chorale" help recipe --markdown) <(sed '1,/^<!-- keys -->$/d' "$source/docs/recipes.md") >/dev/null || { echo "docs/recipes.md is not what help recipe --markdown prints"; failed=1; }
 
