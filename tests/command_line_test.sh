@@ -42,13 +42,15 @@ check_completion "chorale eval run --part te" 4 "test"
 # A start-up table with every setting; wrong values are answered with file and line.
 expect 0 "lr = 0.001" "$chorale" train recipe.ini -n 1 --train.epochs 1 --run-dir table
 expect 0 "log1p = pages seconds" "$chorale" train recipe.ini -n 1 --train.epochs 1 --run-dir table --overwrite
-for wrong in "model.layers = linear(3) relo" "train.metrics = foo" "train.early_stop = validation.foo 3" "data.split = thirds" "data.target = nope"; do
+for wrong in "model.layers = linear(3) relo" "train.metrics = foo" "train.early_stop = validation.foo 3" "data.split = thirds"; do
   key=${wrong%% =*}
   awk -v s="[${key%%.*}]" -v k="${key#*.}" -v v="${wrong#* = }" '$0 == s { in_s = 1 } /^\[/ && $0 != s { in_s = 0 }
     in_s && $1 == k { print k " = " v; next } { print }' recipe.ini >wrong.ini
   line=$(grep -n "^${key#*.} = ${wrong#* = }" wrong.ini | head -n 1 | cut -d: -f1)
   expect 64 "wrong.ini:$line: $key" "$chorale" train wrong.ini -n 1 --run-dir wrong
 done
+sed 's/^target .*/target = nope/' recipe.ini >wrong.ini
+expect 65 "sessions.csv:1:1: data.target names column 'nope'" "$chorale" train wrong.ini -n 1 --run-dir wrong
 
 # Ranks that were started differently are refused before anything is read or made, by both values.
 mpirun=(mpirun --oversubscribe --bind-to none)

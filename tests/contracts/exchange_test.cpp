@@ -6,7 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "../train/run_ranks.hpp"
+#include <chorale/tests/train/run_ranks.hpp>
 
 using namespace chorale;
 
