@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds everything and runs the tests that fit this machine; --all adds the long ones (fault, cluster, bench, paper, gpu).
+# Builds everything and runs the tests that fit this machine; --all adds the long ones (fault, bench, paper, gpu).
 # The last line is `N passed, N failed, N skipped`, the reasons of the skips before it. The exit status says whether anything failed.
 set -euo pipefail
 case ${1:-} in
-  "") labels='^(tier1|tier2)$' ;;
+  "") labels='^(tier1|tier2|cluster)$' ;;
   --all) labels=. ;;
   *) sed -n '2,3p' "${BASH_SOURCE[0]}" >&2; exit 64 ;;
 esac
@@ -42,7 +42,7 @@ step() {
 bash cmake/packages.sh
 mkdir -p build
 if [ -n "${CHORALE_DATA:-}" ] && [ -d "$CHORALE_DATA" ]; then
-  [ "$labels" = . ] || labels='^(tier1|tier2|data)$'
+  [ "$labels" = . ] || labels='^(tier1|tier2|cluster|data)$'
 else
   skip "tests on real data: CHORALE_DATA names no folder"
 fi

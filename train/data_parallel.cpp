@@ -30,7 +30,7 @@ std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
   const std::int64_t copies = 1 + static_cast<std::int64_t>(parts_.optimizer.state_names().size());
   const std::int64_t bytes = copies * parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
   if (parts_.comm.size() == 1) return text_ = "replicated (one rank)", std::vector<std::string>{"replicated"};
-  if (parts_.comm.node().size() > 1 && bytes <= kTryPrivateBytes) {
+  if (parts_.comm.size() > parts_.comm.node_count() && bytes <= kTryPrivateBytes) {
     text_ = "auto, chosen by the first steps";
     return {"shared", "replicated"};
   }

@@ -13,6 +13,7 @@ import sys
 
 from compare import HEAD, Series, comparison_rows
 from networks import NETWORKS, parameters
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cluster"))
 from nodes import TwoNodes
 from programs import DEFAULT_BUILD, HERE, Asked, ProgramError, has_torch, run_json, widths
 

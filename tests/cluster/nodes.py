@@ -96,13 +96,15 @@ class TwoNodes:
                  self.folder + "/hosts"]
         return enter + ["env", f"TMPDIR={self.folder}/tmp{i}", "GLOO_SOCKET_IFNAME=eth0"] + words
 
-    def mpirun(self, per_node, words):
-        hosts = ",".join(f"{host}:{per_node}" for host in self.hosts)
+    def mpirun(self, per_node, words, options=()):
+        """`words` on per_node ranks of each node, or on per_node[i] of node i."""
+        ranks = [per_node] * 2 if isinstance(per_node, int) else per_node
+        hosts = ",".join(f"{host}:{n}" for host, n in zip(self.hosts, ranks))
         settings = {"plm_rsh_agent": self.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
                     "oob_tcp_if_include": "eth0"}
         mca = [word for key, value in settings.items() for word in ("--mca", key, value)]
         # Both nodes count the same cores, so binding would put all ranks on the first.
-        return self.on(0, ["mpirun", "-q", "-np", str(2 * per_node), "--host", hosts, "--bind-to", "none"] + mca + words)
+        return self.on(0, ["mpirun", "-q", "-np", str(sum(ranks)), "--host", hosts, "--bind-to", "none", *options] + mca + words)
 
     def remove(self):
         for name in self.names:
