@@ -59,6 +59,15 @@ printf 'X' | dd of="$(ls -d damaged/checkpoints/step_* | sort -V | tail -n 1)/mo
 rm -rf "$(ls -d damaged/checkpoints/step_* | sort -V | head -n 1)"
 expect 66 "" eval damaged
 expect 0 "samples_per_second" bench step --steps 200 --json
+for launch in threads mpirun; do
+  for op in all_reduce reduce_scatter all_gather all_to_all broadcast send_recv barrier; do
+    peer=none; [ $launch = mpirun ] && peer=mpi
+    expect 0 "\"correct\": true" bench comm --op $op --sizes 4,100K -n 2 --launch $launch --peer $peer --repeat 3 --json
+  done
+done
+expect 0 "ok" bench comm --sizes 1K:4K --dtype bf16 -n 3 --launch threads --repeat 3
+expect 64 "'4X'" bench comm --sizes 4X
+expect 64 "--launch mpirun" bench comm --peer mpi -n 2 --launch threads
 expect 0 "kernels" doctor
 diff <("$chorale" help recipe --markdown) <(sed '1,/^<!-- keys -->$/d' "$source/docs/recipes.md") >/dev/null || { echo "docs/recipes.md is not what help recipe --markdown prints"; failed=1; }
 
