@@ -87,10 +87,36 @@ void Engine::wait(const Operation& operation) {
       moves = moves_;
       next_look_ms = 0;
       patience.restart();
-    } else if (patience.pause()) {
-      examine(operation, patience.waited_ms(), next_look_ms);
     }
+    if (operations_.size() == 1 && operation.awaits == Operation::Awaits::node_peers && spin(operation, patience)) continue;
+    const bool asleep = patience.is_sleepy() && is_woken_by_bell();
+    if (asleep) sleep(operation, moves, patience);
+    if (asleep || patience.pause()) examine(operation, patience.waited_ms(), next_look_ms);
   }
+}
+
+bool Engine::spin(const Operation& operation, Patience& patience) const {
+  const Rendezvous meeting = page_.meeting();
+  while (patience.spin())
+    if (meeting.is_complete(operation.phase)) return true;
+  return false;
+}
+
+bool Engine::is_woken_by_bell() const {
+  if (members_.node_count() > 1) return false;  // the wire wants to be polled
+  return std::all_of(operations_.begin(), operations_.end(), [](const auto& each) {
+    return each->awaits == Operation::Awaits::node_peers || each->awaits == Operation::Awaits::peer ||
+           each->awaits == Operation::Awaits::nothing;
+  });
+}
+
+void Engine::sleep(const Operation& operation, std::uint64_t moves, Patience& patience) {
+  constexpr std::int64_t kLimitUs = 10000;  // an abort on another page, a dead peer and the deadline ring no bell
+  {
+    const Bell::Sleeper sleeper(page_.meeting().bell());
+    if (!poll(operation) && moves == moves_) sleeper.sleep(kLimitUs);
+  }
+  patience.slept();
 }
 
 int Engine::awaited_node(const Operation& operation) const {
@@ -160,6 +186,7 @@ void Engine::fail(const Operation& operation, const CommError& error) {
   const std::string op = error.op;  // `operation` may end below
   (void)operation;
   world_->abort->set(error.rank, op, error.sequence, error.what());
+  page_.meeting().tell();
   // Peers may be reading our buffers, which the caller will soon free. Whoever began before the flag was up gets time to end.
   const RankRange node = members_.own_node();
   Patience patience(world_->crowded);

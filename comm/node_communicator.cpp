@@ -188,6 +188,8 @@ void NodeCommunicator::abort(const std::string& why) noexcept {
   } catch (...) {  // no memory for the text
     world_->abort->set(members_.rank, "abort", 0, "aborted");
   }
+  page_.meeting().tell();  // who sleeps on another communicator's bell looks up within its limit
+  if (node_) node_->page_.meeting().tell();
 }
 
 }  // namespace chorale
