@@ -54,7 +54,12 @@ Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
       if (local_ == 0) co_await spread_board(op, plan, first, last, board);
       for (enter(op); !is_here(op);) co_await kPause;
     }
-    copy_bytes(plan.output + first, board, last - first);
+    // What we gave ourselves need not come back, if it lies where it belongs.
+    const bool in_place = plan.output + my_first == plan.input;
+    const std::size_t skipped = in_place ? std::clamp(my_first, first, last) : last,
+                      resumed = in_place ? std::clamp(my_last, first, last) : last;
+    copy_bytes(plan.output + first, board, skipped - first);
+    copy_bytes(plan.output + resumed, board + (resumed - first), last - resumed);
   }
 }
 

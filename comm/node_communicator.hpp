@@ -52,15 +52,15 @@ class NodeCommunicator final : public Communicator {
     std::byte* output;
     std::vector<std::size_t> borders;
   };
-  /// Elements [0, borders.back()) of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
+  /// The elements of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
   struct ReducePlan {
     const std::byte* input;
     std::byte* output;
     DType dtype;
     Reduce op;
-    std::vector<std::int64_t> borders;
-    bool everywhere;
-    std::int64_t total() const { return borders.back(); }
+    std::int64_t elements;
+    std::vector<std::int64_t> borders;  // empty when everywhere
+    bool everywhere() const { return borders.empty(); }
   };
   /// By rank, borders in bytes: what goes to it and what comes from it.
   struct ExchangePlan {

@@ -10,8 +10,8 @@
 namespace chorale {
 Task NodeCommunicator::reduce_between(Operation& op, const ReducePlan& plan) {
   const auto chunk_elements = static_cast<std::int64_t>(NodePage::kStageBytes / size_bytes(plan.dtype));
-  for (std::int64_t first = 0; first < plan.total(); first += chunk_elements) {
-    const Span chunk{first, std::min(plan.total(), first + chunk_elements)};
+  for (std::int64_t first = 0; first < plan.elements; first += chunk_elements) {
+    const Span chunk{first, std::min(plan.elements, first + chunk_elements)};
     const std::uint64_t use = stage_use_++;
     copy_out(page_.stage(local_, use), plan.input + width(plan.dtype, chunk.first), width(plan.dtype, chunk.size()));
     world_->bytes_sent += width(plan.dtype, chunk.size());
@@ -21,9 +21,9 @@ Task NodeCommunicator::reduce_between(Operation& op, const ReducePlan& plan) {
     for (enter(op); !is_here(op);) co_await kPause;
     if (local_ == 0) co_await exchange_partials(op, plan, chunk, board);
     for (enter(op); !is_here(op);) co_await kPause;
-    const std::int64_t from = std::max(chunk.first, plan.everywhere ? 0 : plan.borders[static_cast<std::size_t>(rank())]);
-    const std::int64_t to = std::min(chunk.last, plan.everywhere ? plan.total() : plan.borders[static_cast<std::size_t>(rank()) + 1]);
-    const std::int64_t origin = plan.everywhere ? 0 : plan.borders[static_cast<std::size_t>(rank())];
+    const std::int64_t from = std::max(chunk.first, plan.everywhere() ? 0 : plan.borders[static_cast<std::size_t>(rank())]);
+    const std::int64_t to = std::min(chunk.last, plan.everywhere() ? plan.elements : plan.borders[static_cast<std::size_t>(rank()) + 1]);
+    const std::int64_t origin = plan.everywhere() ? 0 : plan.borders[static_cast<std::size_t>(rank())];
     if (from < to)
       copy_bytes(plan.output + width(plan.dtype, from - origin), board + width(plan.dtype, from - chunk.first),
                  width(plan.dtype, to - from));
@@ -47,7 +47,7 @@ Task NodeCommunicator::exchange_partials(Operation& op, const ReducePlan& plan, 
   const DType wide = accumulator(plan.dtype);
   auto cut = [&](int node) {  // elements counted from the chunk's start
     const RankRange ranks = members_.nodes[static_cast<std::size_t>(node)];
-    if (plan.everywhere) {
+    if (plan.everywhere()) {
       const auto [first, last] = share(0, chunk.size(), node, node_count());
       return Span{first, last};
     }
@@ -78,7 +78,7 @@ Task NodeCommunicator::exchange_partials(Operation& op, const ReducePlan& plan, 
   }
   co_await finish(op, transfers);
   reduce_tree({plan.dtype, plan.op, {0, size()}}, leaves, board + width(plan.dtype, mine.first), mine.size());
-  if (!plan.everywhere) co_return;
+  if (!plan.everywhere()) co_return;
   for (int node = 0; node < node_count(); ++node) {
     if (node == own) continue;
     const int leader = members_.nodes[static_cast<std::size_t>(node)].first;

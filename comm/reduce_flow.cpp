@@ -17,15 +17,15 @@ constexpr std::size_t kSmallBytes = 16 * 1024;  // the same where the data is no
 }  // namespace
 
 NodeCommunicator::Span NodeCommunicator::part_of(const ReducePlan& plan, int of_rank) const {
-  if (plan.everywhere) {
-    const auto [first, last] = share(0, plan.total(), of_rank, size());
+  if (plan.everywhere()) {
+    const auto [first, last] = share(0, plan.elements, of_rank, size());
     return {first, last};
   }
   return {plan.borders[static_cast<std::size_t>(of_rank)], plan.borders[static_cast<std::size_t>(of_rank) + 1]};
 }
 
 Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
-  const std::size_t bytes = width(plan.dtype, plan.total());
+  const std::size_t bytes = width(plan.dtype, plan.elements);
   if (node_count() > 1) {
     co_await open(op, {});
     co_await reduce_between(op, plan);
@@ -38,7 +38,8 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
     copy_bytes(page_.stage(local_, use), plan.input, bytes);
     world_->bytes_sent += bytes;
   }
-  co_await open(op, place);
+  for (announce(op, place); !is_here(op);) co_await kPause;  // open() without a frame of its own: small sums are frequent
+  check_node(op);
   if (is_direct(op)) {
     reduce_direct(op, plan);
     for (enter(op); !is_here(op);) co_await kPause;
@@ -56,7 +57,7 @@ bool NodeCommunicator::is_staged(const Operation& op) const {
 }
 
 void NodeCommunicator::reduce_staged(const ReducePlan& plan, std::uint64_t use) {
-  const Span mine = plan.everywhere ? Span{0, plan.total()} : part_of(plan, rank());
+  const Span mine = plan.everywhere() ? Span{0, plan.elements} : part_of(plan, rank());
   leaves_.clear();
   for (int local = 0; local < size(); ++local)
     leaves_.push_back({{local, local + 1}, page_.stage(local, use) + width(plan.dtype, mine.first)});
@@ -72,14 +73,14 @@ void NodeCommunicator::reduce_direct(const Operation& op, const ReducePlan& plan
   for (std::int64_t at = mine.first; at < mine.last; at += kBlock) {
     const std::int64_t count = std::min(kBlock, mine.last - at);
     const std::size_t bytes = width(plan.dtype, count);
-    std::byte* out = plan.output + width(plan.dtype, plan.everywhere ? at : at - mine.first);
+    std::byte* out = plan.output + width(plan.dtype, plan.everywhere() ? at : at - mine.first);
     reduce_tree({plan.dtype, plan.op, {0, size()}}, leaves_, out, count);
     for (TreeLeaf& leaf : leaves_) {
-      if (plan.everywhere && leaf.ranks.first != rank()) copy_bytes(const_cast<std::byte*>(leaf.data), out, bytes);
+      if (plan.everywhere() && leaf.ranks.first != rank()) copy_bytes(const_cast<std::byte*>(leaf.data), out, bytes);
       leaf.data += bytes;
     }
   }
-  if (plan.everywhere) world_->bytes_sent += width(plan.dtype, mine.size()) * static_cast<std::size_t>(size() - 1);
+  if (plan.everywhere()) world_->bytes_sent += width(plan.dtype, mine.size()) * static_cast<std::size_t>(size() - 1);
 }
 
 }  // namespace chorale

@@ -42,16 +42,16 @@ void NodeCommunicator::reduce_round(const ReducePlan& plan, std::int64_t round, 
   leaves_.clear();
   for (int local = 0; local < size(); ++local)
     leaves_.push_back({{local, local + 1}, local == rank() ? plan.input + width(plan.dtype, cell.first) : page_.stage(local, use) + at});
-  std::byte* out = plan.output + width(plan.dtype, plan.everywhere ? cell.first : cell.first - part_of(plan, rank()).first);
+  std::byte* out = plan.output + width(plan.dtype, plan.everywhere() ? cell.first : cell.first - part_of(plan, rank()).first);
   const std::int64_t block = 8192 / static_cast<std::int64_t>(size_bytes(plan.dtype));  // still in the cache when it goes to the board
   for (std::int64_t done = 0; done < cell.size(); done += block) {
     const std::int64_t count = std::min(block, cell.size() - done);
     const std::size_t offset = width(plan.dtype, done), bytes = width(plan.dtype, count);
     reduce_tree({plan.dtype, plan.op, {0, size()}}, leaves_, out + offset, count);
-    if (plan.everywhere) copy_out(board + at + offset, out + offset, bytes);
+    if (plan.everywhere()) copy_out(board + at + offset, out + offset, bytes);
     for (TreeLeaf& leaf : leaves_) leaf.data += bytes;
   }
-  if (plan.everywhere) world_->bytes_sent += width(plan.dtype, cell.size());
+  if (plan.everywhere()) world_->bytes_sent += width(plan.dtype, cell.size());
 }
 
 void NodeCommunicator::hand_out_round(const ReducePlan& plan, std::int64_t round, const std::byte* board) {
@@ -76,7 +76,7 @@ Task NodeCommunicator::reduce_rounds(Operation& op, const ReducePlan& plan) {
   for (std::int64_t round = 0; round < rounds; ++round, ++use) {
     for (enter(op); !is_here(op);) co_await kPause;
     if (filled) hand_out_round(plan, round - 1, filled);
-    std::byte* board = plan.everywhere ? page_.board(board_use_++) : nullptr;
+    std::byte* board = plan.everywhere() ? page_.board(board_use_++) : nullptr;
     reduce_round(plan, round, use, board);
     filled = board;
     if (round + 1 < rounds) stage_round(plan, round + 1, use + 1);
