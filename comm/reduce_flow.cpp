@@ -11,8 +11,8 @@
 namespace chorale {
 namespace {
 
-constexpr std::size_t kTinyBytes = 2 * 1024;    // everybody sums everything from staging areas, wherever the data lies: one phase
-constexpr std::size_t kSmallBytes = 16 * 1024;  // the same where the data is not visible to peers
+constexpr std::size_t kTinyBytes = 1024;       // everybody sums everything from staging areas, wherever the data lies: one phase
+constexpr std::size_t kSmallBytes = 8 * 1024;  // the same where the data is not visible to peers
 
 }  // namespace
 
