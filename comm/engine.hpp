@@ -7,6 +7,7 @@
 #include <chorale/comm/membership.hpp>
 #include <chorale/comm/node_page.hpp>
 #include <chorale/comm/operation.hpp>
+#include <chorale/comm/patience.hpp>
 #include <chorale/comm/rank_world.hpp>
 
 namespace chorale {
@@ -38,6 +39,10 @@ class Engine {
 
  private:
   void run_lanes();
+  /// Waits for the operation's phase without running anything else. True when it has come.
+  bool spin(const Operation& operation, Patience& patience) const;
+  bool is_woken_by_bell() const;
+  void sleep(const Operation& operation, std::uint64_t moves, Patience& patience);
   void examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms);
   /// The other node that stands in the way, or -1.
   int awaited_node(const Operation& operation) const;

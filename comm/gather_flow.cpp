@@ -1,8 +1,8 @@
 // all_gather and broadcast: in the node each rank reads what it needs, from its peers' own memory where that is visible,
 // else from a board that goes round in chunks. Between nodes the leaders pass their node's part of each chunk on.
 #include <algorithm>
-#include <cstring>
 
+#include <chorale/comm/copy.hpp>
 #include <chorale/comm/node_communicator.hpp>
 #include <chorale/comm/touch.hpp>
 
@@ -10,10 +10,6 @@ namespace chorale {
 namespace {
 
 constexpr std::size_t kSmallBytes = 16 * 1024;  // one phase; copying twice costs less than meeting twice
-
-void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
-  if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
-}
 
 }  // namespace
 
@@ -50,7 +46,7 @@ Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
     const std::size_t last = std::min(plan.borders.back(), first + NodePage::kBoardBytes);
     std::byte* board = page_.board(board_use_++);
     if (const std::size_t from = std::max(first, my_first), to = std::min(last, my_last); from < to) {
-      copy_bytes(board + (from - first), plan.input + (from - my_first), to - from);
+      copy_out(board + (from - first), plan.input + (from - my_first), to - from);
       world_->bytes_sent += to - from;
     }
     for (enter(op); !is_here(op);) co_await kPause;
@@ -58,7 +54,12 @@ Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
       if (local_ == 0) co_await spread_board(op, plan, first, last, board);
       for (enter(op); !is_here(op);) co_await kPause;
     }
-    copy_bytes(plan.output + first, board, last - first);
+    // What we gave ourselves need not come back, if it lies where it belongs.
+    const bool in_place = plan.output + my_first == plan.input;
+    const std::size_t skipped = in_place ? std::clamp(my_first, first, last) : last,
+                      resumed = in_place ? std::clamp(my_last, first, last) : last;
+    copy_bytes(plan.output + first, board, skipped - first);
+    copy_bytes(plan.output + resumed, board + (resumed - first), last - resumed);
   }
 }
 

@@ -25,7 +25,7 @@ Task NodeCommunicator::send_in_node(Operation& op, Buffer data, int to) {
     while (true) {
       const std::size_t count = ring.write(left);
       left = left.subspan(count);
-      if (count > 0) engine_.moved();
+      if (count > 0) engine_.moved(), page_.meeting().tell();
       if (left.empty()) break;
       co_await kPause;
     }
@@ -44,7 +44,7 @@ Task NodeCommunicator::recv_in_node(Operation& op, Buffer data, int from) {
     while (true) {
       const std::size_t count = ring.read(left);
       left = left.subspan(count);
-      if (count > 0) engine_.moved();
+      if (count > 0) engine_.moved(), page_.meeting().tell();
       if (left.empty()) break;
       co_await kPause;
     }

@@ -101,8 +101,7 @@ Work NodeCommunicator::all_reduce(Buffer data, Reduce reduce, Label label) {
   auto op = collective(Verb::all_reduce, data.dtype, label);
   op->announcement.op = reduce;
   op->announcement.elements = data.elements;
-  ReducePlan plan{bytes_of(data), bytes_of(data), data.dtype, reduce, {}, true};
-  plan.borders = {0, data.elements};
+  ReducePlan plan{bytes_of(data), bytes_of(data), data.dtype, reduce, data.elements, {}};
   Operation& self = *op;
   return start(std::move(op), reduce_flow(self, std::move(plan)));
 }
@@ -117,7 +116,7 @@ Work NodeCommunicator::reduce_scatter(Buffer input, Buffer output, std::span<con
   op->announcement.op = reduce;
   op->announcement.elements = input.elements;
   op->announcement.counts_hash = hash_counts(counts);
-  ReducePlan plan{bytes_of(input), bytes_of(output), input.dtype, reduce, {0}, false};
+  ReducePlan plan{bytes_of(input), bytes_of(output), input.dtype, reduce, input.elements, {0}};
   for (std::int64_t count : counts) plan.borders.push_back(plan.borders.back() + count);
   Operation& self = *op;
   return start(std::move(op), reduce_flow(self, std::move(plan)));
@@ -188,6 +187,8 @@ void NodeCommunicator::abort(const std::string& why) noexcept {
   } catch (...) {  // no memory for the text
     world_->abort->set(members_.rank, "abort", 0, "aborted");
   }
+  page_.meeting().tell();  // who sleeps on another communicator's bell looks up within its limit
+  if (node_) node_->page_.meeting().tell();
 }
 
 }  // namespace chorale

@@ -10,6 +10,7 @@
 #include <chorale/comm/membership.hpp>
 #include <chorale/comm/node_page.hpp>
 #include <chorale/comm/rank_world.hpp>
+#include <chorale/comm/reduction.hpp>
 #include <chorale/comm/segments.hpp>
 
 namespace chorale {
@@ -51,15 +52,15 @@ class NodeCommunicator final : public Communicator {
     std::byte* output;
     std::vector<std::size_t> borders;
   };
-  /// Elements [0, borders.back()) of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
+  /// The elements of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
   struct ReducePlan {
     const std::byte* input;
     std::byte* output;
     DType dtype;
     Reduce op;
-    std::vector<std::int64_t> borders;
-    bool everywhere;
-    std::int64_t total() const { return borders.back(); }
+    std::int64_t elements;
+    std::vector<std::int64_t> borders;  // empty when everywhere
+    bool everywhere() const { return borders.empty(); }
   };
   /// By rank, borders in bytes: what goes to it and what comes from it.
   struct ExchangePlan {
@@ -97,10 +98,21 @@ class NodeCommunicator final : public Communicator {
   Task spread_board(Operation& op, const GatherPlan& plan, std::size_t first, std::size_t last, std::byte* board);
   // reduce_flow.cpp: all_reduce and reduce_scatter.
   Task reduce_flow(Operation& op, ReducePlan plan);
-  Task reduce_rounds(Operation& op, const ReducePlan& plan);
-  void reduce_share(const ReducePlan& plan, Span chunk, std::uint64_t use, std::byte* board);
-  Task exchange_partials(Operation& op, const ReducePlan& plan, Span chunk, std::byte* board);
+  Span part_of(const ReducePlan& plan, int of_rank) const;  // what a rank sums
+  bool is_staged(const Operation& op) const;                // nobody's data is visible where it lies
+  void reduce_staged(const ReducePlan& plan, std::uint64_t use);
   void reduce_direct(const Operation& op, const ReducePlan& plan);
+  // reduce_rounds.cpp: through staging areas.
+  Task reduce_rounds(Operation& op, const ReducePlan& plan);
+  std::int64_t cell_elements(const ReducePlan& plan) const;
+  Span cell_of(const ReducePlan& plan, int of_rank, std::int64_t round) const;
+  void stage_round(const ReducePlan& plan, std::int64_t round, std::uint64_t use);
+  void reduce_round(const ReducePlan& plan, std::int64_t round, std::uint64_t use, std::byte* board);
+  void hand_out_round(const ReducePlan& plan, std::int64_t round, const std::byte* board);
+  // reduce_between.cpp: several nodes.
+  Task reduce_between(Operation& op, const ReducePlan& plan);
+  void reduce_subtrees(const ReducePlan& plan, Span chunk, std::uint64_t use);
+  Task exchange_partials(Operation& op, const ReducePlan& plan, Span chunk, std::byte* board);
   // exchange_flow.cpp: all_to_all.
   Task exchange_flow(Operation& op, ExchangePlan plan);
   Task exchange_counts(Operation& op, const ExchangePlan& plan, std::vector<std::uint64_t>& borders);
@@ -123,6 +135,7 @@ class NodeCommunicator final : public Communicator {
   std::unique_ptr<NodeCommunicator> node_;
   std::uint64_t sequence_ = 0, phase_ = 0, stage_use_ = 0, board_use_ = 0;
   std::vector<std::uint64_t> sent_, received_;  // messages by peer
+  std::vector<TreeLeaf> leaves_;                // room for one sum
   Engine engine_;
 };
 

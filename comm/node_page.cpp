@@ -7,9 +7,10 @@ constexpr std::size_t kPage = 4096;
 std::size_t pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
 struct Layout {
-  std::size_t slots, stages, boards, partials, rings, end;
+  std::size_t bell, slots, stages, boards, partials, rings, end;
   Layout(std::size_t ranks, std::size_t partial_count) {
-    slots = pages(sizeof(AbortBoard));
+    bell = (sizeof(AbortBoard) + alignof(Bell) - 1) / alignof(Bell) * alignof(Bell);
+    slots = pages(bell + sizeof(Bell));
     stages = slots + pages(ranks * sizeof(Slot));
     boards = stages + ranks * 2 * NodePage::kStageBytes;
     partials = boards + 2 * NodePage::kBoardBytes;
@@ -28,6 +29,7 @@ NodePage::NodePage(std::shared_ptr<std::byte> memory, int ranks, int partials) :
   const Layout at(static_cast<std::size_t>(ranks), static_cast<std::size_t>(partials));
   std::byte* base = memory_.get();
   abort_ = reinterpret_cast<AbortBoard*>(base);
+  bell_ = reinterpret_cast<Bell*>(base + at.bell);
   slots_ = reinterpret_cast<Slot*>(base + at.slots);
   stages_ = base + at.stages;
   boards_ = base + at.boards;

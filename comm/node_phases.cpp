@@ -31,12 +31,11 @@ void NodeCommunicator::enter(Operation& op) {
   // Only now, not when the transfers ended: what they brought may be a failure, which takes a moment to reach the board,
   // and until then our node must not take us for the one who is missing.
   slot.awaited_node.store(0, std::memory_order_relaxed);
-  slot.arrived.store(phase_, std::memory_order_release);
+  page_.meeting().arrive(local_, phase_);
 }
 
 bool NodeCommunicator::is_here(Operation& op) {
-  for (int local = 0; local < here_.size(); ++local)
-    if (page_.slot(local).arrived.load(std::memory_order_acquire) < op.phase) return false;
+  if (!page_.meeting().is_complete(op.phase)) return false;
   engine_.moved();
   return true;
 }

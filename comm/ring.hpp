@@ -1,5 +1,5 @@
 // A stream of bytes from one rank to another through shared memory: one writer, one reader, no lock.
-// Zeroed bytes are a valid, empty ring.
+// Zeroed bytes are a valid, empty ring. Sequentially consistent, because a peer may sleep until it changes (bell.hpp).
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -17,24 +17,24 @@ class Ring {
   /// Takes as much as there is room for; returns how many bytes.
   std::size_t write(std::span<const std::byte> bytes) {
     const std::uint64_t head = head_.load(std::memory_order_relaxed);
-    const std::size_t room = kCapacity - static_cast<std::size_t>(head - tail_.load(std::memory_order_acquire));
+    const std::size_t room = kCapacity - static_cast<std::size_t>(head - tail_.load(std::memory_order_seq_cst));
     const std::size_t count = std::min(room, bytes.size());
     const std::size_t at = head % kCapacity, straight = std::min(count, kCapacity - at);
     if (straight > 0) std::memcpy(data_ + at, bytes.data(), straight);
     if (count > straight) std::memcpy(data_, bytes.data() + straight, count - straight);
-    head_.store(head + count, std::memory_order_release);
+    head_.store(head + count, std::memory_order_seq_cst);
     return count;
   }
 
   /// Gives as much as there is, at most bytes.size(); returns how many bytes.
   std::size_t read(std::span<std::byte> bytes) {
     const std::uint64_t tail = tail_.load(std::memory_order_relaxed);
-    const std::size_t filled = static_cast<std::size_t>(head_.load(std::memory_order_acquire) - tail);
+    const std::size_t filled = static_cast<std::size_t>(head_.load(std::memory_order_seq_cst) - tail);
     const std::size_t count = std::min(filled, bytes.size());
     const std::size_t at = tail % kCapacity, straight = std::min(count, kCapacity - at);
     if (straight > 0) std::memcpy(bytes.data(), data_ + at, straight);
     if (count > straight) std::memcpy(bytes.data() + straight, data_, count - straight);
-    tail_.store(tail + count, std::memory_order_release);
+    tail_.store(tail + count, std::memory_order_seq_cst);
     return count;
   }
 

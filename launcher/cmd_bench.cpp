@@ -1,4 +1,4 @@
-// chorale bench step: the trainer's own loop, loader and checks on, over generated tensors.
+// chorale bench: `comm` measures collectives; `step` the trainer's own loop, loader and checks on, over generated tensors.
 #include <cstdio>
 
 #include <chorale/core/base/error.hpp>
@@ -6,6 +6,7 @@
 #include <chorale/core/data/tensor_dataset.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/arguments.hpp>
+#include <chorale/launcher/bench/bench_comm.hpp>
 #include <chorale/launcher/bench_step.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/ranks.hpp>
@@ -84,7 +85,9 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
 }  // namespace
 
 int run_bench(std::span<const std::string> arguments) {
-  if (arguments.empty() || arguments[0] != "step") throw UsageError("bench takes step: chorale bench step --json");
+  if (!arguments.empty() && arguments[0] == "comm") return run_bench_comm(arguments.subspan(1));
+  if (arguments.empty() || arguments[0] != "step")
+    throw UsageError("bench takes step or comm: chorale bench step --json, chorale bench comm --op all_reduce");
   Words w;
   OptionTable table;
   describe(table, w);
@@ -102,7 +105,7 @@ std::string bench_options() {
   Words w;
   OptionTable table;
   describe(table, w);
-  return help_text(table);
+  return "step\n" + help_text(table) + "\ncomm\n" + bench_comm_options();
 }
 
 }  // namespace chorale

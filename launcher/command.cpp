@@ -76,8 +76,10 @@ const std::vector<Command>& commands() {
        run_inspect, inspect_options},
       {"data", "shop | features | describe FILE [OPTIONS]", "Makes example data or describes a file.", "shop features describe", run_data,
        data_options},
-      {"bench", "step [--preset mlp | --layers \"...\" --input 100] [-n RANKS] [--json]", "Measures training steps on generated tensors.",
-       "step", run_bench, bench_options},
+      {"bench",
+       "step [--preset mlp | --layers \"...\" --input 100] [-n RANKS] [--json] | comm [--op all_reduce] [--sizes 4:256M] [--peer mpi] [-n "
+       "RANKS]",
+       "Measures training steps on generated tensors, or collectives.", "step comm", run_bench, bench_options},
       {"scale", "RECIPE.ini | --preset mlp | --layers \"...\" [--ranks 1,2,4] [--mode weak|strong] [--repeat 5]",
        "Measures how steps scale over numbers of ranks.", "", run_scale, scale_options},
       {"doctor", "[--json]", "Says what this machine has and what a run would use.", "", run_doctor, doctor_options},

@@ -103,6 +103,15 @@ expect 0 "samples_per_second" bench step --steps 200 --json
 expect 0 '"parameters": 21249' bench step --preset article --steps 20 -n 2 --json
 expect 0 "669706 parameters, 2 ranks" bench step --preset mlp --steps 3 -n 2 --launch threads
 expect 64 "did you mean mlp" bench step --preset mpl
+for launch in threads mpirun; do
+  for op in all_reduce reduce_scatter all_gather all_to_all broadcast send_recv barrier; do
+    peer=none; [ $launch = mpirun ] && peer=mpi
+    expect 0 "\"correct\": true" bench comm --op $op --sizes 4,100K -n 2 --launch $launch --peer $peer --repeat 3 --json
+  done
+done
+expect 0 "ok" bench comm --sizes 1K:4K --dtype bf16 -n 3 --launch threads --repeat 3
+expect 64 "'4X'" bench comm --sizes 4X
+expect 64 "--launch mpirun" bench comm --peer mpi -n 2 --launch threads
 expect 0 "kernels" doctor
 diff <("$chorale" help recipe --markdown) <(sed '1,/^<!-- keys -->$/d' "$source/docs/recipes.md") >/dev/null || { echo "docs/recipes.md is not what help recipe --markdown prints"; failed=1; }
 

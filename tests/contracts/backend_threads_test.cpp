@@ -45,6 +45,46 @@ TEST_CASE("threads keep the contract of a backend", "[comm]") {
   }
 }
 
+TEST_CASE("threads keep the contract for every type, size and offset", "[comm]") {
+  const auto layout = GENERATE(Layout{1, 1}, Layout{2, 1}, Layout{3, 1}, Layout{4, 1}, Layout{5, 1}, Layout{6, 1}, Layout{7, 1},
+                               Layout{8, 1}, Layout{2, 2}, Layout{4, 2}, Layout{5, 3});
+  for (const Check& check : shape_checks()) {
+    INFO(check.sentence << " at " << layout.size << " ranks on " << layout.nodes << " nodes");
+    CHECK(run(check, layout.size, layout.nodes) == "");
+  }
+}
+
+TEST_CASE("threads wait for a late rank in every verb", "[comm]") {
+  const auto layout = GENERATE(Layout{2, 1}, Layout{3, 1}, Layout{4, 2});
+  for (const Check& check : late_checks()) {
+    INFO(check.sentence << " at " << layout.size << " ranks on " << layout.nodes << " nodes");
+    CHECK(run(check, layout.size, layout.nodes) == "");
+  }
+}
+
+TEST_CASE("threads move 2^26 + 1 elements", "[comm]") {
+  const auto layout = GENERATE(Layout{2, 1}, Layout{3, 1});
+  for (const Check& check : large_checks()) {
+    INFO(check.sentence << " at " << layout.size << " ranks");
+    CHECK(run(check, layout.size, layout.nodes) == "");
+  }
+}
+
+TEST_CASE("threads move more than 2^31 elements", "[.bench]") {
+  for (const Check& check : huge_checks()) {
+    INFO(check.sentence);
+    CHECK(run(check, 2, 1) == "");
+  }
+}
+
+TEST_CASE("threads fail in every verb as the contract says", "[comm]") {
+  const auto layout = GENERATE(Layout{2, 1}, Layout{3, 1}, Layout{4, 2});
+  for (const Check& check : interrupted_checks()) {
+    INFO(check.sentence << " at " << layout.size << " ranks on " << layout.nodes << " nodes");
+    CHECK(run(check, layout.size, layout.nodes) == "");
+  }
+}
+
 TEST_CASE("threads fail as the contract says", "[comm]") {
   const auto layout = GENERATE(Layout{2, 1}, Layout{3, 1}, Layout{4, 2}, Layout{3, 3});
   for (const Check& check : failing_checks()) {

@@ -1,5 +1,5 @@
-// One rank of the MPI backend under the contract; started by tests/mpi/run.sh. Arguments: `working`, `borrowed`, or the number of a failing
-// check, or `killed`. Every rank leaves a line that says `held` or `BROKEN`.
+// One rank of the MPI backend under the contract; started by tests/mpi/run.sh. Arguments: `working`, `large`, `late`, `borrowed`, the
+// number of a failing check, or `killed`. Every rank leaves a line that says `held` or `BROKEN`.
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,14 +44,36 @@ std::string run(const contract::Check& check, Communicator& comm) {
   }
 }
 
-void working(Communicator& comm) {
+void hold(Communicator& comm, const std::vector<contract::Check>& checks) {
   comm.set_timeout_ms(20000);
-  for (const contract::Check& check : contract::working_checks())
+  for (const contract::Check& check : checks)
     if (const std::string found = run(check, comm); !found.empty()) {
       comm.abort(found);
       leave(comm, check.sentence, found, comm.size());
     }
+}
+
+void working(Communicator& comm) {
+  hold(comm, contract::working_checks());
+  hold(comm, contract::shape_checks());
   std::cout << "rank " << comm.rank() << " held: all working checks" << std::endl;
+}
+
+void large(Communicator& comm) {
+  hold(comm, contract::large_checks());
+  std::cout << "rank " << comm.rank() << " held: all large checks" << std::endl;
+}
+
+void late(Communicator& comm) {
+  hold(comm, contract::late_checks());
+  std::cout << "rank " << comm.rank() << " held: all late checks" << std::endl;
+}
+
+/// "3": the failing check of that number; "i3": the interrupted one.
+contract::Check failing(const std::string& mode) {
+  const bool interrupted = mode[0] == 'i';
+  const auto checks = interrupted ? contract::interrupted_checks() : contract::failing_checks();
+  return checks.at(static_cast<std::size_t>(std::stoi(mode.substr(interrupted ? 1 : 0))));
 }
 
 /// A program that owns MPI lends us its communicator, twice, and ends MPI itself.
@@ -90,12 +112,11 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "working";
   if (mode == "borrowed") return borrowed(&argc, &argv);
   auto comm = make_mpi_world();
-  if (mode == "working") {
-    working(*comm);
+  if (mode == "working" || mode == "large" || mode == "late") {
+    mode == "working" ? working(*comm) : mode == "large" ? large(*comm) : late(*comm);
     return 0;
   }
   if (mode == "killed") killed(*comm);
-  const auto checks = contract::failing_checks();
-  const contract::Check& check = checks.at(static_cast<std::size_t>(std::atoi(mode.c_str())));
+  const contract::Check check = failing(mode);
   leave(*comm, check.sentence, run(check, *comm), comm->size());
 }
