@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace chorale {
@@ -25,14 +24,6 @@ std::string short_number(double value) {
 }
 
 }  // namespace
-
-Spread spread_of(std::vector<double> values) {
-  if (values.empty()) return {};
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  const double median = values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-  return {median, values.front(), values.back()};
-}
 
 std::vector<ScalePoint> scale_points(std::span<const int> ranks, std::span<const std::int64_t> batches,
                                      std::span<const std::vector<ScaleRun>> runs) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <chorale/launcher/spread.hpp>
+
 namespace chorale {
 
 /// One run's summary.
@@ -15,11 +17,6 @@ struct ScaleRun {
 };
 
 /// Over the repeats. The extremes are shown as they are: with five repeats a quantile would be one of them.
-struct Spread {
-  double median = 0, min = 0, max = 0;
-};
-Spread spread_of(std::vector<double> values);
-
 struct ScalePoint {
   int ranks = 1;
   std::int64_t batch = 0;  // samples of a step over all ranks

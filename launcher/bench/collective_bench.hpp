@@ -6,7 +6,7 @@
 
 #include <chorale/comm/backends/mpi_peer.hpp>
 #include <chorale/launcher/bench/collective_trial.hpp>
-#include <chorale/launcher/bench/spread.hpp>
+#include <chorale/launcher/spread.hpp>
 
 namespace chorale {
 

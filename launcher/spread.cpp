@@ -1,4 +1,4 @@
-#include <chorale/launcher/bench/spread.hpp>
+#include <chorale/launcher/spread.hpp>
 
 #include <fmt/format.h>
 
@@ -7,9 +7,14 @@
 namespace chorale {
 
 Spread spread_of(std::vector<double> samples) {
+  if (samples.empty()) return {};
   std::sort(samples.begin(), samples.end());
   const std::size_t last = samples.size() - 1;
-  return {samples.front(), samples[last / 2], samples[(last * 95 + 50) / 100], false};
+  return {.min = samples.front(),
+          .median = (samples[last / 2] + samples[(last + 1) / 2]) / 2,
+          .p95 = samples[(last * 95 + 50) / 100],
+          .max = samples.back(),
+          .empty = false};
 }
 
 std::string json(const Spread& spread) {
