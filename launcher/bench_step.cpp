@@ -32,7 +32,7 @@ void describe(OptionTable& t, BenchStep& w) {
   t.add("batch", w.batch, "Samples of a step over all ranks.", {.min = 1, .max = 1e9});
   t.add("batch-per-rank", w.batch_per_rank, "Samples of a step on each rank; above 0 it replaces --batch.", {.min = 0, .max = 1e9});
   t.add("steps", w.steps, "Steps.", {.min = 1, .max = 1e9});
-  t.add("rows", w.rows, "Generated samples; 0: enough for 16 batches.", {.min = 0, .max = 1e9});
+  t.add("rows", w.rows, "Generated samples; 0: at least 16 MiB and 16 batches.", {.min = 0, .max = 1e9});
   t.add("virtual-workers", w.virtual_workers, "As parallel.virtual_workers.", {.min = 0, .max = 65536});
   t.add("exchange", w.exchange, "As parallel.exchange.", {.choices = {"auto", "replicated", "shared", "sharded", "local_sgd"}});
   t.add("wire", w.wire, "As parallel.wire.", {.choices = {"f32", "bf16"}});

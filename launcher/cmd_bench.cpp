@@ -1,4 +1,5 @@
 // chorale bench: `comm` measures collectives; `step` the trainer's own loop, loader and checks on, over generated tensors.
+#include <algorithm>
 #include <cstdio>
 
 #include <chorale/core/base/error.hpp>
@@ -51,6 +52,12 @@ std::shared_ptr<TensorDataset> generated(const BenchStep& w, std::int64_t rows, 
   return data;
 }
 
+/// Enough that rows come from memory, as a real data set's do, and at least 16 batches.
+std::int64_t default_rows(std::int64_t input, std::int64_t batch) {
+  constexpr std::int64_t kBytes = 16 << 20;
+  return std::max<std::int64_t>(16 * batch, kBytes / (input * static_cast<std::int64_t>(sizeof(float))));
+}
+
 int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTable& table) {
   check_start(comm, "bench", table);
   ParallelOptions parallel;
@@ -67,7 +74,7 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
   const auto model = build_layers(w.layers, {w.input}, session.registry);
   const auto loss = make_loss(config.train, {}, session.registry);
   const auto rule = make_optimizer(optimizer, session.registry);
-  const auto data = generated(w, w.rows > 0 ? w.rows : 16 * config.train.batch, loss->task(), model->output_shape({w.input}).elements());
+  const auto data = generated(w, w.rows > 0 ? w.rows : default_rows(w.input, config.train.batch), loss->task(), model->output_shape({w.input}).elements());
   Trainer trainer({comm, *session.device, *model, *loss, *rule, session.registry, session.log, data, nullptr, nullptr}, config);
   const Summary s = trainer.run();
   if (comm.rank() != 0) return 0;

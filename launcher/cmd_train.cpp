@@ -64,6 +64,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   TrainerConfig config;
   config.train = s.train, config.parallel = s.parallel, config.checkpoint = s.checkpoint, config.init = s.model.init;
   config.checkpoint_folder = (folder / "checkpoints").string();
+  config.trace = parse_trace_window(s.train.trace), config.trace_file = (folder / "trace.json").string();
   config.resume = t.words.resume;
   config.identity = t.identity();
   config.identity["data"] = data.identity();

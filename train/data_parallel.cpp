@@ -66,11 +66,17 @@ void DataParallel::use(const std::string& exchange) {
                                     .virtual_workers = workers_,
                                     .buckets = buckets_,
                                     .wire = parse_dtype(o.wire),
-                                    .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum}});
+                                    .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum},
+                                    .trace = parts_.trace});
   if (before) hand_over(*before);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
-  if (overlaps()) parts_.params.on_gradient_ready([this](std::size_t i) { reducer_->ready(i); });
+  if (overlaps() || parts_.trace) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
   name_ = exchange;
+}
+
+void DataParallel::gradient_ready(std::size_t i) {
+  if (parts_.trace && parts_.trace->is_on()) parts_.trace->mark("gradient of " + parts_.params.entries()[i].name);
+  reducer_->ready(i);
 }
 
 void DataParallel::hand_over(const Exchange& before) {

@@ -25,6 +25,7 @@ class DataParallel {
     const Registry& registry;
     Log& log;
     ParallelOptions options = {};
+    Trace* trace = nullptr;
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);
@@ -58,6 +59,8 @@ class DataParallel {
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
   std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
   std::vector<Carried> carried() const { return exchange_->carried(); }
+  /// Candidates of `auto` still take turns.
+  bool is_trying() const { return trial_ && !trial_->is_over(); }
   /// Replicas may differ between the steps that settle.
   bool drifts() const { return !entry(name_).same_bits; }
   /// The exchange in use and why.
@@ -67,6 +70,7 @@ class DataParallel {
   std::vector<std::string> candidates(const std::string& exchange);
   const ExchangeEntry& entry(const std::string& exchange) const;
   void use(const std::string& exchange);
+  void gradient_ready(std::size_t i);
   void hand_over(const Exchange& before);
   void after_step(double backward_ms);
   void say(const std::string& text, const std::string& what) const;

@@ -21,7 +21,8 @@ Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
   return {.device = parts_.params.device(),
           .training = true,
           .random_key = mix(mix(parts_.seed, 0x64726F70u), static_cast<std::uint64_t>(step)),
-          .first_position = first_position};
+          .first_position = first_position,
+          .trace = parts_.trace};
 }
 
 Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype) {
@@ -76,6 +77,7 @@ WorkerReport Replica::worker(std::int64_t v, std::span<const std::int64_t> batch
     const Values in = gather(parts_.data, batch.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
                              parts_.params.dtype());
     lap(from, phases_.data);
+    const auto forward_start = from;
     parts_.params.bind_gradients(into, started);
     started = true;
     const Variable prediction = parts_.model.forward(in, pass_of(step, first)).at("y");
@@ -86,13 +88,21 @@ WorkerReport Replica::worker(std::int64_t v, std::span<const std::int64_t> batch
       report.weight += device.typed<T>().sum(loss.sample_weight.data<T>(), loss.sample_weight.elements());
     });
     lap(from, phases_.forward);
+    trace_phase("forward", forward_start, from);
+    const auto backward_start = from;
     if (last && parts_.accumulate == 1) last();
+    if (parts_.trace) parts_.trace->begin_marks();
     backward(loss.total);
     parts_.params.finish_gradients();
     lap(from, phases_.backward);
+    trace_phase("backward", backward_start, from);
   }
   if (!started) device.clear(into.data, into.bytes());
   return report;
+}
+
+void Replica::trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end) {
+  if (parts_.trace && parts_.trace->is_on()) parts_.trace->add(name, start, end);
 }
 
 Phases Replica::take_phases() { return std::exchange(phases_, Phases{}); }

@@ -23,6 +23,7 @@ class Replica {
     const Dataset& data;
     std::uint64_t seed;
     std::int64_t virtual_workers, accumulate;
+    Trace* trace = nullptr;
   };
   explicit Replica(const Parts& parts);
 
@@ -42,6 +43,7 @@ class Replica {
                std::vector<WorkerReport>& reports, const std::function<void()>& last);
   WorkerReport worker(std::int64_t v, std::span<const std::int64_t> batch, std::int64_t step, Buffer into,
                       const std::function<void()>& last);
+  void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;
   std::vector<Tensor> partial_;  // by depth: sums of right subtrees

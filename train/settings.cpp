@@ -3,6 +3,7 @@
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/trace_file.hpp>
 
 namespace chorale {
 
@@ -38,6 +39,9 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.min = 0, .max = kMany, .mathematics = false});
   t.add("train.evaluate_every_epochs", o.evaluate_every_epochs, "Epochs between evaluations of the validation rows.",
         {.min = 1, .max = kMany, .mathematics = false});
+  t.add("train.trace", o.trace,
+        "Updates FIRST:LAST that trace.json of the run directory shows: layers, gradients, waits and updates of all ranks, for Perfetto.",
+        {.short_flag = "trace", .mathematics = false, .check = [](const std::string& value) { parse_trace_window(value); }});
   t.add("train.log_every", o.log_every, "Updates between lines of metrics.jsonl; 0: about 20 an epoch.",
         {.min = 0, .max = kMany, .mathematics = false});
 }

@@ -29,6 +29,7 @@ struct TrainOptions {
   std::vector<std::string> class_weights;  // one number a class, or "balanced"
   std::int64_t evaluate_every = 0;         // steps; 0: by epochs
   std::int64_t evaluate_every_epochs = 1;
+  std::string trace;           // "100:110"
   std::int64_t log_every = 0;  // steps between lines of metrics.jsonl; 0: about 20 an epoch
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 namespace chorale {
 
@@ -53,16 +54,31 @@ Summary Trainer::run() {
   return summary;
 }
 
+void Trainer::trace_window() {
+  const std::int64_t next = step_ + 1;
+  if (next == config_.trace.first) parts_.comm.barrier("trace").wait();  // ranks' clocks count from here
+  if (next == config_.trace.first) trace_.open();
+  if (next != config_.trace.last + 1 || !trace_.is_on()) return;
+  trace_.close();
+  write_trace(parts_.comm, trace_, config_.trace_file);
+}
+
 void Trainer::one_step() {
+  if (traces()) trace_window();
   const Clock::time_point start = Clock::now();
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
+  const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
+  std::optional<TraceSpan> span(std::in_place, &trace_, name);
   const StepOutcome outcome = compute_and_exchange(batch);
+  span.reset();
   if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
   ++step_;
   stopped_ = outcome.stop;
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
   const double ms = ms_since(start);
+  if (was_trying_ && !replicas_->is_trying()) statistics_ = {};  // the steady state begins
+  was_trying_ = replicas_->is_trying();
   if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), replicas_->phases());
   tell_step(outcome, ms);
 }
@@ -185,6 +201,8 @@ void Trainer::save_now(bool final) {
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
+  if (traces() && trace_.is_on()) write_trace(parts_.comm, trace_, config_.trace_file);  // the run ended inside the window
+  trace_.close();
   save_now(true);
   s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;

@@ -17,6 +17,7 @@
 #include <chorale/train/replica.hpp>
 #include <chorale/train/settings.hpp>
 #include <chorale/train/step_statistics.hpp>
+#include <chorale/train/trace_file.hpp>
 
 namespace chorale {
 
@@ -31,6 +32,8 @@ struct TrainerConfig {
   std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
   std::function<bool()> stop_requested;                    // asked once a step
   bool final_evaluation = true;
+  TraceWindow trace;  // empty: none
+  std::string trace_file;
 };
 
 struct TrainerParts {
@@ -65,6 +68,8 @@ class Trainer {
   void restore();
   void check_ranks();
   void one_step();
+  bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
+  void trace_window();
   StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
   void refuse_bad_loss(const StepOutcome& outcome);
   void tell_step(const StepOutcome& outcome, double step_ms);
@@ -85,9 +90,10 @@ class Trainer {
   FlatParams params_;
   Sampler sampler_;
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
-  bool stopped_ = false, evaluation_missed_ = false;
+  bool stopped_ = false, evaluation_missed_ = false, was_trying_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
+  Trace trace_;
   std::unique_ptr<DataParallel> replicas_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Evaluator> evaluator_;

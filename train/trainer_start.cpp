@@ -47,7 +47,8 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   replicas_->start(workers_);
   if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
-                                                      static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate});
+                                                      static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate,
+                                                      traces() ? &trace_ : nullptr});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
   evaluator_ = std::make_unique<Evaluator>(
@@ -71,8 +72,8 @@ void Trainer::check_sizes() const {
 }
 
 void Trainer::allocate() {
-  replicas_ = std::make_unique<DataParallel>(
-      DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log, config_.parallel});
+  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
+                                                                 config_.parallel, traces() ? &trace_ : nullptr});
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();

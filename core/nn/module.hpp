@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <chorale/core/base/random.hpp>
+#include <chorale/core/base/trace.hpp>
 #include <chorale/core/nn/parameter.hpp>
 
 namespace chorale {
@@ -18,6 +19,7 @@ struct Pass {
   bool training = false;            // dropout draws, the graph is recorded
   std::uint64_t random_key = 0;     // of (seed, step)
   std::int64_t first_position = 0;  // of the share's first sample in the global batch: what random numbers are counted by
+  Trace* trace = nullptr;           // null: nobody looks
 };
 
 class Module {

@@ -13,7 +13,15 @@ void Sequential::add(std::unique_ptr<Layer> layer) {
 
 Variable Sequential::forward(const Variable& x, const Pass& pass) {
   Variable y = x;
-  for (const auto& layer : layers_) y = layer->forward(y, pass);
+  if (!pass.trace || !pass.trace->is_on()) {
+    for (const auto& layer : layers_) y = layer->forward(y, pass);
+    return y;
+  }
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const std::string name = std::to_string(i) + " " + layers_[i]->name();
+    const TraceSpan span(pass.trace, name);
+    y = layers_[i]->forward(y, pass);
+  }
   return y;
 }
 

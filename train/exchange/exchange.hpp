@@ -9,6 +9,7 @@
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/registry.hpp>
+#include <chorale/core/base/trace.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/callback.hpp>
@@ -88,6 +89,7 @@ struct ExchangeSetup {
   std::vector<Bucket> buckets;
   DType wire = DType::f32;  // between nodes: f32 or bf16
   LocalSgdOptions local = {};
+  Trace* trace = nullptr;
 };
 
 /// In the Registry under the name of parallel.exchange.

@@ -104,6 +104,8 @@ void NodeLink::partial(std::size_t subtree, Share part, std::byte* to) {
 }
 
 void NodeLink::send_partials(std::size_t index) {
+  const std::string name = "bucket " + std::to_string(index) + ": send";
+  const TraceSpan span(setup_.trace, name);
   Travelling& way = ways_[index];
   for (int owner = 0; owner < setup_.comm.size(); ++owner) {
     Tensor& box = way.outgoing[static_cast<std::size_t>(owner)];

@@ -28,11 +28,18 @@ void OrderedSum::bucket_ready(const Bucket& bucket) {
 
 StepOutcome OrderedSum::agree(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine) {
   const auto start = std::chrono::steady_clock::now();
-  reports_.meet(reports, mine, "gradients");
+  {
+    const TraceSpan span(setup_.trace, "wait: gradients");
+    reports_.meet(reports, mine, "gradients");
+  }
   StepOutcome out = reports_.collect();
   out.bad_step = step;
   if (link_) {
-    link_->reduce();
+    {
+      const TraceSpan span(setup_.trace, "buckets: receive and add");
+      link_->reduce();
+    }
+    const TraceSpan span(setup_.trace, "buckets: sums to all nodes");
     if (options_.everywhere) link_->spread_sums();
   }
   out.communicate_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();

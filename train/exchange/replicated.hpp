@@ -2,6 +2,8 @@
 // step. Each rank sums all contributions block by block in tree order and applies the update to its own copy: equal bits on every rank
 // without an all-gather.
 #pragma once
+#include <optional>
+
 #include <chorale/train/exchange/block_update.hpp>
 #include <chorale/train/exchange/ordered_sum.hpp>
 
@@ -22,6 +24,7 @@ class Replicated final : public Exchange {
 
  private:
   Communicator& comm_;
+  Trace* trace_;
   OrderedSum sum_;
   BlockUpdate update_;
 };

@@ -8,6 +8,7 @@ namespace chorale {
 
 Sharded::Sharded(const ExchangeSetup& setup)
     : comm_(setup.comm),
+      trace_(setup.trace),
       sum_(setup, {.doubled = false, .everywhere = false}),
       update_(owned_parts(setup.buckets, setup.comm.rank(), setup.comm.size()), &setup.comm) {
   if (sum_.one_node() || !sum_.link().is_narrow()) return;
@@ -22,9 +23,11 @@ StepOutcome Sharded::step(FlatParams& params, Optimizer& optimizer, StepOrder or
   StepOutcome out = sum_.agree(order.number, reports, mine);
   if (out.bad_worker >= 0) return out;
   Stopwatch watch;
+  std::optional<TraceSpan> span(std::in_place, trace_, "update");
   const bool is_narrow = residual_.elements > 0;
   (this->*(is_narrow ? &Sharded::update_narrow : &Sharded::update))(params, optimizer, order.number, out.weight);
   out.update_ms = watch.lap();
+  span.emplace(trace_, "wait: parameters");
   if (is_narrow)
     sum_.link().spread_narrow(params.values(), true, "parameter differences");
   else if (sum_.one_node())

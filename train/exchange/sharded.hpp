@@ -2,6 +2,8 @@
 // sends the new parameters to every other node, where they lie once. State that a rank does not own is never touched, so the system gives
 // no memory for it. On a narrow wire differences of parameters travel in bf16, and the error of rounding is fed back.
 #pragma once
+#include <optional>
+
 #include <chorale/train/exchange/block_update.hpp>
 #include <chorale/train/exchange/ordered_sum.hpp>
 
@@ -24,6 +26,7 @@ class Sharded final : public Exchange {
   void update(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   void update_narrow(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   Communicator& comm_;
+  Trace* trace_;
   OrderedSum sum_;
   BlockUpdate update_;
   // On a narrow wire: what rounding has kept back of every parameter, added before the next update. One copy a node; the owner writes it.

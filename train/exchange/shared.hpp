@@ -1,6 +1,8 @@
 // The `shared` exchange: a node holds parameters and optimiser state once. Each of its ranks sums and updates the blocks it owns, where all
 // read them. Two meetings a step: before, all gradients are there; after, all parameters are.
 #pragma once
+#include <optional>
+
 #include <chorale/train/exchange/block_update.hpp>
 #include <chorale/train/exchange/ordered_sum.hpp>
 
@@ -21,6 +23,7 @@ class Shared final : public Exchange {
 
  private:
   Communicator& comm_;
+  Trace* trace_;
   OrderedSum sum_;
   BlockUpdate update_;
 };
