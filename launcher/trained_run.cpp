@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 Checkpoint find_checkpoint(const std::string& path, Log& log) {
   if (fs::exists(fs::path(path) / "manifest.json")) return open_checkpoint(path);
   if (!fs::is_directory(path)) throw UsageError(path + ": there is no such run or checkpoint");
+  if (fs::exists(fs::path(path) / "model.safetensors"))
+    throw CheckpointError(path + ": has no manifest.json, so nothing says whether it is whole; take another checkpoint");
   auto newest = newest_valid_checkpoint(fs::path(path) / "checkpoints", log);
   if (!newest) throw UsageError(path + ": holds no checkpoint; is it a run directory?");
   return *newest;

@@ -99,6 +99,8 @@ cp -r one damaged
 printf 'X' | dd of="$(ls -d damaged/checkpoints/step_* | sort -V | tail -n 1)/model.safetensors" bs=1 seek=900 conv=notrunc status=none
 rm -rf "$(ls -d damaged/checkpoints/step_* | sort -V | head -n 1)"
 expect 66 "" eval damaged
+mkdir foreign && touch foreign/model.safetensors
+expect 66 "no manifest.json" eval foreign
 expect 0 "samples_per_second" bench step --steps 200 --json
 expect 0 '"parameters": 21249' bench step --preset article --steps 20 -n 2 --json
 expect 0 "669706 parameters, 2 ranks" bench step --preset mlp --steps 3 -n 2 --launch threads

@@ -77,6 +77,7 @@ void DataParallel::use(const std::string& exchange) {
 void DataParallel::gradient_ready(std::size_t i) {
   if (parts_.trace && parts_.trace->is_on()) parts_.trace->mark("gradient of " + parts_.params.entries()[i].name);
   reducer_->ready(i);
+  if (overlaps()) exchange_->advance();
 }
 
 void DataParallel::hand_over(const Exchange& before) {

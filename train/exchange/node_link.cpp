@@ -84,6 +84,12 @@ void NodeLink::bucket_ready(const Bucket& bucket) {
 }
 
 void NodeLink::advance() {
+  // Polling one pushes all of the communicator's messages on.
+  for (Travelling& way : ways_)
+    if (!way.receives.empty()) {
+      way.receives.front().done();
+      break;
+    }
   while (sent_ < ready_ && ways_[sent_].arrived.done()) send_partials(sent_++);
 }
 
