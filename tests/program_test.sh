@@ -69,7 +69,7 @@ mv whole.csv shop/sessions.csv
 # One rank with a library of another build: the stamp differs by a byte.
 library=$(readlink -f "$(dirname "$chorale")/libchorale.so.0")
 stamp=$(readelf -n "$library" | sed -n 's/.*Build ID: //p')
-at=$(LC_ALL=C grep -obUaP "$(sed 's/../\\x&/g' <<<"$stamp")" "$library" | head -n 1 | cut -d: -f1)
+at=$(perl -0777 -ne 'BEGIN { $id = pack("H*", shift) } print index($_, $id)' "$stamp" "$library")  # any byte may be a newline
 mkdir other && cp "$library" other/libchorale.so.0 && printf '\1' | dd of=other/libchorale.so.0 bs=1 seek="$at" conv=notrunc status=none
 out=$(timeout 60 mpirun --oversubscribe --bind-to none -np 1 "$chorale" train recipe.ini --run-dir mixed --quiet : \
   -np 1 -x LD_LIBRARY_PATH="$PWD/other" "$chorale" train recipe.ini --run-dir mixed --quiet 2>&1)
