@@ -4,6 +4,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/ranks.hpp>
 #include <chorale/train/common_device.hpp>
 
 namespace chorale {
@@ -56,7 +57,8 @@ void ConsoleLog::write(LogLevel level, std::string_view text) {
   if (rank_ != 0 && level != LogLevel::error) return;
   if (level == LogLevel::debug || !said_.emplace(text).second) return;
   const char* mark = level == LogLevel::warning ? "warning: " : level == LogLevel::error ? "error: " : "";
-  std::fprintf(stderr, "chorale: %s%.*s\n", mark, static_cast<int>(text.size()), text.data());
+  // A progress bar may stand in the line.
+  std::fprintf(stderr, "%schorale: %s%.*s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", mark, static_cast<int>(text.size()), text.data());
 }
 
 Session::Session(Communicator& communicator, const ParallelOptions& options) : comm(communicator), log(communicator.rank()) {

@@ -93,7 +93,7 @@ expect 0 "OMP_NUM_THREADS = 1 is taken as --threads" env OMP_NUM_THREADS=1 "$cho
 if command -v script >/dev/null; then
   for launch in threads mpirun; do
     script -qec "stty cols 60; $chorale train recipe.ini --train.epochs 1 --train.batch 4 -n 2 --launch $launch --run-dir bar_$launch" /dev/null </dev/null >bar
-    longest=$(tr '\r' '\n' <bar | sed 's/\x1b\[K//g; s/[^ -~]\{3\}/#/g' | LC_ALL=C grep ' epoch 1/1 step' | awk '{ if (length($0) > n) n = length($0) } END { print n + 0 }')
+    longest=$(tr '\r' '\n' <bar | LC_ALL=C sed 's/\x1b\[K//g; s/[^ -~]\{3\}/#/g' | LC_ALL=C grep ' epoch 1/1 step' | awk '{ if (length($0) > n) n = length($0) } END { print n + 0 }')
     [ "$longest" -gt 20 ] && [ "$longest" -le 130 ] || fail "a bar of $longest bytes"
   done
 fi
