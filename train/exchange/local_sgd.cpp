@@ -66,7 +66,7 @@ StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOr
     return out;
   }
   if (start_.defined()) outer_step(values);
-  if (order.settle)
+  if (order.settle || out.stop)  // a run that stops leaves a checkpoint
     for (const Buffer& state : optimizer.state()) average(state, order.number, mine);
   round_loss_ = round_weight_ = 0;
   in_round_ = false;

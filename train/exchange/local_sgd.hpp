@@ -1,6 +1,7 @@
 // The `local_sgd` exchange: every rank takes parallel.local_steps updates on its own gradients, then parameters are averaged, weighted by
 // the samples that each has seen; as an option the average is the target of an outer Nesterov step. Ranks meet once a round.
-// Where replicas must be equal (evaluation, checkpoint, end) the round ends early and the optimiser's state is averaged too.
+// Where replicas must be equal (evaluation, checkpoint, end) the round ends early; there, and where a run stops, the optimiser's state is
+// averaged too.
 // Source: Stich 2019 (local SGD); Douillard et al. 2023 (DiLoCo, the outer step).
 #pragma once
 #include <chorale/train/exchange/ordered_sum.hpp>
