@@ -41,9 +41,7 @@ TEST_CASE("a stop between evaluations leaves a checkpoint that local_sgd goes on
     SmallRun run = rounds_of(3);
     run.nodes = nodes;
     run.config.checkpoint_folder = folder.path.string();
-    run.per_rank = [](int, TrainerConfig& config) {
-      config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2; };
-    };
+    run.per_rank = [](int, TrainerConfig& config) { config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2; }; };
     const auto stopped = run.run();
     for (const std::string& error : stopped.errors) CHECK(error == "");
     CHECK(stopped.summary.status == "interrupted");
@@ -56,5 +54,30 @@ TEST_CASE("a stop between evaluations leaves a checkpoint that local_sgd goes on
     for (const std::string& error : resumed.errors) CHECK(error == "");
     CHECK(first.step == 3);
     CHECK(resumed.summary.status == "done");
+  }
+}
+
+TEST_CASE("a narrow wire does not swallow small steps of local_sgd") {
+  SmallRun run = rounds_of(2);
+  run.nodes = 2;
+  run.optimizer.name = "sgd";
+  run.optimizer.lr = 0;
+  const auto start = run.run();
+  run.optimizer.lr = 1e-4;  // a round moves a parameter by less than half of its last place in bf16
+  for (const double momentum : {0.0, 0.5}) {
+    CAPTURE(momentum);
+    run.config.parallel.outer_momentum = momentum;
+    run.config.parallel.wire = "f32";
+    const auto wide = run.run();
+    run.config.parallel.wire = "bf16";
+    const auto narrow = run.run();
+    for (const std::string& error : narrow.errors) CHECK(error == "");
+    for (const std::string& hash : narrow.hashes) CHECK(hash == narrow.hashes[0]);
+    double moved = 0, off = 0;
+    for (std::size_t i = 0; i < wide.parameters.size(); ++i) {
+      moved += std::pow(wide.parameters[i] - start.parameters[i], 2);
+      off += std::pow(wide.parameters[i] - narrow.parameters[i], 2);
+    }
+    CHECK(std::sqrt(off) < 0.01 * std::sqrt(moved));  // bf16 has 8 bits
   }
 }
