@@ -101,16 +101,15 @@ double GradientEngine::step(double weight, double loss) {
     std::fill(zero.begin(), zero.end(), 0.0f);
   }
   const WorkerReport report{loss, weight};
-  ++step_;
-  const StepOutcome outcome = replicas_->step({.number = step_, .settle = false}, std::span(&report, 1), {});
+  const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), {});
+  in_step_ = false;
+  for (Slot& slot : slots_) slot.ready = false;
   if (outcome.bad_worker >= 0)
     throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) + " is not finite at step " +
                        std::to_string(outcome.bad_step));
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i].ready = false;
+  ++step_;
+  for (std::size_t i = 0; i < slots_.size(); ++i)
     if (!slots_[i].outside.empty()) std::copy(values(i).begin(), values(i).end(), slots_[i].outside.begin());
-  }
-  in_step_ = false;
   return outcome.weight > 0 ? outcome.loss / outcome.weight : 0;
 }
 

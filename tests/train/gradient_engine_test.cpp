@@ -77,3 +77,33 @@ TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   CHECK(engine.values(b)[0] == -1);
   CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite at step 2"));
 }
+
+TEST_CASE("a step that is refused changes nothing, and the next gradients count") {
+  for (const std::string exchange : {"shared", "replicated", "sharded"})
+    for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {2, 2}, {4, 2}}) {
+      CAPTURE(exchange, ranks, nodes);
+      auto comms = make_thread_communicators(ranks, nodes);
+      std::vector<float> found(static_cast<std::size_t>(ranks));
+      std::vector<int> refused(static_cast<std::size_t>(ranks));
+      std::vector<std::thread> threads;
+      for (int r = 0; r < ranks; ++r)
+        threads.emplace_back([&, r, ranks = ranks] {
+          GradientEngine engine(*comms[static_cast<std::size_t>(r)],
+                                {.parallel = {.exchange = exchange}, .optimizer = {.name = "sgd", .lr = 1}});
+          const std::size_t w = engine.add("w", 3);
+          engine.start();
+          for (int s = 0; s < 8; ++s) {
+            engine.ready(w, std::vector<float>(3, s % 3 == 0 ? 100.0f : 1.0f));
+            try {
+              engine.step(1, s % 3 == 0 && r == ranks - 1 ? std::nan("") : 1.0);
+            } catch (const NumericError&) {
+              ++refused[static_cast<std::size_t>(r)];
+            }
+          }
+          found[static_cast<std::size_t>(r)] = engine.values(w)[0];
+        });
+      for (std::thread& thread : threads) thread.join();
+      CHECK(found == std::vector<float>(static_cast<std::size_t>(ranks), -5.0f));
+      CHECK(refused == std::vector<int>(static_cast<std::size_t>(ranks), 3));
+    }
+}
