@@ -18,7 +18,14 @@ DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
   parts_.optimizer.bind(memory_->state());
 }
 
-DataParallel::~DataParallel() { parts_.params.on_gradient_ready({}); }
+DataParallel::~DataParallel() {
+  parts_.params.on_gradient_ready({});
+  if (in_step_) fail("it has left in the middle of a step");
+}
+
+void DataParallel::fail(const std::string& why) noexcept {
+  if (overlaps()) parts_.comm.abort(why);
+}
 
 const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
   return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange");
@@ -87,12 +94,14 @@ void DataParallel::hand_over(const Exchange& before) {
 
 std::span<const Buffer> DataParallel::begin() {
   began_ = std::chrono::steady_clock::now();
+  in_step_ = true;
   return exchange_->begin();
 }
 
 StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine) {
   reducer_->finish(*exchange_);
   const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, order, reports, mine);
+  in_step_ = false;
   if (outcome.bad_worker < 0) after_step(mine.phases.backward);
   return outcome;
 }

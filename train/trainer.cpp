@@ -83,14 +83,23 @@ void Trainer::one_step() {
   tell_step(outcome, ms);
 }
 
-StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
+void Trainer::compute(std::span<const std::int64_t> batch) {
   const std::span<const Buffer> into = replicas_->begin();
   reports_.clear();
-  for (std::size_t c = 0; c < held_.size(); ++c) {
-    const bool overlaps = replicas_->overlaps() && held_.size() == 1;
-    replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
+  try {
+    for (std::size_t c = 0; c < held_.size(); ++c) {
+      const bool overlaps = replicas_->overlaps() && held_.size() == 1;
+      replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
+    }
+    last_.stop = config_.stop_requested && config_.stop_requested();
+  } catch (const std::exception& e) {
+    replicas_->fail(e.what());
+    throw;
   }
-  last_.stop = config_.stop_requested && config_.stop_requested();
+}
+
+StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
+  compute(batch);
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
