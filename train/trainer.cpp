@@ -58,9 +58,17 @@ void Trainer::trace_window() {
   const std::int64_t next = step_ + 1;
   if (next == config_.trace.first) parts_.comm.barrier("trace").wait();  // ranks' clocks count from here
   if (next == config_.trace.first) trace_.open();
-  if (next != config_.trace.last + 1 || !trace_.is_on()) return;
+  if (next == config_.trace.last + 1) end_trace();
+}
+
+void Trainer::end_trace() {
+  if (!trace_.is_on()) return;
   trace_.close();
-  write_trace(parts_.comm, trace_, config_.trace_file);
+  try {
+    write_trace(parts_.comm, trace_, config_.trace_file);
+  } catch (const IoError& e) {  // equal on all ranks; a run is worth more than its picture
+    if (parts_.comm.rank() == 0) parts_.log.warning("the trace is not written, training goes on: " + std::string(e.what()));
+  }
 }
 
 void Trainer::one_step() {
@@ -210,9 +218,8 @@ void Trainer::save_now(bool final) {
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
-  if (traces() && trace_.is_on()) write_trace(parts_.comm, trace_, config_.trace_file);  // the run ended inside the window
-  trace_.close();
   save_now(true);
+  end_trace();  // where the run ended inside the window
   s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();

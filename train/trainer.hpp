@@ -70,6 +70,7 @@ class Trainer {
   void one_step();
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
   void trace_window();
+  void end_trace();
   void compute(std::span<const std::int64_t> batch);
   StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
   void refuse_bad_loss(const StepOutcome& outcome);
