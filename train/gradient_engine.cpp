@@ -20,6 +20,9 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
   register_all(registry_);
   optimizer_ = make_optimizer(options_.optimizer, registry_);
   if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
+  if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())
+    throw UsageError("[gradient engine] a rank gives one gradient, so there are " + std::to_string(comm.size()) +
+                     " virtual workers; remove parallel.virtual_workers = " + std::to_string(v));
 }
 
 GradientEngine::~GradientEngine() = default;

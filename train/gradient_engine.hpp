@@ -54,7 +54,7 @@ class GradientEngine {
   /// gradients may come (local_sgd: once a round, and its ranks have moved on their own; start anew).
   double step(double weight, double loss = 0);
   void set_lr(double lr);
-  /// "shared", or "replicated" for one rank.
+  /// The exchange in use.
   const std::string& exchange() const;
 
  private:

@@ -157,7 +157,7 @@ TEST_CASE("every exchange goes on from a checkpoint bit for bit") {
       run.ranks = 4, run.nodes = 2;
       run.config.parallel.wire = wire;
       run.config.parallel.local_steps = 3;
-      run.config.parallel.outer_momentum = 0.5;
+      if (exchange == "local_sgd") run.config.parallel.outer_momentum = 0.5;
       run.config.train.steps = 12;
       run.config.checkpoint.every_steps = 7;
       run.config.checkpoint_folder = (folder.path / "whole").string();

@@ -62,6 +62,7 @@ TEST_CASE("gradients of one's own train a regression, whatever ranks and exchang
 
 TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   auto comm = make_self_communicator();
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.virtual_workers = 4}}), Catch::Contains("remove parallel.virtual_workers = 4"));
   GradientEngine engine(*comm, {.optimizer = {.name = "sgd", .lr = 1}});
   const std::size_t a = engine.add("a", 2), b = engine.add("b", 1);
   CHECK_THROWS_WITH(engine.gradient(a), Catch::Contains("comes after start()"));
