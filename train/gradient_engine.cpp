@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -42,6 +43,7 @@ std::size_t GradientEngine::add(Slot slot) {
 void GradientEngine::start() {
   require_started(false, "start");
   params_ = std::make_unique<FlatParams>(*model_, *device_, DType::f32);
+  check_ranks();
   for (Slot& slot : slots_) {
     const auto& all = params_->entries();
     slot.entry = static_cast<std::size_t>(
@@ -58,6 +60,13 @@ void GradientEngine::start() {
   }
   replicas_->filled();
   replicas_->start(comm_.size());
+}
+
+void GradientEngine::check_ranks() const {
+  Facts facts = {{"exchange", options_.parallel.exchange}, {"wire", options_.parallel.wire}};
+  for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
+  for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
+  check_agreement(comm_, facts);
 }
 
 const FlatParams::Entry& GradientEngine::entry(std::size_t i) const { return params_->entries()[slots_.at(i).entry]; }

@@ -38,7 +38,8 @@ class GradientEngine {
     return add(
         {.name = name, .elements = static_cast<std::int64_t>(values.size()), .start = {values.begin(), values.end()}, .outside = values});
   }
-  /// After the last add. Backward of layers that were added last comes first, as everywhere.
+  /// After the last add. Throws UsageError on every rank where parameters differ. Backward of layers that were added last comes first, as
+  /// everywhere.
   void start();
 
   /// Parameter i where all ranks of the node read it; valid as long as the engine. Written by the caller before the first step only.
@@ -69,6 +70,7 @@ class GradientEngine {
   };
   std::size_t add(Slot slot);
   const FlatParams::Entry& entry(std::size_t i) const;
+  void check_ranks() const;
   void begin();
   void require_started(bool started, const char* call) const;
 

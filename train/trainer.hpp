@@ -66,6 +66,7 @@ class Trainer {
   void check_sizes() const;
   void allocate();
   void restore();
+  void check_model() const;  // before a node's ranks share memory of its size
   void check_ranks();
   void one_step();
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }

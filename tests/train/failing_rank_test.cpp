@@ -69,3 +69,35 @@ TEST_CASE("who leaves a gradient engine in the middle of a step does not wait un
   });
   CHECK(seconds < 20);
 }
+
+TEST_CASE("the larger of two models does not find the smaller one's memory") {
+  for (const int large : {0, 1}) {
+    CAPTURE(large);
+    auto comms = make_thread_communicators(2);
+    std::vector<std::string> errors(2);
+    std::vector<std::thread> threads;
+    const auto start = [&](int r) {
+      Registry registry;
+      register_all(registry);
+      SilentLog log;
+      auto device = make_cpu_device();
+      TrainerConfig config;
+      auto model = build_layers(r == large ? "linear(90) linear(1)" : "linear(16) linear(1)", {7}, registry);
+      auto loss = make_loss(config.train, {}, registry);
+      auto rule = make_optimizer({}, registry);
+      Trainer trainer(
+          {*comms[static_cast<std::size_t>(r)], *device, *model, *loss, *rule, registry, log, small_data(203, 7, 1), nullptr, nullptr},
+          config);
+    };
+    for (int r = 0; r < 2; ++r)
+      threads.emplace_back([&, r] {
+        try {
+          start(r);
+        } catch (const UsageError& e) {
+          errors[static_cast<std::size_t>(r)] = e.what();
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains("shape of parameter 1.weight is '[1, "));
+  }
+}

@@ -108,3 +108,25 @@ TEST_CASE("a step that is refused changes nothing, and the next gradients count"
       CHECK(refused == std::vector<int>(static_cast<std::size_t>(ranks), 3));
     }
 }
+
+TEST_CASE("ranks whose parameters differ are told before they share memory") {
+  for (const int nodes : {1, 2})
+    for (const int large : {0, 1}) {
+      CAPTURE(nodes, large);
+      auto comms = make_thread_communicators(2, nodes);
+      std::vector<std::string> errors(2);
+      std::vector<std::thread> threads;
+      for (int r = 0; r < 2; ++r)
+        threads.emplace_back([&, r] {
+          try {
+            GradientEngine engine(*comms[static_cast<std::size_t>(r)]);
+            engine.add("w", r == large ? 50000 : 100);
+            engine.start();
+          } catch (const UsageError& e) {
+            errors[static_cast<std::size_t>(r)] = e.what();
+          }
+        });
+      for (std::thread& thread : threads) thread.join();
+      for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains("elements of parameter w is '"));
+    }
+}
