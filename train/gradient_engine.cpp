@@ -80,6 +80,7 @@ void GradientEngine::begin() {
   require_started(true, "a gradient");
   if (in_step_) return;
   in_step_ = true;
+  since_begin_ = {};
   gradients_ = replicas_->begin()[0];
   replicas_->last_pass();
 }
@@ -113,7 +114,9 @@ double GradientEngine::step(double weight, double loss) {
     std::fill(zero.begin(), zero.end(), 0.0f);
   }
   const WorkerReport report{loss, weight};
-  const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), {});
+  RankReport mine;
+  mine.phases.backward = since_begin_.lap();  // what buckets can hide behind, for their plan
+  const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), mine);
   in_step_ = false;
   for (Slot& slot : slots_) slot.ready = false;
   if (outcome.bad_worker >= 0)

@@ -8,6 +8,7 @@
 
 #include <chorale/core/base/log.hpp>
 #include <chorale/train/data_parallel.hpp>
+#include <chorale/train/exchange/stopwatch.hpp>
 
 namespace chorale {
 
@@ -55,6 +56,8 @@ class GradientEngine {
   /// gradients may come (local_sgd: once a round, and its ranks have moved on their own; start anew).
   double step(double weight, double loss = 0);
   void set_lr(double lr);
+  /// Of the last step, by rank: backward is the time from its first gradient to step().
+  const std::vector<Phases>& phases() const { return replicas_->phases(); }
   /// The exchange in use.
   const std::string& exchange() const;
 
@@ -86,6 +89,7 @@ class GradientEngine {
   std::vector<Slot> slots_;
   Buffer gradients_;
   bool in_step_ = false;
+  Stopwatch since_begin_;
   std::int64_t step_ = 0;
 };
 

@@ -130,3 +130,26 @@ TEST_CASE("ranks whose parameters differ are told before they share memory") {
       for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains("elements of parameter w is '"));
     }
 }
+
+TEST_CASE("the time between gradients is what buckets are planned with") {
+  auto comms = make_thread_communicators(2, 2);
+  std::vector<std::thread> threads;
+  std::vector<double> least(2, 1e9);
+  for (int r = 0; r < 2; ++r)
+    threads.emplace_back([&, r] {
+      GradientEngine engine(*comms[static_cast<std::size_t>(r)]);
+      const std::size_t a = engine.add("a", 5000), b = engine.add("b", 5000);
+      engine.start();
+      for (int s = 0; s < 2; ++s) {
+        engine.gradient(b)[0] = 1;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        engine.ready(b);
+        engine.gradient(a)[0] = 1;
+        engine.step(1);
+        for (const Phases& of : engine.phases())
+          least[static_cast<std::size_t>(r)] = std::min(least[static_cast<std::size_t>(r)], of.backward);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const double ms : least) CHECK((ms >= 20 && ms < 1e9));
+}
