@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -191,11 +192,23 @@ void Checkpointing::read_carried(const NamedTensor& wanted, const SafetensorsFil
   std::memcpy(const_cast<void*>(wanted.data), found->data, wanted.bytes());
 }
 
+void Checkpointing::say_dropped(const std::vector<Carried>& carried, const SafetensorsFile& file, Log& log) const {
+  const auto is_wanted = [&](const std::string& name) {
+    return std::any_of(carried.begin(), carried.end(), [&](const Carried& c) { return name.starts_with("exchange." + c.name + "."); });
+  };
+  for (const NamedTensor& tensor : file.tensors()) {
+    if (!tensor.name.starts_with("exchange.") || is_wanted(tensor.name)) continue;
+    log.warning("the checkpoint has " + tensor.name + " and more of an exchange that this run does not use: it is dropped");
+    return;
+  }
+}
+
 void Checkpointing::restore_carried(const std::vector<Carried>& carried, Log& log) {
-  if (restored_.empty() || carried.empty()) return;
+  if (restored_.empty()) return;
   const auto read = [&] {
     const Checkpoint checkpoint = open_checkpoint(restored_);
     const SafetensorsFile file = checkpoint.tensors("state.safetensors");
+    if (parts_.comm.rank() == 0) say_dropped(carried, file, log);
     for (const Carried& each : carried)
       if (each.is_private || parts_.comm.node().rank() == 0)
         for (const NamedTensor& wanted : carried_tensors(each)) read_carried(wanted, file, log);

@@ -46,16 +46,17 @@ class Checkpointing {
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
   /// fills: this rank writes parameters and state, for its node or for itself.
   std::optional<RunPosition> restore(Log& log, bool fills);
-  /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange. Collective.
+  /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange.
+  /// What only another exchange keeps is dropped with a warning. Collective.
   void restore_carried(const std::vector<Carried>& carried, Log& log);
 
  private:
   std::string fields(const RunPosition& position) const;
-  std::vector<NamedTensor> model_tensors(Buffer values, const std::string& prefix) const;
   std::vector<NamedTensor> optimizer_tensors() const;
   void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
   std::vector<NamedTensor> carried_tensors(const Carried& carried) const;
   void read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const;
+  void say_dropped(const std::vector<Carried>& carried, const SafetensorsFile& file, Log& log) const;
   Parts parts_;
   std::string restored_;  // folder
 };

@@ -7,9 +7,21 @@ namespace chorale {
 namespace {
 constexpr std::int64_t kTryPrivateBytes = 64 << 20;  // above this the memory of a second copy is not worth a trial
 constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make primitives and pools
+
+/// What would be passed over in silence. What exchanges of others read is theirs to say.
+void refuse_idle(const ParallelOptions& o, DType dtype) {
+  if (dtype == DType::f64 && o.wire != "f32")
+    throw UsageError("parallel.wire = " + o.wire + " rounds what an f32 model sends; with train.dtype = f64 remove it");
+  if (o.local_steps < 1) throw UsageError("parallel.local_steps = " + std::to_string(o.local_steps) + "; give at least 1");
+  if (o.exchange != "auto" && o.exchange != "replicated" && o.exchange != "shared" && o.exchange != "sharded") return;
+  const std::string idle = o.outer_lr != 1 ? "outer_lr" : o.outer_momentum != 0 ? "outer_momentum" : "";
+  if (!idle.empty())
+    throw UsageError("parallel." + idle + " does nothing with parallel.exchange = " + o.exchange + "; remove it, or use local_sgd");
+}
 }  // namespace
 
 DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
+  refuse_idle(parts_.options, parts_.params.dtype());
   const std::vector<std::string> names = candidates(parts.options.exchange);
   name_ = names[0];
   if (names.size() > 1) trial_.emplace(names);
@@ -18,7 +30,14 @@ DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
   parts_.optimizer.bind(memory_->state());
 }
 
-DataParallel::~DataParallel() { parts_.params.on_gradient_ready({}); }
+DataParallel::~DataParallel() {
+  parts_.params.on_gradient_ready({});
+  if (in_step_) fail("it has left in the middle of a step");
+}
+
+void DataParallel::fail(const std::string& why) noexcept {
+  if (overlaps()) parts_.comm.abort(why);
+}
 
 const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
   return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange");
@@ -30,12 +49,11 @@ std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
   const std::int64_t copies = 1 + static_cast<std::int64_t>(parts_.optimizer.state_names().size());
   const std::int64_t bytes = copies * parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
   if (parts_.comm.size() == 1) return text_ = "replicated (one rank)", std::vector<std::string>{"replicated"};
-  if (parts_.comm.size() > parts_.comm.node_count() && bytes <= kTryPrivateBytes) {
-    text_ = "auto, chosen by the first steps";
-    return {"shared", "replicated"};
-  }
   text_ = "shared (private copies would take " + std::to_string(bytes >> 20) + " MiB a rank)";
-  return {"shared"};
+  if (parts_.comm.size() == parts_.comm.node_count()) return text_ = "shared (one rank a node)", std::vector<std::string>{"shared"};
+  if (bytes > kTryPrivateBytes) return {"shared"};
+  text_ = "auto, chosen by the first steps";
+  return {"shared", "replicated"};
 }
 
 void DataParallel::start(std::int64_t virtual_workers) {
@@ -88,12 +106,14 @@ void DataParallel::hand_over(const Exchange& before) {
 
 std::span<const Buffer> DataParallel::begin() {
   began_ = std::chrono::steady_clock::now();
+  in_step_ = true;
   return exchange_->begin();
 }
 
 StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine) {
   reducer_->finish(*exchange_);
   const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, order, reports, mine);
+  in_step_ = false;
   if (outcome.bad_worker < 0) after_step(mine.phases.backward);
   return outcome;
 }

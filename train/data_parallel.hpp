@@ -54,6 +54,9 @@ class DataParallel {
   /// The gradient of entry i of the arena is complete.
   void ready(std::size_t i) { reducer_->ready(i); }
   StepOutcome step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine);
+  /// Between begin() and step() this rank has met an error that others do not have. What it awaits from other nodes must not be waited
+  /// for while the stack unwinds: two ranks that do so would wait for each other until the deadline.
+  void fail(const std::string& why) noexcept;
 
   bool overlaps() const { return parts_.comm.node_count() > 1; }
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
@@ -79,6 +82,7 @@ class DataParallel {
   std::optional<ExchangeTrial> trial_;
   std::string name_, text_;
   std::int64_t workers_ = 0, steps_ = 0;
+  bool in_step_ = false;
   double backward_ms_ = 0;
   LinkSpeed link_;
   std::unique_ptr<ArenaMemory> memory_;

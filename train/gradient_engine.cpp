@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -20,6 +21,9 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
   register_all(registry_);
   optimizer_ = make_optimizer(options_.optimizer, registry_);
   if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
+  if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())
+    throw UsageError("[gradient engine] a rank gives one gradient, so there are " + std::to_string(comm.size()) +
+                     " virtual workers; remove parallel.virtual_workers = " + std::to_string(v));
 }
 
 GradientEngine::~GradientEngine() = default;
@@ -39,6 +43,7 @@ std::size_t GradientEngine::add(Slot slot) {
 void GradientEngine::start() {
   require_started(false, "start");
   params_ = std::make_unique<FlatParams>(*model_, *device_, DType::f32);
+  check_ranks();
   for (Slot& slot : slots_) {
     const auto& all = params_->entries();
     slot.entry = static_cast<std::size_t>(
@@ -57,6 +62,13 @@ void GradientEngine::start() {
   replicas_->start(comm_.size());
 }
 
+void GradientEngine::check_ranks() const {
+  Facts facts = {{"exchange", options_.parallel.exchange}, {"wire", options_.parallel.wire}};
+  for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
+  for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
+  check_agreement(comm_, facts);
+}
+
 const FlatParams::Entry& GradientEngine::entry(std::size_t i) const { return params_->entries()[slots_.at(i).entry]; }
 
 std::span<float> GradientEngine::values(std::size_t i) const {
@@ -68,6 +80,7 @@ void GradientEngine::begin() {
   require_started(true, "a gradient");
   if (in_step_) return;
   in_step_ = true;
+  since_begin_ = {};
   gradients_ = replicas_->begin()[0];
   replicas_->last_pass();
 }
@@ -101,16 +114,17 @@ double GradientEngine::step(double weight, double loss) {
     std::fill(zero.begin(), zero.end(), 0.0f);
   }
   const WorkerReport report{loss, weight};
-  ++step_;
-  const StepOutcome outcome = replicas_->step({.number = step_, .settle = false}, std::span(&report, 1), {});
+  RankReport mine;
+  mine.phases.backward = since_begin_.lap();  // what buckets can hide behind, for their plan
+  const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), mine);
+  in_step_ = false;
+  for (Slot& slot : slots_) slot.ready = false;
   if (outcome.bad_worker >= 0)
     throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) + " is not finite at step " +
                        std::to_string(outcome.bad_step));
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i].ready = false;
+  ++step_;
+  for (std::size_t i = 0; i < slots_.size(); ++i)
     if (!slots_[i].outside.empty()) std::copy(values(i).begin(), values(i).end(), slots_[i].outside.begin());
-  }
-  in_step_ = false;
   return outcome.weight > 0 ? outcome.loss / outcome.weight : 0;
 }
 

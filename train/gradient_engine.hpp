@@ -8,6 +8,7 @@
 
 #include <chorale/core/base/log.hpp>
 #include <chorale/train/data_parallel.hpp>
+#include <chorale/train/exchange/stopwatch.hpp>
 
 namespace chorale {
 
@@ -38,7 +39,8 @@ class GradientEngine {
     return add(
         {.name = name, .elements = static_cast<std::int64_t>(values.size()), .start = {values.begin(), values.end()}, .outside = values});
   }
-  /// After the last add. Backward of layers that were added last comes first, as everywhere.
+  /// After the last add. Throws UsageError on every rank where parameters differ. Backward of layers that were added last comes first, as
+  /// everywhere.
   void start();
 
   /// Parameter i where all ranks of the node read it; valid as long as the engine. Written by the caller before the first step only.
@@ -50,10 +52,13 @@ class GradientEngine {
   /// The same, of a gradient that lies elsewhere.
   void ready(std::size_t i, std::span<const float> gradient);
   /// Sums, divides once by the sum of weights (this rank's: of its samples) and updates. Returns the mean loss over all ranks, `loss`
-  /// being this rank's sum. Throws NumericError on all ranks when a loss or weight is not finite.
+  /// being this rank's sum. Throws NumericError on all ranks when a loss or weight is not finite; nothing has changed then and the next
+  /// gradients may come (local_sgd: once a round, and its ranks have moved on their own; start anew).
   double step(double weight, double loss = 0);
   void set_lr(double lr);
-  /// "shared", or "replicated" for one rank.
+  /// Of the last step, by rank: backward is the time from its first gradient to step().
+  const std::vector<Phases>& phases() const { return replicas_->phases(); }
+  /// The exchange in use.
   const std::string& exchange() const;
 
  private:
@@ -68,6 +73,7 @@ class GradientEngine {
   };
   std::size_t add(Slot slot);
   const FlatParams::Entry& entry(std::size_t i) const;
+  void check_ranks() const;
   void begin();
   void require_started(bool started, const char* call) const;
 
@@ -83,6 +89,7 @@ class GradientEngine {
   std::vector<Slot> slots_;
   Buffer gradients_;
   bool in_step_ = false;
+  Stopwatch since_begin_;
   std::int64_t step_ = 0;
 };
 

@@ -26,6 +26,7 @@ void Reducer::ready(std::size_t entry) {
   if (!exchange_) return;
   for (const int b : touched_[entry]) --missing_[static_cast<std::size_t>(b)];
   launch();
+  exchange_->advance();  // a bucket that the node's ranks have only now does not wait until the next one is ready
 }
 
 void Reducer::launch() {

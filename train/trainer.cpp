@@ -58,9 +58,17 @@ void Trainer::trace_window() {
   const std::int64_t next = step_ + 1;
   if (next == config_.trace.first) parts_.comm.barrier("trace").wait();  // ranks' clocks count from here
   if (next == config_.trace.first) trace_.open();
-  if (next != config_.trace.last + 1 || !trace_.is_on()) return;
+  if (next == config_.trace.last + 1) end_trace();
+}
+
+void Trainer::end_trace() {
+  if (!trace_.is_on()) return;
   trace_.close();
-  write_trace(parts_.comm, trace_, config_.trace_file);
+  try {
+    write_trace(parts_.comm, trace_, config_.trace_file);
+  } catch (const IoError& e) {  // equal on all ranks; a run is worth more than its picture
+    if (parts_.comm.rank() == 0) parts_.log.warning("the trace is not written, training goes on: " + std::string(e.what()));
+  }
 }
 
 void Trainer::one_step() {
@@ -83,14 +91,23 @@ void Trainer::one_step() {
   tell_step(outcome, ms);
 }
 
-StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
+void Trainer::compute(std::span<const std::int64_t> batch) {
   const std::span<const Buffer> into = replicas_->begin();
   reports_.clear();
-  for (std::size_t c = 0; c < held_.size(); ++c) {
-    const bool overlaps = replicas_->overlaps() && held_.size() == 1;
-    replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
+  try {
+    for (std::size_t c = 0; c < held_.size(); ++c) {
+      const bool overlaps = replicas_->overlaps() && held_.size() == 1;
+      replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
+    }
+    last_.stop = config_.stop_requested && config_.stop_requested();
+  } catch (const std::exception& e) {
+    replicas_->fail(e.what());
+    throw;
   }
-  last_.stop = config_.stop_requested && config_.stop_requested();
+}
+
+StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
+  compute(batch);
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
@@ -201,9 +218,8 @@ void Trainer::save_now(bool final) {
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
-  if (traces() && trace_.is_on()) write_trace(parts_.comm, trace_, config_.trace_file);  // the run ended inside the window
-  trace_.close();
   save_now(true);
+  end_trace();  // where the run ended inside the window
   s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();

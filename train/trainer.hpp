@@ -66,10 +66,13 @@ class Trainer {
   void check_sizes() const;
   void allocate();
   void restore();
+  void check_model() const;  // before a node's ranks share memory of its size
   void check_ranks();
   void one_step();
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
   void trace_window();
+  void end_trace();
+  void compute(std::span<const std::int64_t> batch);
   StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
   void refuse_bad_loss(const StepOutcome& outcome);
   void tell_step(const StepOutcome& outcome, double step_ms);

@@ -39,6 +39,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                             {"train.batch", std::to_string(t.batch)},
                                                             {"train.accumulate", std::to_string(t.accumulate)},
                                                             {"train.dtype", t.dtype}});
+  check_model();
   allocate();
   if (config.resume) restore();
   check_sizes();
@@ -107,17 +108,20 @@ void Trainer::restore() {
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }
 
-void Trainer::check_ranks() {
-  Facts facts = {{"version", CHORALE_VERSION},
-                 {"build", build_id()},
-                 {"instruction set", parts_.device.text()},
-                 {"virtual workers", std::to_string(workers_)}};
+void Trainer::check_model() const {
+  Facts facts = {{"version", CHORALE_VERSION}, {"build", build_id()}, {"instruction set", parts_.device.text()}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
+  facts.emplace_back("parallel.exchange", config_.parallel.exchange);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   facts.emplace_back("steps", std::to_string(total_steps()));
+  for (const std::string& state : parts_.optimizer.state_names()) facts.emplace_back("state of the optimiser", state);
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());
-  facts.emplace_back("parameters at step " + std::to_string(step_), hash_of(params_.values()));
   check_agreement(parts_.comm, facts);
+}
+
+void Trainer::check_ranks() {
+  check_agreement(parts_.comm, {{"virtual workers", std::to_string(workers_)},
+                                {"parameters at step " + std::to_string(step_), hash_of(params_.values())}});
 }
 
 }  // namespace chorale

@@ -62,6 +62,7 @@ TEST_CASE("gradients of one's own train a regression, whatever ranks and exchang
 
 TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   auto comm = make_self_communicator();
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.virtual_workers = 4}}), Catch::Contains("remove parallel.virtual_workers = 4"));
   GradientEngine engine(*comm, {.optimizer = {.name = "sgd", .lr = 1}});
   const std::size_t a = engine.add("a", 2), b = engine.add("b", 1);
   CHECK_THROWS_WITH(engine.gradient(a), Catch::Contains("comes after start()"));
@@ -76,4 +77,79 @@ TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   CHECK(engine.values(a)[0] == 0);
   CHECK(engine.values(b)[0] == -1);
   CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite at step 2"));
+}
+
+TEST_CASE("a step that is refused changes nothing, and the next gradients count") {
+  for (const std::string exchange : {"shared", "replicated", "sharded"})
+    for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {2, 2}, {4, 2}}) {
+      CAPTURE(exchange, ranks, nodes);
+      auto comms = make_thread_communicators(ranks, nodes);
+      std::vector<float> found(static_cast<std::size_t>(ranks));
+      std::vector<int> refused(static_cast<std::size_t>(ranks));
+      std::vector<std::thread> threads;
+      for (int r = 0; r < ranks; ++r)
+        threads.emplace_back([&, r, ranks = ranks] {
+          GradientEngine engine(*comms[static_cast<std::size_t>(r)],
+                                {.parallel = {.exchange = exchange}, .optimizer = {.name = "sgd", .lr = 1}});
+          const std::size_t w = engine.add("w", 3);
+          engine.start();
+          for (int s = 0; s < 8; ++s) {
+            engine.ready(w, std::vector<float>(3, s % 3 == 0 ? 100.0f : 1.0f));
+            try {
+              engine.step(1, s % 3 == 0 && r == ranks - 1 ? std::nan("") : 1.0);
+            } catch (const NumericError&) {
+              ++refused[static_cast<std::size_t>(r)];
+            }
+          }
+          found[static_cast<std::size_t>(r)] = engine.values(w)[0];
+        });
+      for (std::thread& thread : threads) thread.join();
+      CHECK(found == std::vector<float>(static_cast<std::size_t>(ranks), -5.0f));
+      CHECK(refused == std::vector<int>(static_cast<std::size_t>(ranks), 3));
+    }
+}
+
+TEST_CASE("ranks whose parameters differ are told before they share memory") {
+  for (const int nodes : {1, 2})
+    for (const int large : {0, 1}) {
+      CAPTURE(nodes, large);
+      auto comms = make_thread_communicators(2, nodes);
+      std::vector<std::string> errors(2);
+      std::vector<std::thread> threads;
+      for (int r = 0; r < 2; ++r)
+        threads.emplace_back([&, r] {
+          try {
+            GradientEngine engine(*comms[static_cast<std::size_t>(r)]);
+            engine.add("w", r == large ? 50000 : 100);
+            engine.start();
+          } catch (const UsageError& e) {
+            errors[static_cast<std::size_t>(r)] = e.what();
+          }
+        });
+      for (std::thread& thread : threads) thread.join();
+      for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains("elements of parameter w is '"));
+    }
+}
+
+TEST_CASE("the time between gradients is what buckets are planned with") {
+  auto comms = make_thread_communicators(2, 2);
+  std::vector<std::thread> threads;
+  std::vector<double> least(2, 1e9);
+  for (int r = 0; r < 2; ++r)
+    threads.emplace_back([&, r] {
+      GradientEngine engine(*comms[static_cast<std::size_t>(r)]);
+      const std::size_t a = engine.add("a", 5000), b = engine.add("b", 5000);
+      engine.start();
+      for (int s = 0; s < 2; ++s) {
+        engine.gradient(b)[0] = 1;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        engine.ready(b);
+        engine.gradient(a)[0] = 1;
+        engine.step(1);
+        for (const Phases& of : engine.phases())
+          least[static_cast<std::size_t>(r)] = std::min(least[static_cast<std::size_t>(r)], of.backward);
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const double ms : least) CHECK((ms >= 20 && ms < 1e9));
 }

@@ -136,3 +136,28 @@ TEST_CASE("evaluations come every k steps or every k epochs") {
   CHECK(steps_of(0, 2) == std::vector<std::int64_t>{14, 28, 35});  // and once at the end
   CHECK(steps_of(10, 1) == std::vector<std::int64_t>{10, 20, 30});
 }
+
+TEST_CASE("what an exchange carried is not dropped in silence") {
+  struct Warnings : Log {
+    void write(LogLevel level, std::string_view text) override {
+      if (level == LogLevel::warning) said += text;
+    }
+    std::string said;
+  };
+  Folder folder;
+  SmallRun run = small();
+  run.ranks = 2, run.nodes = 2;
+  run.config.parallel.exchange = "sharded", run.config.parallel.wire = "bf16";
+  run.config.checkpoint_folder = folder.path.string();
+  run.config.train.steps = 5;
+  run.run();
+  run.config.train.steps = 6, run.config.resume = true;
+  Warnings same, other;
+  run.log = &same;
+  CHECK(run.run().errors[0] == "");
+  CHECK(same.said.empty());
+  run.config.train.steps = 7, run.config.parallel.exchange = "shared";
+  run.log = &other;
+  CHECK(run.run().errors[0] == "");
+  CHECK_THAT(other.said, Catch::Contains("exchange.residual."));
+}

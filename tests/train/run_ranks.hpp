@@ -35,6 +35,7 @@ struct SmallRun {
   std::shared_ptr<Dataset> train = small_data(203, 7, 1), validation = small_data(150, 7, 2), test;
   int ranks = 1, nodes = 1;
   std::vector<Callback*> callbacks = {};
+  Log* log = nullptr;  // of rank 0
   std::function<void(int rank, TrainerConfig&)> per_rank = {};
 
   struct Result {
@@ -70,14 +71,15 @@ struct SmallRun {
   void run_rank(int r, Communicator& comm, Result& out) const {
     Registry registry;
     register_all(registry);
-    SilentLog log;
+    SilentLog silent;
+    Log& words = r == 0 && log ? *log : silent;
     auto device = make_cpu_device();
     auto model = build_layers(layers, {7}, registry);
     auto loss = make_loss(config.train, {}, registry);
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;
     if (per_rank) per_rank(r, mine);
-    Trainer trainer({comm, *device, *model, *loss, *rule, registry, log, train, validation, test}, mine);
+    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test}, mine);
     for (Callback* callback : callbacks) trainer.add(*callback);
     const Summary summary = trainer.run();
     out.hashes[static_cast<std::size_t>(r)] = summary.parameters_hash;

@@ -45,6 +45,25 @@ TEST_CASE("a trace holds the window's steps, layers, gradients and waits of all 
   }
 }
 
+TEST_CASE("a trace that cannot be written costs neither the run nor its checkpoint") {
+  const auto folder = std::filesystem::temp_directory_path() / ("chorale_no_trace_" + std::to_string(::getpid()));
+  for (const std::int64_t last : {6, 100}) {
+    CAPTURE(last);
+    SmallRun run;
+    run.ranks = 2;
+    run.config.train.batch = 32;
+    run.config.train.epochs = 2;
+    run.config.checkpoint_folder = (folder / "checkpoints").string();
+    run.config.trace = {.first = 5, .last = last};
+    run.config.trace_file = (folder / "nowhere" / "trace.json").string();
+    const auto result = run.run();
+    for (const std::string& error : result.errors) CHECK(error == "");
+    CHECK(result.summary.status == "done");
+    CHECK(std::filesystem::exists(folder / "checkpoints" / "step_14"));
+    std::filesystem::remove_all(folder);
+  }
+}
+
 TEST_CASE("a window of updates is FIRST:LAST") {
   CHECK(parse_trace_window("100:110").last == 110);
   CHECK(parse_trace_window("").is_empty());

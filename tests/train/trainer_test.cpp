@@ -200,3 +200,39 @@ TEST_CASE("sizes that do not fit are refused with the numbers") {
   run.validation = nullptr;
   CHECK(run.run().errors[0].find("needs validation rows") != std::string::npos);
 }
+
+TEST_CASE("options of exchanges that would do nothing are refused") {
+  const auto error_of = [](const ParallelOptions& parallel, const std::string& dtype) {
+    SmallRun run;
+    run.config.train.batch = 32;
+    run.config.train.steps = 1;
+    run.config.train.dtype = dtype;
+    run.config.parallel = parallel;
+    return run.run().errors[0];
+  };
+  CHECK_THAT(error_of({.exchange = "shared", .outer_momentum = 0.9}, "f32"), Catch::Contains("outer_momentum does nothing"));
+  CHECK_THAT(error_of({.exchange = "auto", .outer_lr = 0.7}, "f32"), Catch::Contains("outer_lr does nothing"));
+  CHECK_THAT(error_of({.wire = "bf16"}, "f64"), Catch::Contains("with train.dtype = f64 remove it"));
+  CHECK_THAT(error_of({.exchange = "local_sgd", .local_steps = 0}, "f32"), Catch::Contains("give at least 1"));
+  CHECK(error_of({.exchange = "local_sgd", .outer_lr = 0.7, .outer_momentum = 0.9}, "f64") == "");
+}
+
+TEST_CASE("auto says why it takes an exchange without a trial") {
+  struct Facts : Callback {
+    void on_start(const RunFacts& facts) override { exchange = facts.exchange; }
+    std::string exchange;
+  };
+  const auto said = [](int ranks, int nodes) {
+    Facts facts;
+    SmallRun run;
+    run.config.train.batch = 32;
+    run.config.train.steps = 1;
+    run.ranks = ranks, run.nodes = nodes;
+    run.callbacks = {&facts};
+    run.run();
+    return facts.exchange;
+  };
+  CHECK(said(1, 1) == "replicated (one rank)");
+  CHECK(said(2, 2) == "shared (one rank a node)");
+  CHECK(said(2, 1) == "auto, chosen by the first steps");
+}

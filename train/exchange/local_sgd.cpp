@@ -23,9 +23,9 @@ LocalSgd::LocalSgd(const ExchangeSetup& setup) : setup_(setup), average_(one_wor
     targets_.push_back(gradients_.emplace_back(Tensor::zeros(device, {n}, setup.params.dtype())).buffer());
     bases_.push_back(targets_.back().data);
   }
-  if (setup.local.outer_lr == 1 && setup.local.outer_momentum == 0) return;
-  start_ = Tensor::zeros(device, {n}, setup.params.dtype());
-  outer_ = Tensor::zeros(device, {n}, setup.params.dtype());
+  const bool has_outer_step = setup.local.outer_lr != 1 || setup.local.outer_momentum != 0;
+  if (has_outer_step) outer_ = Tensor::zeros(device, {n}, setup.params.dtype());
+  if (has_outer_step || is_narrow()) start_ = Tensor::zeros(device, {n}, setup.params.dtype());
 }
 
 StepOutcome LocalSgd::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
@@ -60,13 +60,15 @@ void LocalSgd::update(FlatParams& params, Optimizer& optimizer, std::int64_t ste
 
 StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine) {
   const Buffer values = params.values().part(0, params.trainable_elements());
+  if (is_narrow()) add_start(values, -1);  // a small step is lost in a rounded parameter, but not in its own rounding
   StepOutcome out = average(values, order.number, mine);
+  if (is_narrow()) add_start(values, 1);
   if (out.bad_worker >= 0) {
     name_bad(out);
     return out;
   }
-  if (start_.defined()) outer_step(values);
-  if (order.settle)
+  if (outer_.defined()) outer_step(values);
+  if (order.settle || out.stop)  // a run that stops leaves a checkpoint
     for (const Buffer& state : optimizer.state()) average(state, order.number, mine);
   round_loss_ = round_weight_ = 0;
   in_round_ = false;
@@ -90,6 +92,13 @@ StepOutcome LocalSgd::average(Buffer values, std::int64_t step, const RankReport
   });
   if (!average_.one_node()) setup_.comm.node().barrier("averages have been read").wait();
   return out;
+}
+
+void LocalSgd::add_start(Buffer values, int sign) {
+  with_float_type(values.dtype, [&]<class T>() {
+    const T* start = start_.data<T>();
+    for (std::int64_t i = 0; i < values.elements; ++i) values.as<T>()[i] += T(sign) * start[i];
+  });
 }
 
 void LocalSgd::outer_step(Buffer values) {

@@ -1,6 +1,7 @@
 // The `local_sgd` exchange: every rank takes parallel.local_steps updates on its own gradients, then parameters are averaged, weighted by
 // the samples that each has seen; as an option the average is the target of an outer Nesterov step. Ranks meet once a round.
-// Where replicas must be equal (evaluation, checkpoint, end) the round ends early and the optimiser's state is averaged too.
+// Where replicas must be equal (evaluation, checkpoint, end) the round ends early; there, and where a run stops, the optimiser's state is
+// averaged too. On a narrow wire the round's differences of parameters travel in bf16, not the parameters.
 // Source: Stich 2019 (local SGD); Douillard et al. 2023 (DiLoCo, the outer step).
 #pragma once
 #include <chorale/train/exchange/ordered_sum.hpp>
@@ -26,6 +27,9 @@ class LocalSgd final : public Exchange {
   StepOutcome end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine);
   /// `values` become the mean over all ranks, weighted by the samples of the round.
   StepOutcome average(Buffer values, std::int64_t step, const RankReport& mine);
+  bool is_narrow() { return !average_.one_node() && average_.link().is_narrow(); }
+  /// values += sign * parameters at the start of the round
+  void add_start(Buffer values, int sign);
   void name_bad(StepOutcome& out);
   void outer_step(Buffer values);
 
@@ -38,8 +42,8 @@ class LocalSgd final : public Exchange {
   bool in_round_ = false;
   std::int64_t bad_step_ = 0;  // 0: none in this round
   std::int64_t bad_worker_ = -1;
-  Tensor start_;  // parameters at the start of the round, and the outer momentum, where there is an outer step
-  Tensor outer_;
+  Tensor start_;  // parameters at the start of the round, where there is an outer step or a narrow wire
+  Tensor outer_;  // momentum of the outer step
 };
 
 }  // namespace chorale

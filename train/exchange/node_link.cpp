@@ -91,6 +91,9 @@ void NodeLink::advance() {
       break;
     }
   while (sent_ < ready_ && ways_[sent_].arrived.done()) send_partials(sent_++);
+  if (sent_ == 0) return;
+  for (Work& work : ways_[sent_ - 1].sends)
+    if (!work.done()) return;  // one look pushes on all that is under way
 }
 
 template <class T>

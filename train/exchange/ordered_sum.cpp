@@ -40,7 +40,10 @@ StepOutcome OrderedSum::agree(std::int64_t step, std::span<const WorkerReport> r
       link_->reduce();
     }
     const TraceSpan span(setup_.trace, "buckets: sums to all nodes");
-    if (options_.everywhere) link_->spread_sums();
+    if (out.bad_worker >= 0)
+      setup_.comm.node().barrier("refused step").wait();  // peers may still read the gradients, which a caller may now write again
+    else if (options_.everywhere)
+      link_->spread_sums();
   }
   out.communicate_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   return out;
