@@ -16,6 +16,14 @@
 namespace chorale {
 namespace {
 
+/// Open MPI's TCP asks the receiver before it sends more than 64 KiB, and the link is idle meanwhile: a bf16 step over 1 Gbit took 15.8 to
+/// 27 ms instead of 14.5. Our receives are posted early, so the question is not needed. What the user has set stays.
+void prefer_eager_messages() {
+  ::setenv("OMPI_MCA_btl_tcp_eager_limit", "524288", 0);
+  ::setenv("OMPI_MCA_btl_tcp_rndv_eager_limit", "524288", 0);
+  ::setenv("OMPI_MCA_btl_tcp_max_send_size", "1048576", 0);
+}
+
 /// MPI from its start to the end of the last communicator made here.
 class MpiSession {
  public:
@@ -23,6 +31,7 @@ class MpiSession {
     int running = 0;
     check_mpi(MPI_Initialized(&running), "MPI_Initialized");
     if (running != 0) throw UsageError("[mpi] MPI already runs in this process; hand its communicator to make_mpi_communicator");
+    prefer_eager_messages();
     int provided = MPI_THREAD_SINGLE;
     check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
     if (provided < MPI_THREAD_SERIALIZED)

@@ -8,7 +8,14 @@
 namespace chorale {
 namespace {
 
-constexpr std::size_t kChunkBytes = std::size_t{1} << 28;  // counts are int, and some layers below still multiply them
+constexpr std::size_t kMostBytes = std::size_t{1} << 28;  // counts are int, and some layers below still multiply them
+constexpr std::size_t kEagerBytes = 500 * 1024;           // goes without a question to the receiver (prefer_eager_messages)
+
+/// Parts of a message: eager ones, but not so many that testing them takes long.
+std::size_t chunk_bytes(std::size_t bytes) {
+  constexpr std::size_t kParts = 64;
+  return std::min(kMostBytes, std::max(kEagerBytes, (bytes + kParts - 1) / kParts));
+}
 
 /// The parts of one message. After a failure requests are left alone: MPI is not called again.
 class MpiTransfer final : public Transfer {
@@ -29,9 +36,10 @@ class MpiTransfer final : public Transfer {
 template <class Post>
 std::unique_ptr<Transfer> in_chunks(std::size_t bytes, Post post) {
   auto transfer = std::make_unique<MpiTransfer>();
+  const std::size_t chunk = chunk_bytes(bytes);
   std::size_t at = 0;
   do {  // an empty message is a message
-    const std::size_t count = std::min(kChunkBytes, bytes - at);
+    const std::size_t count = std::min(chunk, bytes - at);
     MPI_Request request = MPI_REQUEST_NULL;
     post(at, static_cast<int>(count), &request);
     transfer->add(request);
