@@ -74,7 +74,8 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
   const auto model = build_layers(w.layers, {w.input}, session.registry);
   const auto loss = make_loss(config.train, {}, session.registry);
   const auto rule = make_optimizer(optimizer, session.registry);
-  const auto data = generated(w, w.rows > 0 ? w.rows : default_rows(w.input, config.train.batch), loss->task(), model->output_shape({w.input}).elements());
+  const auto data = generated(w, w.rows > 0 ? w.rows : default_rows(w.input, config.train.batch), loss->task(),
+                              model->output_shape({w.input}).elements());
   Trainer trainer({comm, *session.device, *model, *loss, *rule, session.registry, session.log, data, nullptr, nullptr}, config);
   const Summary s = trainer.run();
   if (comm.rank() != 0) return 0;
