@@ -1,6 +1,7 @@
 // The `sharded` exchange: optimiser state and update are cut over all ranks of all nodes. The owner of a block sums it, updates it and
-// sends the new parameters to every other node, where they lie once. State that a rank does not own is never touched, so the system gives
-// no memory for it. On a narrow wire differences of parameters travel in bf16, and the error of rounding is fed back.
+// sends the new parameters to every other node, where they lie once. State that other nodes' ranks own takes memory only from the first
+// checkpoint or new plan of buckets on, which gather it. On a narrow wire differences of parameters travel in bf16, and the error of
+// rounding is fed back.
 #pragma once
 #include <optional>
 
