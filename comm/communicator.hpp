@@ -57,8 +57,9 @@ class Communicator {
   virtual int size() const = 0;
   /// Ranks of this node, ordered as here. Ranks are ordered by (node, local rank).
   virtual Communicator& node() = 0;
-  virtual int node_index() const = 0;
+  virtual int node_of(int rank) const = 0;
   virtual int node_count() const = 0;
+  int node_index() const { return node_of(rank()); }
   virtual std::string_view backend() const = 0;
 
   /// Collective over the node; sizes may differ by rank. Zeroed, 64-byte aligned, nothing named anywhere (memfd).

@@ -25,7 +25,7 @@ class NodeCommunicator final : public Communicator {
   int rank() const override { return members_.rank; }
   int size() const override { return members_.size(); }
   Communicator& node() override { return node_ ? *node_ : *this; }
-  int node_index() const override { return members_.node_of(members_.rank); }
+  int node_of(int rank) const override { return members_.node_of(rank); }
   int node_count() const override { return members_.node_count(); }
   std::string_view backend() const override { return world_->backend; }
 

@@ -33,19 +33,15 @@ std::string size_text(std::int64_t bytes) {
 
 LinkSpeed measure_link(Communicator& comm) {
   constexpr std::int64_t kSmall = 8, kLarge = 1 << 18;
-  std::vector<std::int64_t> nodes(static_cast<std::size_t>(comm.size()));
-  const std::int64_t own = comm.node_index();
-  const std::vector<std::int64_t> ones(nodes.size(), 1);
-  comm.all_gather(buffer_of(std::span(&own, 1)), buffer_of(std::span(nodes)), ones, "nodes of ranks").wait();
   std::vector<double> times = {0, 0};  // small, large
-  for (int node = 0; node + 1 < comm.node_count(); ++node) {
-    const auto leader = [&](int of) { return static_cast<int>(std::find(nodes.begin(), nodes.end(), of) - nodes.begin()); };
-    const int a = leader(node), b = leader(node + 1);
+  for (int a = 0, b = 1; b < comm.size(); ++b) {
+    if (comm.node_of(b) == comm.node_of(a)) continue;
     if (comm.rank() == a || comm.rank() == b) {
       const bool first = comm.rank() == a;
       times[0] = std::max(times[0], round_trip_ms(comm, first ? b : a, first, kSmall, 8));
       times[1] = std::max(times[1], round_trip_ms(comm, first ? b : a, first, kLarge, 3));
     }
+    a = b;  // the first ranks of neighbouring nodes
   }
   comm.all_reduce(buffer_of(std::span(times)), Reduce::max, "link").wait();
   const double large_ms = std::max(1e-6, times[1] - times[0]);

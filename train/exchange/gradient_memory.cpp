@@ -9,14 +9,10 @@ namespace chorale {
 GradientMemory::GradientMemory(const Setup& setup) : setup_(setup), stride_((setup.elements + 15) / 16 * 16) {
   Communicator& comm = setup_.comm;
   const int size = comm.size(), first = comm.rank() - comm.node().rank();
-  std::vector<std::int64_t> node_of(static_cast<std::size_t>(size));
-  const std::int64_t own_node = comm.node_index();
-  const std::vector<std::int64_t> ones(node_of.size(), 1);
-  comm.all_gather(buffer_of(std::span(&own_node, 1)), buffer_of(std::span(node_of)), ones, "nodes of ranks").wait();
   std::vector<Share> workers(static_cast<std::size_t>(comm.node_count()));
   for (int r = 0; r < size; ++r) {
     const Share held = workers_of(r, size, setup_.virtual_workers);
-    Share& of = workers[static_cast<std::size_t>(node_of[static_cast<std::size_t>(r)])];
+    Share& of = workers[static_cast<std::size_t>(comm.node_of(r))];
     if (of.count == 0) of.first = held.first;
     of.count += held.count;
   }
@@ -28,7 +24,7 @@ GradientMemory::GradientMemory(const Setup& setup) : setup_(setup), stride_((set
     here.insert(here.end(), held.begin(), held.end());
   }
   std::int64_t slots = 1;
-  for (const Subtree& root : by_node_[static_cast<std::size_t>(own_node)]) {
+  for (const Subtree& root : by_node_[static_cast<std::size_t>(comm.node_index())]) {
     trees_.emplace_back(root, here);
     slots = std::max(slots, trees_.back().scratch_slots());
   }

@@ -22,14 +22,10 @@ NodeLink::NodeLink(const ExchangeSetup& setup, GradientMemory& gradients)
       tree_(setup.virtual_workers, of_all_nodes(gradients, setup.comm.node_count())),
       wire_(setup.wire == DType::bf16 && setup.params.dtype() == DType::f32 ? DType::bf16 : setup.params.dtype()) {
   Communicator& comm = setup_.comm;
-  std::vector<std::int64_t> nodes(static_cast<std::size_t>(comm.size()));
-  const std::int64_t own = node_;
-  const std::vector<std::int64_t> ones(nodes.size(), 1);
-  comm.all_gather(buffer_of(std::span(&own, 1)), buffer_of(std::span(nodes)), ones, "nodes of ranks").wait();
   of_node_.resize(static_cast<std::size_t>(comm.node_count()));
   for (int r = 0; r < comm.size(); ++r) {
-    auto& members = of_node_[static_cast<std::size_t>(nodes[static_cast<std::size_t>(r)])];
-    ranks_.push_back({static_cast<int>(nodes[static_cast<std::size_t>(r)]), static_cast<int>(members.size())});
+    auto& members = of_node_[static_cast<std::size_t>(comm.node_of(r))];
+    ranks_.push_back({comm.node_of(r), static_cast<int>(members.size())});
     members.push_back(r);
   }
   own_parts_ = owned_parts(setup_.buckets, rank_, comm.size());

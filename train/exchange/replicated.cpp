@@ -1,30 +1,12 @@
 #include <chorale/train/exchange/replicated.hpp>
 
-#include <chorale/train/exchange/stopwatch.hpp>
-
 namespace chorale {
 
 Replicated::Replicated(const ExchangeSetup& setup)
-    : comm_(setup.comm),
-      trace_(setup.trace),
-      sum_(setup, {.doubled = true, .everywhere = true}),
-      update_({{0, setup.params.trainable_elements()}}, nullptr) {}
+    : BlockExchange(setup, {.doubled = true, .everywhere = true}, {.parts = {{0, setup.params.trainable_elements()}}, .among = nullptr}) {}
 
-StepOutcome Replicated::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
-                             const RankReport& mine) {
-  StepOutcome out = sum_.agree(order.number, reports, mine);
-  if (out.bad_worker >= 0) return out;
-  Stopwatch watch;
-  std::optional<TraceSpan> span(std::in_place, trace_, "update");
-  with_float_type(params.dtype(), [&]<class T>() {
-    update_.run<T>(params, optimizer, order.number, out.weight, [&](std::int64_t first, std::int64_t n) { return sum_.sum<T>(first, n); });
-  });
-  out.update_ms = watch.lap();
-  span.reset();
-  if (sum_.one_node()) return out;
-  comm_.node().barrier("sums have been read").wait();  // the node has them once
-  out.communicate_ms += watch.lap();
-  return out;
+void Replicated::publish(FlatParams&) {
+  if (!sum_.one_node()) comm_.node().barrier("sums have been read").wait();  // the node has them once
 }
 
 void register_replicated(Registry& registry) {
