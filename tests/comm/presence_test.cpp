@@ -41,6 +41,8 @@ TEST_CASE("a reader never sees half of a place") {
     for (int i = 0; i < 200000; ++i) {
       const bool even = i % 2 == 0;
       presence.enter(even ? Activity::forward : Activity::backward, std::string(60, even ? 'a' : 'b'));
+      for (volatile int pause = 0; pause < 200; pause = pause + 1) {  // a reader needs a moment without a write
+      }
     }
     over = true;
   });
