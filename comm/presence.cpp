@@ -70,7 +70,8 @@ Sighting Presence::read() const noexcept {
       std::memcpy(out.what + 8 * i, &word, 8);
     }
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (version % 2 == 0 && version_.load(std::memory_order_relaxed) == version) break;
+    out.is_whole = version % 2 == 0 && version_.load(std::memory_order_relaxed) == version;
+    if (out.is_whole) break;
   }
   out.what[sizeof out.what - 1] = '\0';
   return out;

@@ -31,6 +31,7 @@ struct Sighting {
   std::int64_t step = 0;       // 0: before the first
   std::uint64_t sequence = 0;  // of its last collective
   std::uint64_t beat = 0;      // changes whenever the rank gets on
+  bool is_whole = false;       // else the writer was stopped inside a write, and the fields may be of two places
   /// "forward of 'encoder.2' in step 17", "all_reduce 'grad bucket 3' #4182 in step 17".
   std::string text() const;
 };
