@@ -111,6 +111,10 @@ void ControlChannel::turn() {
 
 void ControlChannel::say_where() {
   said_ = Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!is_welcome_) return;  // who has not been let in has nothing to say
+  }
   const Presence* presence = presence_;
   if (hub_) hub_->send({.kind = Kind::beat, .rank = options_.rank, .sighting = presence ? presence->read() : Sighting{}});
 }
