@@ -29,7 +29,8 @@ def build(torch, widths):
 
 def measure(torch, dist, order, rank, ranks):
     network = NETWORKS[order["network"]]
-    widths, batch, steps = network["widths"], order.get("batch", network["batch"]), order.get("steps", network["torch_steps"])
+    widths = order.get("widths", network["widths"])
+    batch, steps = order.get("batch", network["batch"]), order.get("steps", network["torch_steps"])
     torch.set_num_threads(order.get("threads", 1))
     torch.manual_seed(1)
     model = build(torch, widths)
