@@ -3,41 +3,11 @@
 
 #include <algorithm>
 
-#include <chorale/core/base/error.hpp>
+#include <chorale/comm/arguments.hpp>
 #include <chorale/comm/reduction.hpp>
 
 namespace chorale {
 namespace {
-
-struct Where {
-  Verb verb;
-  Label label;
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw ShapeError("[" + std::string(name(verb)) + " '" + std::string(label.name) + "'] " + what);
-  }
-};
-
-void require_counts(std::span<const std::int64_t> counts, int size, Where where) {
-  if (counts.size() != static_cast<std::size_t>(size))
-    where.refuse("counts for " + std::to_string(counts.size()) + " ranks given, there are " + std::to_string(size));
-  for (std::int64_t count : counts)
-    if (count < 0) where.refuse("a count is " + std::to_string(count) + "; give 0 for an empty part");
-}
-
-void require_elements(std::int64_t has, std::int64_t needs, const char* which, Where where) {
-  if (has != needs)
-    where.refuse(std::string(which) + " has " + std::to_string(has) + " elements, the counts ask for " + std::to_string(needs));
-}
-
-void require_one_type(Buffer input, Buffer output, Where where) {
-  if (input.dtype != output.dtype) where.refuse("input and output differ in type");
-}
-
-/// `which`: "root ", "to rank ", "from rank ".
-void require_rank(int rank, int size, const char* which, Where where) {
-  if (rank < 0 || rank >= size)
-    where.refuse(which + std::to_string(rank) + " of " + std::to_string(size) + (which[0] == 'r' ? " ranks" : ""));
-}
 
 std::int64_t sum(std::span<const std::int64_t> counts) {
   std::int64_t total = 0;
@@ -156,7 +126,7 @@ Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const s
 }
 
 Work NodeCommunicator::broadcast(Buffer data, int root, Label label) {
-  require_rank(root, size(), "root ", {Verb::broadcast, label});
+  require_rank(root, size(), "root", {Verb::broadcast, label});
   if (is_alone()) return Work();
   auto op = collective(Verb::broadcast, data.dtype, label);
   op->announcement.elements = data.elements;
@@ -181,7 +151,7 @@ Work NodeCommunicator::all_to_all(Buffer input, std::span<const std::int64_t> se
 }
 
 Work NodeCommunicator::send(Buffer data, int to, Label label) {
-  require_rank(to, size(), "to rank ", {Verb::send, label});
+  require_rank(to, size(), "to", {Verb::send, label});
   auto op = operation(Verb::send, data.dtype, label);
   op->lane = 1 + 2 * to;
   op->announcement.elements = data.elements;
@@ -192,7 +162,7 @@ Work NodeCommunicator::send(Buffer data, int to, Label label) {
 }
 
 Work NodeCommunicator::recv(Buffer data, int from, Label label) {
-  require_rank(from, size(), "from rank ", {Verb::recv, label});
+  require_rank(from, size(), "from", {Verb::recv, label});
   auto op = operation(Verb::recv, data.dtype, label);
   op->lane = 2 + 2 * from;
   op->announcement.elements = data.elements;
