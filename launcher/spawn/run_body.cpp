@@ -111,6 +111,7 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
 void report(const RankResult& result, const Surroundings& around, RankControl* control) {
   if (control)
     return control->channel().tell({.code = result.code, .text = result.error, .follows = result.follows, .culprit = result.rank});
+  if (around.started_by_us) return;
   if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));
   print_error(around.outer_rank, around.outer_size, result.error);
 }
@@ -119,7 +120,7 @@ void report(const RankResult& result, const Surroundings& around, RankControl* c
 int run_inside(const Surroundings& around, const RankBody& body) {
   // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
   if (around.started_by_us && !around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const std::unique_ptr<RankControl> control = RankControl::from_environment(around.outer_rank, around.local_rank);
+  const std::unique_ptr<RankControl> control = around.outer_size > 1 || around.started_by_us ? RankControl::open(around) : nullptr;
   const RankResult result = run_with_mpi(around, control.get(), body);
   if (!result.error.empty()) {
     report(result, around, control.get());
@@ -128,12 +129,12 @@ int run_inside(const Surroundings& around, const RankBody& body) {
   }
   if (control) control->channel().bye(result.code);
   // mpirun that ends its ranks on Ctrl-C answers no MPI_Finalize: the ranks would hang in it until they are killed.
-  if (result.code == static_cast<int>(ExitCode::interrupted) && !control) {
+  if (result.code == static_cast<int>(ExitCode::interrupted) && !around.started_by_us) {
     std::fflush(nullptr);
     ::_exit(result.code);
   }
   // A launcher treats any code but 0 as a crash and kills the others; who watches has heard the real one.
-  return control ? 0 : result.code;
+  return around.started_by_us ? 0 : result.code;
 }
 
 namespace {

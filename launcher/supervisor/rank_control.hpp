@@ -5,13 +5,18 @@
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/comm/control/channel.hpp>
+#include <chorale/comm/control/job_board.hpp>
+#include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/supervisor/hosted_hub.hpp>
 
 namespace chorale {
 
 class RankControl {
  public:
-  /// From CHORALE_CONTROL and CHORALE_SECRET; null where nobody watches this run. Throws CommError when the hub does not answer.
-  static std::unique_ptr<RankControl> from_environment(int rank, int local_rank);
+  /// The supervisor's hub, from CHORALE_CONTROL and CHORALE_SECRET; where the user started mpirun or srun, one in the first rank's process,
+  /// which all hear of through PMIx. Null where there is neither: then only waits for peers find out what happens to them. Throws CommError
+  /// when the supervisor does not answer.
+  static std::unique_ptr<RankControl> open(const Surroundings& around);
   RankControl(ControlAddress hub, int rank, int local_rank);
   /// From now until release(), an order to leave aborts this communicator first, so that the rank's own thread can end in order.
   void guard(Communicator& comm);
@@ -20,6 +25,8 @@ class RankControl {
 
  private:
   void leave(int code, const std::string& cause);
+  std::unique_ptr<JobBoard> board_;
+  std::unique_ptr<HostedHub> hub_;  // the first rank's, where nobody else watches
   std::mutex mutex_;
   Communicator* comm_ = nullptr;
   std::unique_ptr<ControlChannel> channel_;
