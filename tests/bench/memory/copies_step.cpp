@@ -78,15 +78,16 @@ int main(int count, char** words) {
   if (rounds < 1) return std::fprintf(stderr, "copies_step [ROUNDS] [shared|sharded]\n"), 64;
   for (const Network& network : {Network{"article", "linear(128) relu linear(64) relu linear(10)", 100, 64, 1500},
                                  Network{"mlp", "linear(512) relu linear(512) relu linear(10)", 784, 256, 120},
-                                 Network{"wide", "linear(4096) relu linear(4096) relu linear(1024)", 1024, 64, 10}}) {
+                                 Network{"8 million", "linear(2048) relu linear(2048) relu linear(1024)", 1024, 64, 20}}) {
     std::vector<double> node, numa, ratio;
     for (int round = 0; round < rounds; ++round) {
       node.push_back(step_ms(network, exchange, "node"));
       numa.push_back(step_ms(network, exchange, "numa"));
       ratio.push_back(numa.back() / node.back());
     }
-    std::printf("%-8s %s: node %.4f ms, numa %.4f ms, median of the quotients %.3f, of the best rounds %.3f\n", network.name,
+    std::printf("%-9s %s: node %.4f ms, numa %.4f ms, median of the quotients %.3f, of the best rounds %.3f\n", network.name,
                 exchange.c_str(), median(node), median(numa), median(ratio),
                 *std::min_element(numa.begin(), numa.end()) / *std::min_element(node.begin(), node.end()));
+    std::fflush(stdout);
   }
 }
