@@ -101,7 +101,7 @@ RankPlan plan_ranks(const RankOptions& options, const Surroundings& around) {
   if (around.outer_size > 0) {
     if (options.launch != "auto" && !around.started_by_us)
       throw UsageError("--launch " + options.launch + " inside an outer launcher; leave it out, its ranks are taken");
-    if (wanted > 0 && wanted != around.outer_size)
+    if (wanted > 0 && wanted != around.outer_size && !around.started_by_us)
       throw UsageError(
           fmt::format("-n {} contradicts the outer launcher, which started {} ranks; leave -n out", wanted, around.outer_size));
     plan.how = RankPlan::How::inside;

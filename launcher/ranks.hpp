@@ -35,6 +35,7 @@ struct RankPlan {
   enum class How { alone, threads, inside, mpirun, srun } how = How::alone;
   int ranks = 1;
   bool crowded = false;  // more ranks than cores
+  std::string hosts;     // HOST:RANKS,...; empty: here, or where the allocation is
   std::string note;      // for the terminal
 };
 /// Throws UsageError.

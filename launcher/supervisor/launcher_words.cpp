@@ -9,7 +9,9 @@
 
 namespace chorale {
 
-bool is_on_one_node(const RankPlan& plan) { return plan.how == RankPlan::How::mpirun && !std::getenv("SLURM_JOB_ID"); }
+bool is_on_one_node(const RankPlan& plan) {
+  return plan.how == RankPlan::How::mpirun && plan.hosts.empty() && !std::getenv("SLURM_JOB_ID");
+}
 
 std::string launcher_name(const RankPlan& plan) { return plan.how == RankPlan::How::srun ? "srun" : "mpirun"; }
 
@@ -17,10 +19,17 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
   const std::string n = std::to_string(plan.ranks);
   if (plan.how == RankPlan::How::srun) return {"srun", "-n", n, "--mpi=pmix", "-K1"};
   std::vector<std::string> out = {"mpirun", "-q", "-np", n, "--mca", "orte_tmpdir_base", folder};
+  if (!plan.hosts.empty()) out.insert(out.end(), {"--host", plan.hosts});
   const std::vector<std::string> placing =
-      plan.crowded ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
-                   : std::vector<std::string>{"--map-by", "core", "--bind-to", "core"};
+      !plan.hosts.empty() ? std::vector<std::string>{"--map-by", "slot"}
+      : plan.crowded      ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
+                          : std::vector<std::string>{"--map-by", "core", "--bind-to", "core"};
   out.insert(out.end(), placing.begin(), placing.end());
+  // A remote shell has neither our PATH nor our libraries.
+  if (!plan.hosts.empty())
+    for (const char* name : {"PATH", "LD_LIBRARY_PATH", "CHORALE_DATA"})
+      if (std::getenv(name)) out.insert(out.end(), {"-x", name});
+  if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
   if (!is_on_one_node(plan))
     for (const char* name : {"CHORALE_CONTROL", "CHORALE_SECRET", "CHORALE_TERMINAL"}) out.insert(out.end(), {"-x", name});
   return out;

@@ -14,11 +14,13 @@
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/supervisor/host_check.hpp>
 
 namespace chorale {
 
 namespace {
 constexpr int kSameEnds = 3;  // then it is the batch, not the weather
+constexpr auto kAnswerWithin = std::chrono::seconds(10);
 constexpr auto kLongestWait = std::chrono::seconds(60);
 
 bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || code == static_cast<int>(ExitCode::requeue); }
@@ -28,7 +30,7 @@ int Supervisor::run() {
   checkpoint_ = newest_checkpoint();
   for (;;) {
     const int attempt = RunDirectory::last_attempt(order_.run) + 1;
-    const AttemptEnd end = Attempt({.plan = order_.plan, .words = order_.words, .silence = order_.silence}).run();
+    const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence}).run();
     if (!end.cause.empty()) {
       record(attempt, end);
       say(end.cause);
@@ -38,6 +40,18 @@ int Supervisor::run() {
     if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
     std::erase(order_.words, "--overwrite");  // the attempt before has done that
   }
+}
+
+/// On the hosts that answer now.
+RankPlan Supervisor::next_plan() const {
+  RankPlan plan = order_.plan;
+  if (order_.hosts.empty()) return plan;
+  std::vector<std::string> left_out;
+  const std::vector<Host> hosts = usable_hosts(ask_hosts(order_.hosts, kAnswerWithin), order_.min_ranks, left_out);
+  for (const std::string& text : left_out) say("left out: " + text);
+  plan.hosts = hosts_text(hosts), plan.ranks = ranks_on(hosts);
+  if (!left_out.empty()) say(fmt::format("goes on with {} ranks on {}", plan.ranks, plan.hosts));
+  return plan;
 }
 
 bool Supervisor::goes_on(const AttemptEnd& end) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <chorale/launcher/supervisor/attempt.hpp>
+#include <chorale/launcher/supervisor/host_list.hpp>
 
 namespace chorale {
 
@@ -14,6 +15,8 @@ class Supervisor {
  public:
   struct Order {
     RankPlan plan;
+    std::vector<Host> hosts;  // empty: no choice of them
+    int min_ranks = 0;        // with how many to go on where hosts do not answer; 0: only with all
     std::vector<std::string> words;
     std::chrono::milliseconds silence;
     std::filesystem::path run;  // its directory
@@ -24,6 +27,7 @@ class Supervisor {
   int run();
 
  private:
+  RankPlan next_plan() const;
   bool goes_on(const AttemptEnd& end);
   void record(int attempt, const AttemptEnd& end) const;
   void say(const std::string& text) const;
