@@ -99,7 +99,7 @@ std::vector<std::uint64_t> count(const Call& call, int size, int nodes, std::int
   for (auto& comm : world)
     ranks.emplace_back([&, rank = comm.get()] {
       Room room(*rank, n);
-      for (int i = 0; i < 50; ++i) call.run(*rank, room);
+      for (int i = 0; i < 30; ++i) call.run(*rank, room);
       for (std::uint64_t& window : counted[static_cast<std::size_t>(rank->rank())]) {
         const std::uint64_t before = allocations;
         for (int i = 0; i < times; ++i) call.run(*rank, room);
@@ -133,7 +133,7 @@ TEST_CASE("no verb calls malloc in steady state", "[comm]") {
   const auto elements = GENERATE(std::int64_t{2}, std::int64_t{1500}, std::int64_t{40000});
   for (const Call& call : calls()) {
     INFO(call.verb << " of " << elements << " elements at " << layout.size << " ranks on " << layout.nodes << " nodes");
-    const int times = layout.size == 2 && elements < 10000 ? 100 : 20;
+    const int times = layout.size == 2 && elements < 10000 ? 100 : 10;
     const std::vector<std::uint64_t> found = count(call, layout.size, layout.nodes, elements, times);
     // Blocks and the simulated wire's messages are kept for as many as ever were under way at once, and that may grow late: there one
     // window without allocations shows that calls need none. A verb alone in one node never needs any.
