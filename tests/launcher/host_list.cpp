@@ -25,8 +25,9 @@ TEST_CASE("what is no list of hosts is refused, and nothing grows without bound"
 
 TEST_CASE("a host that does not answer is left out where that is allowed, another build never", "[launcher]") {
   std::vector<std::string> left_out;
-  std::vector<HostAnswer> answers;
-  for (const Host& host : parse_hosts("a:4,b:4")) answers.push_back({host, ""});
+  const std::vector<Host> hosts = parse_hosts("a:4,b:4");
+  std::vector<HostAnswer> answers(2);
+  answers[0].host = hosts[0], answers[1].host = hosts[1];
   answers[1].trouble = "does not answer within 10 s";
   CHECK_THROWS_AS(usable_hosts(answers, 0, left_out), CommError);
   CHECK_THROWS_AS(usable_hosts(answers, 5, left_out), CommError);
