@@ -1,5 +1,6 @@
 // chorale train
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include <chorale/core/base/error.hpp>
@@ -15,6 +16,7 @@
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/run_body.hpp>
 #include <chorale/launcher/start_check.hpp>
+#include <chorale/launcher/supervisor/supervisor.hpp>
 #include <chorale/train/data/prepare.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -26,6 +28,7 @@ struct Words {
   RankOptions ranks;
   std::string run_dir;
   bool resume = false, overwrite = false, quiet = false;
+  std::int64_t restarts = 3;
 };
 
 void describe(OptionTable& t, Words& w) {
@@ -33,6 +36,9 @@ void describe(OptionTable& t, Words& w) {
   t.add("run-dir", w.run_dir, "Folder of the run; by default runs/RECIPE-DATE-TIME.");
   t.add("resume", w.resume, "Go on from the newest checkpoint of --run-dir.");
   t.add("overwrite", w.overwrite, "Replace a run directory that exists.");
+  t.add(
+      "restarts", w.restarts,
+      "How often to start again from the newest checkpoint when ranks are lost or stuck. Under mpirun and srun that this program starts.");
   t.add("quiet", w.quiet, "No progress, only warnings and errors.");
 }
 
@@ -48,8 +54,9 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   log.note(LogLevel::error, failure.error);
   if (comm.rank() != 0) return;
   files.failed();
+  if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
   try {
-    run.end(failure.code, failure.error);
+    run.end({.code = failure.code, .cause = failure.error, .rank = failure.rank >= 0 ? failure.rank : comm.rank(), .where = failure.where});
   } catch (const IoError& e) {
     log.warning(e.what());
   }
@@ -85,7 +92,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
     const int code = summary.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
-      run.end(code, summary.status);
+      run.end({.code = code, .cause = summary.status, .step = summary.steps});
       if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", folder.c_str());
     }
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
@@ -127,6 +134,21 @@ int run_train(std::span<const std::string> arguments) {
   std::vector<std::string> words = {"train"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   if (t.words.run_dir.empty()) words.insert(words.end(), {"--run-dir", run.path().string()});
+  const bool starts_ranks = plan.how == RankPlan::How::mpirun || plan.how == RankPlan::How::srun;
+  if (!starts_ranks && t.table.find("restarts")->given && !around.started_by_us)
+    throw UsageError("--restarts needs ranks that this program starts by mpirun or srun; leave it out" +
+                     std::string(around.outer_size > 0 ? ", or start this program without mpirun" : ""));
+  if (starts_ranks) {
+    if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
+    catch_signals(false);
+    return Supervisor({.plan = plan,
+                       .words = words,
+                       .silence = std::chrono::milliseconds(static_cast<std::int64_t>(t.settings.parallel.timeout_s * 1000)) +
+                                  std::chrono::seconds(5),
+                       .run = run.path(),
+                       .restarts = static_cast<int>(t.words.restarts)})
+        .run();
+  }
   return with_ranks(plan, words, [&](Communicator& comm) { return train_rank(comm, t, run); });
 }
 

@@ -19,7 +19,7 @@ void describe(OptionTable& table, RankOptions& options);
 /// What the environment says.
 struct Surroundings {
   int outer_size = 0;  // ranks of an mpirun or srun around us; 0: none
-  int outer_rank = 0;
+  int outer_rank = 0, local_rank = 0;
   bool slurm_step = false;
   bool started_by_us = false;
   int cores = 1;  // physical ones that we may use

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/utc_time.hpp>
 
 namespace chorale {
 
@@ -21,7 +24,19 @@ std::string default_path(const std::string& name) {
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", ::localtime_r(&now, &local));
   return "runs/" + name + "-" + stamp;
 }
+
 }  // namespace
+
+int RunDirectory::last_attempt(const fs::path& run) {
+  int last = 0;
+  std::ifstream events(run / "events.jsonl");
+  for (std::string line; std::getline(events, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object() && json.contains("attempt") && json["attempt"].is_number_integer())
+      last = std::max(last, json["attempt"].get<int>());
+  }
+  return last;
+}
 
 RunDirectory::RunDirectory(const Options& options)
     : path_(options.path.empty() ? default_path(options.name) : options.path), options_(options) {
@@ -60,18 +75,27 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  std::ifstream events(path_ / "events.jsonl");
-  for (std::string line; std::getline(events, line);) attempt_ += line.starts_with("{\"event\":\"start\"");
-  event(nlohmann::ordered_json{{"event", "start"}, {"attempt", attempt_}}.dump());
+  attempt_ = last_attempt(path_) + 1;
+  event(path_, attempt_, "start", {}, false);
 }
 
-void RunDirectory::end(int code, const std::string& cause) const {
-  event(nlohmann::ordered_json{{"event", "end"}, {"attempt", attempt_}, {"code", code}, {"cause", cause}}.dump());
+void RunDirectory::end(const Verdict& verdict) const { event(path_, attempt_, "end", verdict, true); }
+
+void RunDirectory::append_verdict(const fs::path& run, int attempt, const Verdict& verdict) {
+  if (fs::is_directory(run)) event(run, attempt, "end", verdict, true);
 }
 
-void RunDirectory::event(const std::string& json) const {
-  File file = File::open_write(path_ / "events.jsonl");
-  const std::string line = json + "\n";
+void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended) {
+  using Json = nlohmann::ordered_json;
+  Json json = {{"time", utc_now()}, {"attempt", attempt}, {"event", name}};
+  json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
+  json["where"] = v.where;
+  json["step"] = has_ended ? Json(v.step) : Json(nullptr);
+  json["code"] = has_ended ? Json(v.code) : Json(nullptr);
+  json["cause"] = v.cause;
+  if (const char* job = std::getenv("SLURM_JOB_ID")) json["job"] = job;
+  File file = File::open_write(run / "events.jsonl");
+  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();
   file.close();

@@ -1,9 +1,19 @@
 // A run's folder: made only when the run is ready to start, never deleted before the new one has started.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 namespace chorale {
+
+/// Why a run ended; one line of events.jsonl, which the batch script of a job reads too.
+struct Verdict {
+  int code = 0;
+  std::string cause = {};
+  int rank = -1;           // that it began with; -1: none
+  std::string where = {};  // the collective
+  std::int64_t step = 0;
+};
 
 class RunDirectory {
  public:
@@ -20,11 +30,15 @@ class RunDirectory {
   /// Writes the attempt's start to events.jsonl. Throws IoError.
   void start(const std::string& recipe_text);
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
-  void end(int code, const std::string& cause) const;
+  void end(const Verdict& verdict) const;
+  /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, nothing is.
+  static void append_verdict(const std::filesystem::path& run, int attempt, const Verdict& verdict);
+  /// The number of the last attempt that left a line in events.jsonl; 0: none has.
+  static int last_attempt(const std::filesystem::path& run);
 
  private:
   void fill(const std::string& recipe_text);
-  void event(const std::string& json) const;
+  static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended);
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;

@@ -203,14 +203,15 @@ void ControlChannel::post(ControlMessage message) {
   changed_.wait_for(lock, kSendWithin, [this] { return outbox_.empty(); });
 }
 
-void ControlChannel::tell(int code, const std::string& cause, bool follows) {
+void ControlChannel::tell(const Cause& cause) {
   const Presence* presence = presence_;
   post({.kind = Kind::cause,
         .rank = options_.rank,
-        .code = code,
-        .number = follows ? 1 : 0,
+        .code = cause.code,
+        .number = cause.follows ? 1 : 0,
+        .port = static_cast<std::uint16_t>(cause.culprit + 1),
         .sighting = presence ? presence->read() : Sighting{},
-        .text = cause});
+        .text = cause.text});
 }
 
 void ControlChannel::bye(int code) {

@@ -56,8 +56,15 @@ class ControlChannel {
 
   /// From now on the rank's place is read there. The object outlives the channel or is replaced before it goes.
   void follow(const Presence* presence) { presence_ = presence; }
-  /// Why this rank ends, with its code. follows: only because another has failed. Returns when it is on its way, or after half a second.
-  void tell(int code, const std::string& cause, bool follows);
+  /// Why this rank ends.
+  struct Cause {
+    int code;
+    std::string text;
+    bool follows = false;  // only because another rank has failed
+    int culprit = -1;      // the rank that it names; -1: itself
+  };
+  /// Returns when it is on its way, or after half a second.
+  void tell(const Cause& cause);
   /// It ends as it should. Nobody is told to leave because this connection ends.
   void bye(int code);
   /// Asks the hub; empty when it does not answer within `limit`.

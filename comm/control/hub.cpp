@@ -150,6 +150,7 @@ void ControlHub::note_end(int index, const ControlMessage& message) {
   }
   const bool is_first_word = rank.cause.empty();
   rank.cause = message.text, rank.follows = message.number != 0;
+  rank.culprit = message.port <= options_.ranks ? message.port - 1 : -1;
   if (is_first_word) fallen_.push_back(index);
 }
 

@@ -24,6 +24,7 @@ struct RankStatus {
   std::optional<int> code;         // with which it ends or has ended, as far as it said so
   std::string cause;               // why, where it failed
   bool follows = false;            // it only says that another rank has failed
+  int culprit = -1;                // the rank that it names; -1: itself
   int through = -1;                // the leader whose connection it shares
 };
 
@@ -38,6 +39,7 @@ class ControlHub {
   };
   explicit ControlHub(Options options);
   std::uint16_t port() const { return port_; }
+  const std::string& secret() const { return options_.secret; }
   const std::vector<RankStatus>& ranks() const { return ranks_; }
   int registered() const;  // have ever been here
   int present() const;     // are here

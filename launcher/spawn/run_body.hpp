@@ -8,8 +8,10 @@ namespace chorale {
 
 struct RankResult {
   int code = 0;
-  std::string error;     // empty: none
-  bool follows = false;  // the error only says that another rank has failed
+  std::string error;       // empty: none
+  bool follows = false;    // the error only says that another rank has failed
+  int rank = -1;           // that the error names; -1: this one
+  std::string where = {};  // the collective, "all_reduce 'grad bucket 3' #4182"
 };
 
 /// What the exception in flight means for this rank. A rank that only follows takes the code of the one that failed first.
@@ -19,8 +21,6 @@ RankResult describe_failure();
 RankResult run_body(Communicator& comm, const RankBody& body);
 
 int run_threads(int ranks, const RankBody& body);
-int run_inside(int expected_ranks, bool slurm, const RankBody& body);
-/// Starts the ranks by mpirun or srun and waits, with limits.
-int run_launcher(const RankPlan& plan, std::span<const std::string> words);
+int run_inside(const Surroundings& around, const RankBody& body);
 
 }  // namespace chorale

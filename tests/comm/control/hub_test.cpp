@@ -76,7 +76,7 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
   auto good = std::make_unique<ControlChannel>(served.options(0)), bad = std::make_unique<ControlChannel>(served.options(1)),
        mute = std::make_unique<ControlChannel>(served.options(2));
   good->bye(0);
-  bad->tell(65, "row 3 is no number", false);
+  bad->tell({.code = 65, .text = "row 3 is no number", .culprit = 2});
   mute.reset();
   CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::lost; }));
   served.with([](ControlHub& hub) {
@@ -84,6 +84,7 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
     CHECK(hub.ranks()[1].code == 65);
     CHECK(hub.ranks()[1].cause == "row 3 is no number");
     CHECK_FALSE(hub.ranks()[1].follows);
+    CHECK(hub.ranks()[1].culprit == 2);
     CHECK(hub.fallen() == std::vector<int>{1, 2});
     return 0;
   });
