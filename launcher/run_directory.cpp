@@ -27,16 +27,25 @@ std::string default_path(const std::string& name) {
 
 }  // namespace
 
-int RunDirectory::last_attempt(const fs::path& run) {
-  int last = 0;
+namespace {
+struct LastAttempt {
+  int number = 0;
+  bool has_ended = false;
+};
+
+/// In events.jsonl of `run`.
+LastAttempt last_attempt(const fs::path& run) {
+  LastAttempt last;
   std::ifstream events(run / "events.jsonl");
   for (std::string line; std::getline(events, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("attempt") && json["attempt"].is_number_integer())
-      last = std::max(last, json["attempt"].get<int>());
+    if (!json.is_object() || !json.contains("attempt") || !json["attempt"].is_number_integer()) continue;
+    const int number = json["attempt"];
+    if (number >= last.number) last = {number, json.value("event", "") == "end"};
   }
   return last;
 }
+}  // namespace
 
 RunDirectory::RunDirectory(const Options& options)
     : path_(options.path.empty() ? default_path(options.name) : options.path), options_(options) {
@@ -75,14 +84,16 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  attempt_ = last_attempt(path_) + 1;
+  attempt_ = last_attempt(path_).number + 1;
   event(path_, attempt_, "start", {}, false);
 }
 
 void RunDirectory::end(const Verdict& verdict) const { event(path_, attempt_, "end", verdict, true); }
 
-void RunDirectory::append_verdict(const fs::path& run, int attempt, const Verdict& verdict) {
-  if (fs::is_directory(run)) event(run, attempt, "end", verdict, true);
+void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
+  if (!fs::is_directory(run)) return;
+  const LastAttempt last = last_attempt(run);
+  event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true);  // one that ended before it could say that it began
 }
 
 void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended) {

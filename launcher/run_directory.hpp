@@ -32,9 +32,7 @@ class RunDirectory {
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
   void end(const Verdict& verdict) const;
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, nothing is.
-  static void append_verdict(const std::filesystem::path& run, int attempt, const Verdict& verdict);
-  /// The number of the last attempt that left a line in events.jsonl; 0: none has.
-  static int last_attempt(const std::filesystem::path& run);
+  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
 
  private:
   void fill(const std::string& recipe_text);

@@ -109,10 +109,11 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
 
 /// Who watches the run says it, once; else the rank that failed first, and those that only follow wait for it.
 void report(const RankResult& result, const Surroundings& around, RankControl* control) {
-  if (control)
-    return control->channel().tell({.code = result.code, .text = result.error, .follows = result.follows, .culprit = result.rank});
-  if (around.started_by_us) return;
-  if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const bool speaks = !around.started_by_us;
+  if (speaks && !result.follows) print_error(around.outer_rank, around.outer_size, result.error);
+  if (control) control->channel().tell({.code = result.code, .text = result.error, .follows = result.follows, .culprit = result.rank});
+  if (!speaks || !result.follows) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
   print_error(around.outer_rank, around.outer_size, result.error);
 }
 }  // namespace

@@ -24,7 +24,7 @@ constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
 constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
 constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
 constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
-constexpr auto kCodeWithin = 1500ms;   // a launcher whose ranks have gone
+constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
 
@@ -179,16 +179,12 @@ bool Attempt::launcher_has_ended() {
 void Attempt::end_launcher() {
   for (const RankStatus& status : hub_.ranks())
     if (status.state == RankStatus::State::here && status.host == host_name()) ::kill(static_cast<pid_t>(status.process), SIGKILL);
-  // Where a rank was killed mpirun is ending by itself, and its code says by which signal. A TERM on top makes it crash.
+  // Where a rank was killed mpirun is ending by itself, and its code says by which signal. A TERM on top makes it crash. Its daemons on
+  // other nodes end with it.
   const auto limit = ordered_at_ == Clock::time_point{} ? 0ms : kCodeWithin;
   for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
     std::this_thread::sleep_for(5ms);
   if (launcher_has_ended()) return;
-  if (!is_on_one_node(order_.plan)) {  // its daemons on other nodes want to hear of it
-    ::kill(-child_, SIGTERM);
-    if (ended_within(child_, 500ms, launcher_status_)) launcher_ended_ = true;
-  }
-  if (launcher_ended_) return;
   ::kill(-child_, SIGKILL);
   ended_within(child_, 1s, launcher_status_);
 }

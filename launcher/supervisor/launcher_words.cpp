@@ -47,7 +47,6 @@ ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& f
 }
 
 int signal_of_status(int status) {
-  if (WIFSIGNALED(status)) return WTERMSIG(status);
   return WIFEXITED(status) && WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG ? WEXITSTATUS(status) - 128 : 0;
 }
 

@@ -17,7 +17,7 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
 /// What ranks find in their environment: where the hub is and the run's secret, which belongs on no command line.
 ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder, const ControlHub& hub);
 
-/// 0: none. A launcher whose rank was killed by signal N ends with 128 + N.
+/// By which signal a rank was killed: its launcher ends with 128 + N then. 0: none, or the launcher itself was killed.
 int signal_of_status(int status);
 /// "SIGKILL".
 std::string name_of_signal(int signal);

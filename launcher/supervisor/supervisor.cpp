@@ -29,10 +29,9 @@ bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || cod
 int Supervisor::run() {
   checkpoint_ = newest_checkpoint();
   for (;;) {
-    const int attempt = RunDirectory::last_attempt(order_.run) + 1;
     const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence}).run();
     if (!end.cause.empty()) {
-      record(attempt, end);
+      record(end);
       say(end.cause);
       if (end.rank >= 0) print_last_words(end.rank);
     }
@@ -97,9 +96,9 @@ std::string Supervisor::newest_checkpoint() const {
   return steps.empty() ? "" : "step_" + std::to_string(steps.back());
 }
 
-void Supervisor::record(int attempt, const AttemptEnd& end) const {
+void Supervisor::record(const AttemptEnd& end) const {
   try {
-    RunDirectory::append_verdict(order_.run, attempt,
+    RunDirectory::append_verdict(order_.run,
                                  {.code = end.code, .cause = end.cause, .rank = end.rank, .where = end.where, .step = end.step});
   } catch (const IoError& e) {
     say(e.what());

@@ -29,7 +29,7 @@ class Supervisor {
  private:
   RankPlan next_plan() const;
   bool goes_on(const AttemptEnd& end);
-  void record(int attempt, const AttemptEnd& end) const;
+  void record(const AttemptEnd& end) const;
   void say(const std::string& text) const;
   void print_last_words(int rank) const;
   std::string newest_checkpoint() const;
