@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include <chorale/train/free_core.hpp>
+
 namespace chorale {
 
 namespace {
@@ -12,6 +14,8 @@ constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make pri
 void refuse_idle(const ParallelOptions& o, DType dtype) {
   if (dtype == DType::f64 && o.wire != "f32")
     throw UsageError("parallel.wire = " + o.wire + " rounds what an f32 model sends; with train.dtype = f64 remove it");
+  if (o.exchange == "local_sgd" && o.overlap != "auto")
+    throw UsageError("parallel.overlap = " + o.overlap + " does nothing with local_sgd, which sends at the end of a round; remove it");
   if (o.local_steps < 1) throw UsageError("parallel.local_steps = " + std::to_string(o.local_steps) + "; give at least 1");
   if (o.exchange != "auto" && o.exchange != "replicated" && o.exchange != "shared" && o.exchange != "sharded") return;
   const std::string idle = o.outer_lr != 1 ? "outer_lr" : o.outer_momentum != 0 ? "outer_momentum" : "";
@@ -36,7 +40,9 @@ DataParallel::~DataParallel() {
 }
 
 void DataParallel::fail(const std::string& why) noexcept {
-  if (overlaps()) parts_.comm.abort(why);
+  if (!overlaps()) return;
+  parts_.comm.abort(why);
+  thread_.reset();
 }
 
 const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
@@ -56,10 +62,28 @@ std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
   return {"shared", "replicated"};
 }
 
-void DataParallel::start(std::int64_t virtual_workers) {
+void DataParallel::start(std::int64_t virtual_workers, std::int64_t passes) {
   workers_ = virtual_workers;
+  choose_overlap(passes);
   if (parts_.comm.node_count() > 1) link_ = measure_link(parts_.comm);
   use(name_);
+}
+
+void DataParallel::choose_overlap(std::int64_t passes) {
+  const std::string& wish = parts_.options.overlap;
+  if (!overlaps()) {
+    if (wish == "thread") say(wish + " has nothing to carry on one node", "parallel.overlap = ");
+    return;
+  }
+  if (drifts()) return;
+  if (workers_ > parts_.comm.size() || passes > 1) {
+    overlap_text_ = "none (gradients are final only in the last of a rank's passes)";
+    return;
+  }
+  has_free_core_ = has_free_core_each(parts_.comm, parts_.options.threads);
+  has_thread_ = wish == "thread" || (wish == "auto" && has_free_core_);
+  overlap_text_ = has_thread_ ? "communication thread" : "between layers";
+  overlap_text_ += wish != "auto" ? " (as asked)" : has_free_core_ ? "" : " (no core is free)";
 }
 
 Buffer DataParallel::allocate_copy() {
@@ -68,6 +92,7 @@ Buffer DataParallel::allocate_copy() {
 }
 
 void DataParallel::use(const std::string& exchange) {
+  thread_.reset();
   std::unique_ptr<Exchange> before = std::move(exchange_);
   if (before) before->gather_state(parts_.optimizer);
   if (entry(exchange).private_parameters != memory_->is_private()) {
@@ -87,6 +112,7 @@ void DataParallel::use(const std::string& exchange) {
                                     .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum},
                                     .trace = parts_.trace});
   if (before) hand_over(*before);
+  if (has_thread_) thread_ = std::make_unique<CommunicationThread>(*exchange_, has_free_core_);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
   if (overlaps() || parts_.trace) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
   name_ = exchange;
@@ -95,7 +121,7 @@ void DataParallel::use(const std::string& exchange) {
 void DataParallel::gradient_ready(std::size_t i) {
   if (parts_.trace && parts_.trace->is_on()) parts_.trace->mark("gradient of " + parts_.params.entries()[i].name);
   reducer_->ready(i);
-  if (overlaps()) exchange_->advance();
+  if (overlaps()) sink().advance();
 }
 
 void DataParallel::hand_over(const Exchange& before) {
@@ -111,6 +137,7 @@ std::span<const Buffer> DataParallel::begin() {
 }
 
 StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine) {
+  if (thread_) thread_->take_back();
   reducer_->finish(*exchange_);
   const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, order, reports, mine);
   in_step_ = false;

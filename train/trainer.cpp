@@ -40,7 +40,8 @@ Summary Trainer::run() {
                 .test_rows = parts_.test ? parts_.test->rows() : 0,
                 .device = parts_.device.text(),
                 .backend = std::string(parts_.comm.backend()),
-                .exchange = replicas_->text()});
+                .exchange = replicas_->text(),
+                .overlap = replicas_->overlap_text()});
   });
   if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
   evaluation_missed_ = false;

@@ -45,7 +45,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_sizes();
   check_ranks();
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
-  replicas_->start(workers_);
+  replicas_->start(workers_, config.train.accumulate);
   if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate,
@@ -112,6 +112,7 @@ void Trainer::check_model() const {
   Facts facts = {{"version", CHORALE_VERSION}, {"build", build_id()}, {"instruction set", parts_.device.text()}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
   facts.emplace_back("parallel.exchange", config_.parallel.exchange);
+  facts.emplace_back("parallel.overlap", config_.parallel.overlap);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   facts.emplace_back("steps", std::to_string(total_steps()));
   for (const std::string& state : parts_.optimizer.state_names()) facts.emplace_back("state of the optimiser", state);

@@ -13,7 +13,7 @@ class LocalSgd final : public Exchange {
   explicit LocalSgd(const ExchangeSetup& setup);
   std::span<const Buffer> begin() override { return targets_; }
   void bucket_ready(const Bucket&) override {}  // nothing leaves before the end of a round
-  void advance() override {}
+  bool advance() override { return false; }
   StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                    const RankReport& mine) override;
   const std::vector<Phases>& phases() const override { return average_.phases(); }
