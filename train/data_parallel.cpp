@@ -148,10 +148,11 @@ StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> re
 void DataParallel::after_step(double backward_ms) {
   ++steps_;
   std::string next = name_;
-  if (trial_ && !trial_->is_over()) {
+  if (trial_) {
     const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - began_;
     next = trial_->after_step(parts_.comm, taken.count());
-    if (trial_->is_over()) say(text_ = trial_->reason(), "exchange: ");
+    if (trial_->has_chosen()) text_ = trial_->reason();
+    if (const std::string news = trial_->take_news(); !news.empty()) say(news, "exchange: ");
   }
   const bool plans = overlaps() && !drifts() && steps_ == kPlanAfterSteps;
   if (plans) backward_ms_ = backward_ms;

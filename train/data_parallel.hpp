@@ -64,8 +64,8 @@ class DataParallel {
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
   std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
   std::vector<Carried> carried() const { return exchange_->carried(); }
-  /// Candidates of `auto` still take turns.
-  bool is_trying() const { return trial_ && !trial_->is_over(); }
+  /// Candidates of `auto` take turns for the first time.
+  bool is_trying() const { return trial_ && !trial_->has_chosen(); }
   /// Replicas may differ between the steps that settle.
   bool drifts() const { return !entry(name_).same_bits; }
   /// The exchange in use and why.
