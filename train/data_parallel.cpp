@@ -40,13 +40,20 @@ DataParallel::~DataParallel() {
 }
 
 void DataParallel::fail(const std::string& why) noexcept {
-  if (!overlaps()) return;
+  if (!overlaps() && !drifts()) return;
   parts_.comm.abort(why);
   thread_.reset();
 }
 
 const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
   return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange");
+}
+
+std::string DataParallel::change_from(const std::string& exchange) const {
+  if (!parts_.registry.of<ExchangeEntry>().contains(exchange) || entry(exchange).same_bits == entry(name_).same_bits) return "";
+  const std::string start = "the checkpoint was made with parallel.exchange = " + exchange + ", this run has " + name_ + ": ";
+  return start + (drifts() ? "from here on every rank takes updates of its own, beginning with the checkpoint's parameters and state"
+                           : "it goes on from the ranks' averaged parameters and state, and from here on an update uses the whole batch");
 }
 
 std::vector<std::string> DataParallel::candidates(const std::string& exchange) {

@@ -55,7 +55,7 @@ class DataParallel {
   /// The gradient of entry i of the arena is complete.
   void ready(std::size_t i) { reducer_->ready(i); }
   StepOutcome step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine);
-  /// Between begin() and step() this rank has met an error that others do not have. What it awaits from other nodes must not be waited
+  /// Between begin() and step() this rank has met an error that others do not have. What it awaits from others must not be waited
   /// for while the stack unwinds: two ranks that do so would wait for each other until the deadline.
   /// Afterwards the communicator is the caller's.
   void fail(const std::string& why) noexcept;
@@ -68,6 +68,10 @@ class DataParallel {
   bool is_trying() const { return trial_ && !trial_->has_chosen(); }
   /// Replicas may differ between the steps that settle.
   bool drifts() const { return !entry(name_).same_bits; }
+  /// The exchange in use.
+  const std::string& name() const { return name_; }
+  /// What it means that a checkpoint of `exchange` is gone on from with this one, in words; empty: nothing, or the name is not known.
+  std::string change_from(const std::string& exchange) const;
   /// The exchange in use and why.
   const std::string& text() const { return text_; }
   /// Who carries buckets during backward, and why; empty where nothing is to be carried.

@@ -198,6 +198,7 @@ void Trainer::save_now(bool final) {
     checkpointing_->save({.step = step_,
                           .virtual_workers = workers_,
                           .identity = config_.identity,
+                          .exchange = replicas_->name(),
                           .evaluation_missed = evaluation_missed_,
                           .epoch_loss = epoch_loss_,
                           .epoch_weight = epoch_weight_},

@@ -102,6 +102,7 @@ void Trainer::restore() {
   else if (workers_ != found->virtual_workers && speaks)
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
+  if (const std::string change = replicas_->change_from(found->exchange); !change.empty() && speaks) parts_.log.warning(change);
   step_ = first_step_ = saved_step_ = found->step;
   evaluation_missed_ = found->evaluation_missed;
   epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
