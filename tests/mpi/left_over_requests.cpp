@@ -48,7 +48,7 @@ int main(int, char** arguments) {
     }
   }
   if (posted < 100 && found.empty()) found = "only " + std::to_string(posted) + " requests were seen: this program does not count them";
-  std::printf("rank %d %s %s\n", comm->rank(), found.empty() ? "held: no request left over," : "BROKEN:",
-              found.empty() ? std::to_string(posted).c_str() : found.c_str());
+  std::printf("rank %d %s %s\n", comm->rank(),
+              found.empty() ? "held: no request left over," : "BROKEN:", found.empty() ? std::to_string(posted).c_str() : found.c_str());
   return found.empty() ? 0 : 1;
 }
