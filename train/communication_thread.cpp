@@ -73,8 +73,8 @@ void CommunicationThread::run() {
       error = std::current_exception();
     }
     const std::lock_guard lock(mutex_);
-    error_ = error;
-    if (error) queue_.clear();
+    error_ = std::move(error);  // the last hold of this thread: the main one destroys it
+    if (error_) queue_.clear();
     carries_ = false;
     returned_.notify_one();
   }
