@@ -36,6 +36,7 @@ void describe(OptionTable& t, BenchStep& w) {
   t.add("virtual-workers", w.virtual_workers, "As parallel.virtual_workers.", {.min = 0, .max = 65536});
   t.add("exchange", w.exchange, "As parallel.exchange.", {.choices = {"auto", "replicated", "shared", "sharded", "local_sgd"}});
   t.add("wire", w.wire, "As parallel.wire.", {.choices = {"f32", "bf16"}});
+  t.add("overlap", w.overlap, "As parallel.overlap.", {.choices = {"auto", "thread", "layers"}});
   t.add("local-steps", w.local_steps, "As parallel.local_steps.", {.min = 1, .max = 1e9});
   t.add("threads", w.threads, "Threads of a rank; OMP_NUM_THREADS is taken where this is not given.", {.min = 1, .max = 1024});
   t.add("dtype", w.dtype, "f32 or f64.", {.choices = {"f32", "f64"}});

@@ -62,7 +62,7 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
   check_start(comm, "bench", table);
   ParallelOptions parallel;
   parallel.virtual_workers = w.virtual_workers, parallel.threads = w.threads, parallel.isa = w.isa;
-  parallel.exchange = w.exchange, parallel.wire = w.wire, parallel.local_steps = w.local_steps;
+  parallel.exchange = w.exchange, parallel.wire = w.wire, parallel.overlap = w.overlap, parallel.local_steps = w.local_steps;
   Session session(comm, parallel);
   TrainerConfig config;
   config.train.loss = w.loss, config.train.steps = w.steps, config.train.dtype = w.dtype, config.parallel = parallel;

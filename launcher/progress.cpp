@@ -41,6 +41,7 @@ void Progress::on_start(const RunFacts& f) {
                            f.threads_per_rank, f.threads_per_rank == 1 ? "" : "s"));
   row("device", f.device);
   row("virtual workers", fmt::format("{}, exchange {}", f.virtual_workers, f.exchange));
+  if (!f.overlap.empty()) row("overlap", f.overlap);
   row("rows", fmt::format("{} train, {} validation, {} test", f.train_rows, f.validation_rows, f.test_rows));
   row("batch",
       fmt::format("{} global, {:.1f} a rank, {} steps an epoch", f.batch, static_cast<double>(f.batch) / f.world_size, f.steps_per_epoch));

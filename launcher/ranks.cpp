@@ -1,7 +1,6 @@
 #include <chorale/launcher/ranks.hpp>
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -9,8 +8,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <set>
 
+#include <chorale/core/base/affinity.hpp>
 #include <chorale/core/base/error.hpp>
 
 namespace chorale {
@@ -39,21 +38,6 @@ bool on_path(const std::string& program) {
   return false;
 }
 
-int physical_cores() {
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 1;
-  std::set<std::string> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &mask)) continue;
-    const std::string folder = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
-    std::string package = "?", core = std::to_string(cpu);
-    std::ifstream(folder + "physical_package_id") >> package;
-    std::ifstream(folder + "core_id") >> core;
-    cores.insert(package + "." + core);
-  }
-  return std::max<int>(1, static_cast<int>(cores.size()));
-}
-
 /// 0: as many as the surroundings say.
 int wanted_ranks(const std::string& text) {
   if (text == "auto") return 0;
@@ -75,7 +59,7 @@ Surroundings look_around() {
     s.slurm_step = true;
   }
   s.started_by_us = std::getenv("CHORALE_CONTROL") != nullptr;
-  s.cores = physical_cores();
+  s.cores = static_cast<int>(own_cores().size());
   s.has_mpirun = on_path("mpirun");
   s.has_srun = on_path("srun") && std::getenv("SLURM_JOB_ID");
   if (const char* threads = std::getenv("OMP_NUM_THREADS")) s.omp_threads = threads;

@@ -10,19 +10,38 @@ namespace {
 
 constexpr std::int64_t kMostBuckets = 64;
 
-/// The fastest of a few exchanges of `bytes` with the neighbour, there and back, in ms. first: this rank speaks first.
-double round_trip_ms(Communicator& comm, int neighbour, bool first, std::int64_t bytes, int times) {
-  std::vector<std::uint8_t> data(static_cast<std::size_t>(bytes));
+constexpr std::int64_t kSmallBytes = 8, kFirstBytes = 1 << 18, kMostBytes = 1 << 24;
+constexpr int kPairs = 6;        // of a small and a large message, alternately: load comes and goes
+constexpr double kMostMs = 200;  // then the answer is what it is
+
+/// `bytes` to the neighbour and back, in ms. first: this rank speaks first.
+double round_trip_ms(Communicator& comm, int neighbour, bool first, std::vector<std::uint8_t>& data) {
   const Buffer buffer = buffer_of(std::span(data));
-  double best = 1e30;
-  for (int i = 0; i < times; ++i) {
-    Stopwatch watch;
-    if (first) comm.send(buffer, neighbour, "link").wait();
-    comm.recv(buffer, neighbour, "link").wait();
-    if (!first) comm.send(buffer, neighbour, "link").wait();
-    best = std::min(best, watch.lap());
+  Stopwatch watch;
+  if (first) comm.send(buffer, neighbour, "link").wait();
+  comm.recv(buffer, neighbour, "link").wait();
+  if (!first) comm.send(buffer, neighbour, "link").wait();
+  return watch.lap();
+}
+
+/// Both ranks call it; the one that speaks first says when it is enough.
+LinkSpeed measure_pair(Communicator& comm, int neighbour, bool first) {
+  RoundTrips best{.small_ms = 1e30, .large_ms = 1e30, .large_bytes = kFirstBytes};
+  double spent_ms = 0;
+  std::vector<std::uint8_t> small(kSmallBytes), large, again = {1};
+  while (true) {
+    large.resize(static_cast<std::size_t>(best.large_bytes));
+    best.large_ms = 1e30;
+    for (int i = 0; i < kPairs; ++i) {
+      const double small_ms = round_trip_ms(comm, neighbour, first, small), large_ms = round_trip_ms(comm, neighbour, first, large);
+      best.small_ms = std::min(best.small_ms, small_ms), best.large_ms = std::min(best.large_ms, large_ms);
+      spent_ms += small_ms + large_ms;
+    }
+    again[0] = !best.is_clear() && spent_ms < kMostMs && best.large_bytes < kMostBytes;
+    (first ? comm.send(buffer_of(std::span(again)), neighbour, "link") : comm.recv(buffer_of(std::span(again)), neighbour, "link")).wait();
+    if (again[0] == 0) return speed_of(best);
+    best.large_bytes *= 4;
   }
-  return best;
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -31,21 +50,25 @@ std::string size_text(std::int64_t bytes) {
 
 }  // namespace
 
+LinkSpeed speed_of(const RoundTrips& t) {
+  const double large_ms = std::max({1e-6, t.large_ms - t.small_ms, t.large_ms / 2});
+  return {.latency_ms = t.small_ms / 2, .bytes_per_ms = 2.0 * static_cast<double>(t.large_bytes) / large_ms};
+}
+
 LinkSpeed measure_link(Communicator& comm) {
-  constexpr std::int64_t kSmall = 8, kLarge = 1 << 18;
-  std::vector<double> times = {0, 0};  // small, large
-  for (int a = 0, b = 1; b < comm.size(); ++b) {
-    if (comm.node_of(b) == comm.node_of(a)) continue;
-    if (comm.rank() == a || comm.rank() == b) {
-      const bool first = comm.rank() == a;
-      times[0] = std::max(times[0], round_trip_ms(comm, first ? b : a, first, kSmall, 8));
-      times[1] = std::max(times[1], round_trip_ms(comm, first ? b : a, first, kLarge, 3));
+  std::vector<int> leaders;  // first ranks of nodes
+  for (int r = 0; r < comm.size(); ++r)
+    if (r == 0 || comm.node_of(r) != comm.node_of(r - 1)) leaders.push_back(r);
+  std::vector<double> slowest = {0, 0};      // latency, time of a byte
+  for (const std::size_t parity : {0u, 1u})  // pairs without a node in common measure at the same time
+    for (std::size_t i = parity; i + 1 < leaders.size(); i += 2) {
+      const int a = leaders[i], b = leaders[i + 1];
+      if (comm.rank() != a && comm.rank() != b) continue;
+      const LinkSpeed speed = measure_pair(comm, comm.rank() == a ? b : a, comm.rank() == a);
+      slowest = {std::max(slowest[0], speed.latency_ms), std::max(slowest[1], 1 / speed.bytes_per_ms)};
     }
-    a = b;  // the first ranks of neighbouring nodes
-  }
-  comm.all_reduce(buffer_of(std::span(times)), Reduce::max, "link").wait();
-  const double large_ms = std::max(1e-6, times[1] - times[0]);
-  return {.latency_ms = times[0] / 2, .bytes_per_ms = 2.0 * static_cast<double>(kLarge) / large_ms};
+  comm.all_reduce(buffer_of(std::span(slowest)), Reduce::max, "link").wait();
+  return {.latency_ms = slowest[0], .bytes_per_ms = 1 / slowest[1]};
 }
 
 std::int64_t best_bucket_count(double bytes, double backward_ms, const LinkSpeed& link) {

@@ -14,7 +14,20 @@ struct LinkSpeed {
   double latency_ms = 0, bytes_per_ms = 1;
 };
 
-/// Small and large messages between the first ranks of neighbouring nodes. Collective; equal on all ranks.
+/// The fastest there and back of a small and of a large message.
+struct RoundTrips {
+  double small_ms = 0, large_ms = 0;
+  std::int64_t large_bytes = 0;
+  /// The bytes took at least as long as the way: what remains after taking off the small one is theirs, not noise.
+  bool is_clear() const { return large_ms >= 2 * small_ms; }
+};
+
+/// Where the times are not clear (a machine under load) at least half of the large message's is taken to be its bytes': never an
+/// infinitely fast link.
+LinkSpeed speed_of(const RoundTrips& times);
+
+/// Small and large messages, larger ones while the difference is not clear, between the first ranks of neighbouring nodes. Collective;
+/// equal on all ranks.
 LinkSpeed measure_link(Communicator& comm);
 
 /// Buckets that leave the least time uncovered: each costs two messages' latency, the last cannot overlap with backward.

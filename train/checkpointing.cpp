@@ -78,6 +78,7 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   j["virtual_workers"] = position.virtual_workers;
   j["world_size"] = parts_.comm.size();
   j["identity"] = position.identity;
+  j["exchange"] = position.exchange;
   j["evaluation_missed"] = position.evaluation_missed;
   j["epoch_loss"] = {exact(position.epoch_loss), exact(position.epoch_weight)};
   j["early_stopping"] = {{"metric", parts_.early.metric()},
@@ -159,6 +160,7 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         position.step = checkpoint.manifest().step;
         position.virtual_workers = j.at("virtual_workers");
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
+        position.exchange = j.value("exchange", "");
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         const auto& early = j.at("early_stopping");

@@ -22,6 +22,7 @@ namespace chorale {
 struct RunPosition {
   std::int64_t step = 0, virtual_workers = 0;
   std::map<std::string, std::string> identity;  // keys that cannot change without changing the mathematics of a step
+  std::string exchange = {};                    // in use; empty: not known
   bool evaluation_missed = false;               // a stop came between this step and its evaluation: the resumed run begins with it
   double epoch_loss = 0, epoch_weight = 0;      // sums of the training loss since the last evaluation
 };

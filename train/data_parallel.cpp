@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include <chorale/train/free_core.hpp>
+
 namespace chorale {
 
 namespace {
@@ -12,6 +14,8 @@ constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make pri
 void refuse_idle(const ParallelOptions& o, DType dtype, const ExchangeEntry* exchange) {
   if (dtype == DType::f64 && o.wire != "f32")
     throw UsageError("parallel.wire = " + o.wire + " rounds what an f32 model sends; with train.dtype = f64 remove it");
+  if (o.exchange == "local_sgd" && o.overlap != "auto")
+    throw UsageError("parallel.overlap = " + o.overlap + " does nothing with local_sgd, which sends at the end of a round; remove it");
   if (o.local_steps < 1) throw UsageError("parallel.local_steps = " + std::to_string(o.local_steps) + "; give at least 1");
   if (exchange && exchange->private_parameters && o.copies != "auto")
     throw UsageError("parallel.copies = " + o.copies + " does nothing with parallel.exchange = " + o.exchange +
@@ -42,7 +46,9 @@ DataParallel::~DataParallel() {
 }
 
 void DataParallel::fail(const std::string& why) noexcept {
-  if (overlaps()) parts_.comm.abort(why);
+  if (!overlaps() && !drifts()) return;
+  parts_.comm.abort(why);
+  thread_.reset();
 }
 
 std::unique_ptr<ArenaMemory> DataParallel::allocate_for(const std::string& exchange) const {
@@ -58,6 +64,13 @@ const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
   return parts_.registry.of<ExchangeEntry>().at(exchange, "exchange");
 }
 
+std::string DataParallel::change_from(const std::string& exchange) const {
+  if (!parts_.registry.of<ExchangeEntry>().contains(exchange) || entry(exchange).same_bits == entry(name_).same_bits) return "";
+  const std::string start = "the checkpoint was made with parallel.exchange = " + exchange + ", this run has " + name_ + ": ";
+  return start + (drifts() ? "from here on every rank takes updates of its own, beginning with the checkpoint's parameters and state"
+                           : "it goes on from the ranks' averaged parameters and state, and from here on an update uses the whole batch");
+}
+
 std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
   text_ = exchange;
   if (exchange != "auto") return {exchange};
@@ -71,10 +84,28 @@ std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
   return {"shared", "replicated"};
 }
 
-void DataParallel::start(std::int64_t virtual_workers) {
+void DataParallel::start(std::int64_t virtual_workers, std::int64_t passes) {
   workers_ = virtual_workers;
+  choose_overlap(passes);
   if (parts_.comm.node_count() > 1) link_ = measure_link(parts_.comm);
   use(name_);
+}
+
+void DataParallel::choose_overlap(std::int64_t passes) {
+  const std::string& wish = parts_.options.overlap;
+  if (!overlaps()) {
+    if (wish == "thread") say(wish + " has nothing to carry on one node", "parallel.overlap = ");
+    return;
+  }
+  if (drifts()) return;
+  if (workers_ > parts_.comm.size() || passes > 1) {
+    overlap_text_ = "none (gradients are final only in the last of a rank's passes)";
+    return;
+  }
+  has_free_core_ = has_free_core_each(parts_.comm, parts_.options.threads);
+  has_thread_ = wish == "thread" || (wish == "auto" && has_free_core_);
+  overlap_text_ = has_thread_ ? "communication thread" : "between layers";
+  overlap_text_ += wish != "auto" ? " (as asked)" : has_free_core_ ? "" : " (no core is free)";
 }
 
 Buffer DataParallel::allocate_copy() {
@@ -83,6 +114,7 @@ Buffer DataParallel::allocate_copy() {
 }
 
 void DataParallel::use(const std::string& exchange) {
+  thread_.reset();
   std::unique_ptr<Exchange> before = std::move(exchange_);
   if (before) before->gather_state(parts_.optimizer);
   if (entry(exchange).private_parameters != memory_->is_private()) {
@@ -104,6 +136,7 @@ void DataParallel::use(const std::string& exchange) {
                                     .trace = parts_.trace});
   if (before) hand_over(*before);
   exchange_->release_state(parts_.optimizer);
+  if (has_thread_) thread_ = std::make_unique<CommunicationThread>(*exchange_, has_free_core_);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
   if (overlaps() || parts_.trace) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
   name_ = exchange;
@@ -112,7 +145,7 @@ void DataParallel::use(const std::string& exchange) {
 void DataParallel::gradient_ready(std::size_t i) {
   if (parts_.trace && parts_.trace->is_on()) parts_.trace->mark("gradient of " + parts_.params.entries()[i].name);
   reducer_->ready(i);
-  if (overlaps()) exchange_->advance();
+  if (overlaps()) sink().advance();
 }
 
 void DataParallel::hand_over(const Exchange& before) {
@@ -128,6 +161,7 @@ std::span<const Buffer> DataParallel::begin() {
 }
 
 StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine) {
+  if (thread_) thread_->take_back();
   reducer_->finish(*exchange_);
   const StepOutcome outcome = exchange_->step(parts_.params, parts_.optimizer, order, reports, mine);
   in_step_ = false;
@@ -138,10 +172,11 @@ StepOutcome DataParallel::step(StepOrder order, std::span<const WorkerReport> re
 void DataParallel::after_step(double backward_ms) {
   ++steps_;
   std::string next = name_;
-  if (trial_ && !trial_->is_over()) {
+  if (trial_) {
     const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - began_;
     next = trial_->after_step(parts_.comm, taken.count());
-    if (trial_->is_over()) say(text_ = trial_->reason(), "exchange: ");
+    if (trial_->has_chosen()) text_ = trial_->reason();
+    if (const std::string news = trial_->take_news(); !news.empty()) say(news, "exchange: ");
   }
   const bool plans = overlaps() && !drifts() && steps_ == kPlanAfterSteps;
   if (plans) backward_ms_ = backward_ms;

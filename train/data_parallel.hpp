@@ -10,13 +10,14 @@
 #include <chorale/core/base/log.hpp>
 #include <chorale/train/arena_memory.hpp>
 #include <chorale/train/bucket_plan.hpp>
+#include <chorale/train/communication_thread.hpp>
 #include <chorale/train/exchange_trial.hpp>
 #include <chorale/train/reducer.hpp>
 #include <chorale/train/settings.hpp>
 
 namespace chorale {
 
-/// One thread a rank; every call is collective.
+/// One thread a rank calls it; every call is collective. Between ready() and step() the communicator may be a thread's of its own.
 class DataParallel {
  public:
   struct Parts {
@@ -39,8 +40,8 @@ class DataParallel {
   bool fills() const { return memory_->is_private() || parts_.comm.node().rank() == 0; }
   /// After filling: all ranks see what was written, in every copy of the parameters.
   void filled() { memory_->spread_filled(); }
-  /// Once the number of virtual workers is known, before the first step.
-  void start(std::int64_t virtual_workers);
+  /// Once the number of virtual workers is known, before the first step. passes: of backward, that each makes in a step.
+  void start(std::int64_t virtual_workers, std::int64_t passes = 1);
 
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
@@ -54,26 +55,33 @@ class DataParallel {
   /// Starts a step: where this rank's sums over each of its subtrees are to be written.
   std::span<const Buffer> begin();
   /// Gradients that become ready from now on are final. Only where a rank has a single worker.
-  void last_pass() { reducer_->begin(*exchange_); }
+  void last_pass() { reducer_->begin(sink()); }
   /// The gradient of entry i of the arena is complete.
   void ready(std::size_t i) { reducer_->ready(i); }
   StepOutcome step(StepOrder order, std::span<const WorkerReport> reports, const RankReport& mine);
-  /// Between begin() and step() this rank has met an error that others do not have. What it awaits from other nodes must not be waited
+  /// Between begin() and step() this rank has met an error that others do not have. What it awaits from others must not be waited
   /// for while the stack unwinds: two ranks that do so would wait for each other until the deadline.
+  /// Afterwards the communicator is the caller's.
   void fail(const std::string& why) noexcept;
 
   bool overlaps() const { return parts_.comm.node_count() > 1; }
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
   std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
   std::vector<Carried> carried() const { return exchange_->carried(); }
-  /// Candidates of `auto` still take turns.
-  bool is_trying() const { return trial_ && !trial_->is_over(); }
+  /// Candidates of `auto` take turns for the first time.
+  bool is_trying() const { return trial_ && !trial_->has_chosen(); }
   /// Replicas may differ between the steps that settle.
   bool drifts() const { return !entry(name_).same_bits; }
+  /// The exchange in use.
+  const std::string& name() const { return name_; }
+  /// What it means that a checkpoint of `exchange` is gone on from with this one, in words; empty: nothing, or the name is not known.
+  std::string change_from(const std::string& exchange) const;
   /// The exchange in use and why.
   const std::string& text() const { return text_; }
   /// How many copies of the parameters a node has and why.
   std::string copies_text() const;
+  /// Who carries buckets during backward, and why; empty where nothing is to be carried.
+  const std::string& overlap_text() const { return overlap_text_; }
 
  private:
   std::vector<std::string> candidates(const std::string& exchange);
@@ -81,6 +89,8 @@ class DataParallel {
   std::unique_ptr<ArenaMemory> allocate_for(const std::string& exchange) const;
   const ExchangeEntry& entry(const std::string& exchange) const;
   void use(const std::string& exchange);
+  void choose_overlap(std::int64_t passes);
+  BucketSink& sink() { return thread_ ? static_cast<BucketSink&>(*thread_) : *exchange_; }
   void gradient_ready(std::size_t i);
   void hand_over(const Exchange& before);
   void after_step(double backward_ms);
@@ -88,14 +98,15 @@ class DataParallel {
 
   Parts parts_;
   std::optional<ExchangeTrial> trial_;
-  std::string name_, text_;
+  std::string name_, text_, overlap_text_;
   std::int64_t workers_ = 0, steps_ = 0;
-  bool in_step_ = false;
+  bool in_step_ = false, has_thread_ = false, has_free_core_ = false;
   double backward_ms_ = 0;
   LinkSpeed link_;
   CopyPlan copy_plan_;
   std::unique_ptr<ArenaMemory> memory_;
   std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<CommunicationThread> thread_;  // after the exchange, which it calls; null: buckets leave between layers
   std::unique_ptr<Reducer> reducer_;
   std::vector<Bucket> buckets_;
   std::vector<SharedMemory> copies_;

@@ -67,7 +67,10 @@ void GradientEngine::start() {
 }
 
 void GradientEngine::check_ranks() const {
-  Facts facts = {{"exchange", options_.parallel.exchange}, {"wire", options_.parallel.wire}, {"copies", options_.parallel.copies}};
+  Facts facts = {{"exchange", options_.parallel.exchange},
+                 {"wire", options_.parallel.wire},
+                 {"copies", options_.parallel.copies},
+                 {"overlap", options_.parallel.overlap}};
   for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
   for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
   check_agreement(comm_, facts);

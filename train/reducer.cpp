@@ -16,28 +16,29 @@ Reducer::Reducer(const FlatParams& params, std::vector<Bucket> buckets) : bucket
   }
 }
 
-void Reducer::begin(Exchange& exchange) {
+void Reducer::begin(BucketSink& sink) {
   missing_ = waiting_for_;
   next_ = 0;
-  exchange_ = &exchange;
+  sink_ = &sink;
 }
 
 void Reducer::ready(std::size_t entry) {
-  if (!exchange_) return;
+  if (!sink_) return;
   for (const int b : touched_[entry]) --missing_[static_cast<std::size_t>(b)];
   launch();
-  exchange_->advance();  // a bucket that the node's ranks have only now does not wait until the next one is ready
+  sink_->advance();  // a bucket that the node's ranks have only now does not wait until the next one is ready
 }
 
 void Reducer::launch() {
-  while (next_ < buckets_.size() && missing_[next_] <= 0) exchange_->bucket_ready(buckets_[next_++]);
+  while (next_ < buckets_.size() && missing_[next_] <= 0) sink_->bucket_ready(buckets_[next_++]);
 }
 
-void Reducer::finish(Exchange& exchange) {
-  if (!exchange_) begin(exchange);
+void Reducer::finish(BucketSink& sink) {
+  if (!sink_) begin(sink);
+  sink_ = &sink;
   std::fill(missing_.begin(), missing_.end(), 0);
   launch();
-  exchange_ = nullptr;
+  sink_ = nullptr;
 }
 
 }  // namespace chorale

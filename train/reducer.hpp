@@ -12,11 +12,11 @@ class Reducer {
  public:
   Reducer(const FlatParams& params, std::vector<Bucket> buckets);
   /// Starts a step. Readiness counts only in the last backward pass of the step: until then the gradient will change.
-  void begin(Exchange& exchange);
+  void begin(BucketSink& sink);
   /// The gradient of entry i of the arena is complete.
   void ready(std::size_t entry);
   /// Everything is complete: sends what has not left yet.
-  void finish(Exchange& exchange);
+  void finish(BucketSink& sink);
 
  private:
   void launch();
@@ -24,7 +24,7 @@ class Reducer {
   std::vector<std::vector<int>> touched_;   // buckets by entry
   std::vector<int> waiting_for_, missing_;  // entries by bucket: all, and not ready yet
   std::size_t next_ = 0;
-  Exchange* exchange_ = nullptr;
+  BucketSink* sink_ = nullptr;
 };
 
 }  // namespace chorale

@@ -87,6 +87,10 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c,
   t.add("parallel.wire", o.wire,
         "Element type of sums and parameters between nodes; they are added in the model's own type. bf16 halves the bytes.",
         {.choices = {"f32", "bf16"}});
+  t.add("parallel.overlap", o.overlap,
+        "Who carries finished gradients between nodes during backward: a communication thread, or the training thread between layers; auto "
+        "takes the thread where every rank has a physical core free for it. One node has nothing to carry. Equal bits either way.",
+        {.choices = {"auto", "thread", "layers"}, .mathematics = false});
   t.add("parallel.local_steps", o.local_steps, "Of local_sgd: updates of a rank's own between two averages.", {.min = 1, .max = 1e9});
   t.add("parallel.outer_lr", o.outer_lr, "Of local_sgd: rate of the outer step towards the average; 1: all the way.",
         {.min = 0, .max = 100});

@@ -49,6 +49,7 @@ struct ParallelOptions {
   std::string copies = "auto";   // auto node numa: of shared parameters
   std::string balance = "rows";  // rows cost: what virtual workers get equal parts of
   std::string wire = "f32";      // f32 bf16: how sums travel between nodes
+  std::string overlap = "auto";  // auto thread layers: who carries buckets between nodes during backward
   std::int64_t local_steps = 8;
   double outer_lr = 1, outer_momentum = 0;  // of local_sgd
   double timeout_s = 60;

@@ -14,10 +14,18 @@ namespace {
 /// Events of one rank, separated by commas.
 std::string events_of(int rank, const Trace& trace) {
   using Json = nlohmann::ordered_json;
-  std::string out = Json{{"name", "process_name"}, {"ph", "M"}, {"pid", rank}, {"args", {{"name", "rank " + std::to_string(rank)}}}}.dump();
-  for (const Trace::Span& span : trace.spans())
-    out +=
-        ",\n" + Json{{"name", span.name}, {"ph", "X"}, {"ts", span.start_us}, {"dur", span.duration_us}, {"pid", rank}, {"tid", 0}}.dump();
+  const auto named = [&](const char* what, int track, const std::string& name) {
+    return Json{{"name", what}, {"ph", "M"}, {"pid", rank}, {"tid", track}, {"args", {{"name", name}}}}.dump();
+  };
+  std::string out = named("process_name", 0, "rank " + std::to_string(rank));
+  const auto add = [&](int track, const char* name, const std::vector<Trace::Span>& spans) {
+    if (!spans.empty()) out += ",\n" + named("thread_name", track, name);
+    for (const Trace::Span& span : spans)
+      out += ",\n" +
+             Json{{"name", span.name}, {"ph", "X"}, {"ts", span.start_us}, {"dur", span.duration_us}, {"pid", rank}, {"tid", track}}.dump();
+  };
+  add(0, "steps", trace.spans());
+  add(1, "communication thread", trace.other_spans());
   return out;
 }
 

@@ -41,7 +41,8 @@ Summary Trainer::run() {
                 .device = parts_.device.text(),
                 .backend = std::string(parts_.comm.backend()),
                 .exchange = replicas_->text(),
-                .copies = replicas_->copies_text()});
+                .copies = replicas_->copies_text(),
+                .overlap = replicas_->overlap_text()});
   });
   if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
   evaluation_missed_ = false;
@@ -199,6 +200,7 @@ void Trainer::save_now(bool final) {
     checkpointing_->save({.step = step_,
                           .virtual_workers = workers_,
                           .identity = config_.identity,
+                          .exchange = replicas_->name(),
                           .evaluation_missed = evaluation_missed_,
                           .epoch_loss = epoch_loss_,
                           .epoch_weight = epoch_weight_},

@@ -50,7 +50,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_ranks();
   cut_.emplace(workers_, costs());
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
-  replicas_->start(workers_);
+  replicas_->start(workers_, config.train.accumulate);
   if (checkpointing_ && step_ > 0) {
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
@@ -134,6 +134,7 @@ void Trainer::restore() {
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
   replicas_->filled();
+  if (const std::string change = replicas_->change_from(found->exchange); !change.empty() && speaks) parts_.log.warning(change);
   step_ = first_step_ = saved_step_ = found->step;
   evaluation_missed_ = found->evaluation_missed;
   epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
@@ -145,6 +146,7 @@ void Trainer::check_model() const {
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
   facts.emplace_back("parallel.exchange", config_.parallel.exchange);
   facts.emplace_back("parallel.copies", config_.parallel.copies);
+  facts.emplace_back("parallel.overlap", config_.parallel.overlap);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   if (const std::span<const double> given = costs(); !given.empty()) {
     ContentHash hash;

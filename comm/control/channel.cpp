@@ -17,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
+constexpr auto kNeighboursWithin = std::chrono::seconds(2);
 constexpr auto kSendWithin = std::chrono::milliseconds(500);
 }  // namespace
 
@@ -81,10 +82,13 @@ void ControlChannel::run() {
   for (;;) {
     {
       const std::lock_guard lock(mutex_);
-      if (is_over_ && outbox_.empty()) return;
+      if (is_over_ && over_at_ == Clock::time_point{}) over_at_ = Clock::now();
+      // A leader stays until its neighbours have said goodbye through it.
+      if (is_over_ && outbox_.empty() && (neighbours_.empty() || Clock::now() - over_at_ > kNeighboursWithin)) break;
     }
     turn();
   }
+  if (hub_) hub_->flush(kSendWithin);
 }
 
 void ControlChannel::turn() {

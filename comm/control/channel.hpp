@@ -95,7 +95,7 @@ class ControlChannel {
   std::uint16_t port_ = 0;  // where neighbours find us
   Descriptor listener_;
   std::list<Neighbour> neighbours_;
-  std::chrono::steady_clock::time_point heard_, said_;
+  std::chrono::steady_clock::time_point heard_, said_, over_at_;
   bool ordered_ = false;  // to leave
 
   std::mutex mutex_;  // guards what follows

@@ -3,11 +3,13 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace chorale {
 
-/// One thread.
+/// Belongs to the thread that made it. One other may add spans, which then lie on a track of their own; whoever opens, closes or reads does
+/// so while that other is at rest.
 class Trace {
  public:
   using Clock = std::chrono::steady_clock;
@@ -20,7 +22,8 @@ class Trace {
   void close() { on_ = false; }
   bool is_on() const { return on_; }
   void add(std::string_view name, Clock::time_point start, Clock::time_point end) {
-    spans_.push_back({std::string(name), us(start - origin_), us(end - start)});
+    std::vector<Span>& track = std::this_thread::get_id() == owner_ ? spans_ : other_;
+    track.push_back({std::string(name), us(start - origin_), us(end - start)});
   }
   /// The next mark's span begins now.
   void begin_marks() { last_mark_ = Clock::now(); }
@@ -31,12 +34,14 @@ class Trace {
     last_mark_ = now;
   }
   const std::vector<Span>& spans() const { return spans_; }
+  const std::vector<Span>& other_spans() const { return other_; }
 
  private:
   static double us(Clock::duration d) { return std::chrono::duration<double, std::micro>(d).count(); }
   bool on_ = false;
   Clock::time_point origin_, last_mark_;
-  std::vector<Span> spans_;
+  std::vector<Span> spans_, other_;
+  std::thread::id owner_ = std::this_thread::get_id();
 };
 
 /// Records its own lifetime.

@@ -67,10 +67,14 @@ class Trial:
         print("ok" if is_right else "WRONG", text, *([] if is_right else facts), flush=True)
         self.wrong += not is_right
 
+    def has_checkpoint(self, run):
+        folder = self.path(run) + "/checkpoints"
+        return os.path.isdir(folder) and any(name[5:].isdigit() for name in os.listdir(folder))
+
     def kill_rank(self, rank, run):
         """SIGKILL once the run has a checkpoint."""
         until = time.time() + 60
-        while not (os.path.isdir(self.path(run) + "/checkpoints") and os.listdir(self.path(run) + "/checkpoints")) and time.time() < until:
+        while not self.has_checkpoint(run) and time.time() < until:
             time.sleep(0.05)
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:

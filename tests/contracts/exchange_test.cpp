@@ -112,7 +112,7 @@ TEST_CASE("every exchange sends the bytes that it states") {
           return result;
         };
         const auto one_block = run_of("linear(1)", 20), longer = run_of("linear(1)", 23);  // beside its bytes only reports travel
-        std::vector<std::uint64_t> rest;  // by rank: what the start sends, the first plan's steps and the end
+        std::vector<std::uint64_t> rest;  // by rank: what the first plan's steps and the end
         for (const std::int64_t steps : {20, 23, 26}) {
           const auto result = run_of("", steps);
           for (std::size_t r = 0; r < static_cast<std::size_t>(ranks); ++r) {

@@ -36,25 +36,33 @@ double seconds_of(const std::function<void()>& f) {
 }  // namespace
 
 TEST_CASE("ranks of two nodes that fail inside one step do not wait for each other until the deadline") {
-  SmallRun run;
-  run.layers = "linear(90) relu linear(70) tanh linear(1)";  // a block for each rank
-  run.config.train.batch = 32;
-  run.config.parallel.exchange = "shared";
-  run.ranks = 2, run.nodes = 2;
-  run.train = std::make_shared<EndingDataset>(run.train, 41);
-  SmallRun::Result result;
-  CHECK(seconds_of([&] { result = run.run(); }) < 20);  // the deadline is a minute
-  for (const std::string& error : result.errors) CHECK_THAT(error, Catch::Contains("the disk is gone"));
+  for (const std::string overlap : {"layers", "thread"}) {
+    CAPTURE(overlap);
+    SmallRun run;
+    run.layers = "linear(90) relu linear(70) tanh linear(1)";  // a block for each rank
+    run.config.train.batch = 32;
+    run.config.parallel.exchange = "shared";
+    run.config.parallel.overlap = overlap;
+    run.ranks = 2, run.nodes = 2;
+    run.train = std::make_shared<EndingDataset>(run.train, 41);
+    SmallRun::Result result;
+    CHECK(seconds_of([&] { result = run.run(); }) < 20);  // the deadline is a minute
+    for (const std::string& error : result.errors) CHECK_THAT(error, Catch::Contains("the disk is gone"));
+  }
 }
 
 TEST_CASE("who leaves a gradient engine in the middle of a step does not wait until the deadline") {
+  const std::string overlap = GENERATE("layers", "thread");
+  CAPTURE(overlap);
   auto comms = make_thread_communicators(2, 2);
   std::vector<std::thread> threads;
   const auto leave = [&](Communicator& comm) {
-    GradientEngine engine(comm);
+    GradientEngine engine(comm, {.parallel = {.exchange = "shared", .overlap = overlap}});
     const std::size_t a = engine.add("a", 5000);
+    engine.add("b", 5000);
     engine.start();
     engine.gradient(a)[0] = 1;
+    if (comm.rank() == 0) engine.ready(a);  // its bucket is on its way, or awaited, when the rank leaves
     throw DataError("the disk is gone");
   };
   const auto run = [&](Communicator& comm) {

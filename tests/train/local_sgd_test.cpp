@@ -4,8 +4,11 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+
+#include <chorale/train/exchange/local_sgd.hpp>
 
 using namespace chorale;
 
@@ -55,6 +58,86 @@ TEST_CASE("a stop between evaluations leaves a checkpoint that local_sgd goes on
     CHECK(first.step == 3);
     CHECK(resumed.summary.status == "done");
   }
+}
+
+TEST_CASE("a stop request does not wait for the end of a long round, and all ranks stop at one step") {
+  for (const int nodes : {1, 2, 4})
+    for (const int asks_at : {1, 7, 8, 9, 30}) {
+      CAPTURE(nodes, asks_at);
+      Folder folder;
+      SmallRun run = rounds_of(500);
+      run.nodes = nodes;
+      run.validation = nullptr;
+      run.config.train.epochs = 0, run.config.train.steps = 400;
+      run.config.checkpoint.every_epochs = 0;
+      run.config.final_evaluation = false;
+      run.config.checkpoint_folder = folder.path.string();
+      run.per_rank = [&](int rank, TrainerConfig& config) {
+        config.stop_requested = [rank, asks_at, calls = std::make_shared<int>(0)] { return ++*calls >= asks_at && rank == 2; };
+      };
+      const auto stopped = run.run();
+      for (const std::string& error : stopped.errors) CHECK(error == "");
+      for (const std::string& hash : stopped.hashes) CHECK(hash == stopped.hashes[0]);
+      CHECK(stopped.summary.status == "interrupted");
+      CHECK(stopped.summary.steps >= asks_at);
+      CHECK(stopped.summary.steps <= asks_at + 2 * LocalSgd::kStopEvery - 1);
+      run.per_rank = {};
+      run.config.resume = true;
+      run.config.train.steps = stopped.summary.steps + 20;
+      CHECK(run.run().errors[0] == "");
+    }
+}
+
+TEST_CASE("questions about stopping change no bit of a round") {
+  SmallRun run = rounds_of(40);
+  run.nodes = 2;
+  run.validation = nullptr;
+  run.config.train.epochs = 0, run.config.train.steps = 100;
+  const auto first = run.run();
+  run.config.stop_requested = [] { return false; };
+  CHECK(run.run().summary.parameters_hash == first.summary.parameters_hash);
+}
+
+TEST_CASE("a rank of one node that fails inside a long round does not leave the others waiting") {
+  SmallRun run = rounds_of(500);
+  run.per_rank = [](int rank, TrainerConfig& config) {
+    if (rank == 1)
+      config.stop_requested = [calls = std::make_shared<int>(0)]() -> bool {
+        return ++*calls > 12 ? throw DataError("the disk is gone") : false;
+      };
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = run.run();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));  // the deadline is a minute
+  for (const std::string& error : result.errors) CHECK_THAT(error, Catch::Contains("the disk is gone"));
+}
+
+TEST_CASE("a checkpoint of rounds that goes on without them says so, and back") {
+  struct Warnings : Log {
+    void write(LogLevel level, std::string_view text) override {
+      if (level == LogLevel::warning) said += text;
+    }
+    std::string said;
+  };
+  Folder folder;
+  SmallRun run = rounds_of(3);
+  run.ranks = 2;
+  run.config.checkpoint_folder = folder.path.string();
+  run.config.train.steps = 4;
+  CHECK(run.run().errors[0] == "");
+  run.config.resume = true;
+  const auto warned = [&](const std::string& exchange) {
+    Warnings log;
+    run.log = &log;
+    run.config.parallel.exchange = exchange;
+    run.config.train.steps += 3;
+    CHECK(run.run().errors[0] == "");
+    return log.said;
+  };
+  CHECK(warned("local_sgd") == "");
+  CHECK_THAT(warned("shared"), Catch::Contains("was made with parallel.exchange = local_sgd, this run has shared"));
+  CHECK(warned("replicated") == "");
+  CHECK_THAT(warned("local_sgd"), Catch::Contains("every rank takes updates of its own"));
 }
 
 TEST_CASE("a narrow wire does not swallow small steps of local_sgd") {

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <thread>
+
 using namespace chorale;
 
 namespace {
@@ -13,8 +15,9 @@ struct Requests : Callback {
   std::vector<std::uint64_t> counts;
 };
 
-/// Five epochs of seven steps on one rank.
-std::vector<std::uint64_t> system_requests(const TrainerConfig& config, const std::string& layers, std::shared_ptr<Dataset> data) {
+/// Five epochs of seven steps; rank 0's answer counts.
+std::vector<std::uint64_t> system_requests(Communicator& comm, const TrainerConfig& config, const std::string& layers,
+                                           std::shared_ptr<Dataset> data) {
   Requests requests;
   Registry registry;
   register_all(registry);
@@ -24,14 +27,33 @@ std::vector<std::uint64_t> system_requests(const TrainerConfig& config, const st
   auto model = build_layers(layers, {7}, registry);
   auto loss = make_loss(config.train, {}, registry);
   auto rule = make_optimizer({.clip_norm = 1}, registry);
-  auto comm = make_self_communicator();
-  Trainer trainer({*comm, *device, *model, *loss, *rule, registry, log, data, nullptr, nullptr}, config);
+  Trainer trainer({comm, *device, *model, *loss, *rule, registry, log, data, nullptr, nullptr}, config);
   trainer.add(requests);
   trainer.run();
   return requests.counts;
 }
 
 }  // namespace
+
+TEST_CASE("between nodes too a step takes nothing from the system for tensors, whoever carries the gradients") {
+  for (const std::string exchange : {"replicated", "shared", "sharded"})
+    for (const std::string wire : {"f32", "bf16"})
+      for (const std::string overlap : {"layers", "thread"}) {
+        CAPTURE(exchange, wire, overlap);
+        TrainerConfig config;
+        config.train.batch = 29;
+        config.train.epochs = 5;
+        config.parallel.exchange = exchange, config.parallel.wire = wire, config.parallel.overlap = overlap;
+        const auto data = small_data(203, 7, 1);
+        auto comms = make_thread_communicators(2, 2);
+        std::vector<std::uint64_t> counts;
+        std::thread other([&] { system_requests(*comms[1], config, "linear(90) relu linear(70) linear(1)", data); });
+        counts = system_requests(*comms[0], config, "linear(90) relu linear(70) linear(1)", data);
+        other.join();
+        REQUIRE(counts.size() == 35);
+        CHECK(counts[5] == counts.back());  // buckets are planned after the third step
+      }
+}
 
 TEST_CASE("after warm-up a step takes nothing from the system for tensors") {
   for (const std::string dtype : {"f32", "f64"})
@@ -45,8 +67,9 @@ TEST_CASE("after warm-up a step takes nothing from the system for tensors") {
           config.train.dtype = dtype;
           config.train.accumulate = accumulate;
           config.parallel.virtual_workers = workers;
+          const auto comm = make_self_communicator();
           const auto counts =
-              system_requests(config, "linear(16) relu dropout(0.2) linear(33) gelu softmax elu linear(1)", small_data(rows, 7, 1));
+              system_requests(*comm, config, "linear(16) relu dropout(0.2) linear(33) gelu softmax elu linear(1)", small_data(rows, 7, 1));
           REQUIRE(counts.size() == 35);
           CHECK(counts[rows == 203 ? 2 : 8] == counts.back());
         }

@@ -12,7 +12,7 @@ class Listening final : public Exchange {
  public:
   std::span<const Buffer> begin() override { return {}; }
   void bucket_ready(const Bucket& bucket) override { heard += std::to_string(bucket.index); }
-  void advance() override { heard += "."; }
+  bool advance() override { return heard += ".", false; }
   StepOutcome step(FlatParams&, Optimizer&, StepOrder, std::span<const WorkerReport>, const RankReport&) override { return {}; }
   const std::vector<Phases>& phases() const override { return phases_; }
   std::uint64_t bytes_per_step() const override { return 0; }

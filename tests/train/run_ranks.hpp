@@ -45,7 +45,7 @@ struct SmallRun {
     std::vector<double> parameters;             // of rank 0, in the arena's order
     std::vector<std::string> hashes;            // by rank
     std::vector<std::uint64_t> bytes_per_step;  // by rank: as the exchange states
-    std::vector<std::uint64_t> bytes_sent;      // by rank: as the communicator counted them, of the whole run
+    std::vector<std::uint64_t> bytes_sent;      // by rank: as the communicator counted them, from the first step on
   };
 
   Result run() const {
@@ -81,11 +81,12 @@ struct SmallRun {
     TrainerConfig mine = config;
     if (per_rank) per_rank(r, mine);
     Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of}, mine);
+    const std::uint64_t before = comm.bytes_sent();  // the start measures the link, with as many messages as that takes
     for (Callback* callback : callbacks) trainer.add(*callback);
     const Summary summary = trainer.run();
     out.hashes[static_cast<std::size_t>(r)] = summary.parameters_hash;
     out.bytes_per_step[static_cast<std::size_t>(r)] = trainer.bytes_per_step();
-    out.bytes_sent[static_cast<std::size_t>(r)] = comm.bytes_sent();
+    out.bytes_sent[static_cast<std::size_t>(r)] = comm.bytes_sent() - before;
     if (r != 0) return;
     out.summary = summary;
     const Buffer values = trainer.params().values();

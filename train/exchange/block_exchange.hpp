@@ -10,7 +10,7 @@ class BlockExchange : public Exchange {
  public:
   std::span<const Buffer> begin() override { return sum_.begin(); }
   void bucket_ready(const Bucket& bucket) override { sum_.bucket_ready(bucket); }
-  void advance() override { sum_.advance(); }
+  bool advance() override { return sum_.advance(); }
   StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                    const RankReport& mine) final;
   const std::vector<Phases>& phases() const override { return sum_.phases(); }

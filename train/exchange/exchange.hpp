@@ -60,15 +60,20 @@ struct Carried {
   bool is_private;  // else one copy a node
 };
 
-class Exchange {
+/// Where finished buckets go during backward: an exchange, or a thread that hands them to one.
+class BucketSink {
  public:
-  virtual ~Exchange() = default;
-  /// Starts a step: where the sums over each of this rank's subtrees (maximal_subtrees) are to be written.
-  virtual std::span<const Buffer> begin() = 0;
+  virtual ~BucketSink() = default;
   /// During backward, in index order; may start communication.
   virtual void bucket_ready(const Bucket& bucket) = 0;
-  /// Between layers: pushes on what needs no waiting.
-  virtual void advance() = 0;
+  /// Pushes on what needs no waiting. True while something is under way that a later call could push on.
+  virtual bool advance() = 0;
+};
+
+class Exchange : public BucketSink {
+ public:
+  /// Starts a step: where the sums over each of this rank's subtrees (maximal_subtrees) are to be written.
+  virtual std::span<const Buffer> begin() = 0;
   /// Gradients agreed and parameters updated when it returns. Collective. reports: of this rank's workers, in order.
   virtual StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                            const RankReport& mine) = 0;

@@ -43,7 +43,11 @@ StepOutcome LocalSgd::step(FlatParams& params, Optimizer& optimizer, StepOrder o
   if (bad_step_ == 0 && step_weight_ > 0) update(params, optimizer, order.number);
   const double update_ms = watch.lap();
   StepOutcome out;
-  if (order.settle || order.number % setup_.local.steps == 0) out = end_round(params, optimizer, order, mine);
+  const bool ends = order.settle || order.number % setup_.local.steps == 0;
+  const bool stop = stops(order.number, ends, mine);
+  RankReport told = mine;
+  told.stop = told.stop || stop;
+  if (ends || stop) out = end_round(params, optimizer, order, told);
   out.communicate_ms += watch.lap();
   out.update_ms += update_ms;
   return out;
@@ -56,6 +60,23 @@ void LocalSgd::update(FlatParams& params, Optimizer& optimizer, std::int64_t ste
       params.device().typed<T>().add(targets_[0].as<T>(), targets_[c].as<T>(), targets_[0].as<T>(), targets_[0].elements);
     pass.run<T>(params, optimizer, step, step_weight_, [&](std::int64_t first, std::int64_t) { return targets_[0].as<T>() + first; });
   });
+}
+
+bool LocalSgd::stops(std::int64_t step, bool ends, const RankReport& mine) {
+  if (setup_.local.steps <= 2 * kStopEvery) return false;  // the round's end is as near
+  const bool is_due = step % kStopEvery == 0;
+  bool stop = false;
+  if (asks_ && (is_due || ends)) {
+    question_.wait();
+    asks_ = false;
+    stop = stop_asked_ != 0;
+  }
+  if (asks_) question_.done();  // pushes it on
+  if (!is_due || ends || stop) return stop;
+  stop_asked_ = mine.stop ? 1 : 0;
+  question_ = setup_.comm.all_reduce(buffer_of(std::span(&stop_asked_, 1)), Reduce::max, "stop asked");
+  asks_ = true;
+  return false;
 }
 
 StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine) {

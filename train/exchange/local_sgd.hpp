@@ -1,8 +1,9 @@
 // The `local_sgd` exchange: every rank takes parallel.local_steps updates on its own gradients, then parameters are averaged, weighted by
 // the samples that each has seen; as an option the average is the target of an outer Nesterov step. Ranks meet once a round.
 // Where replicas must be equal (evaluation, checkpoint, end) the round ends early; there, and where a run stops, the optimiser's state is
-// averaged too. On a narrow wire the round's differences of parameters travel in bf16, not the parameters.
-// Source: Stich 2019 (local SGD); Douillard et al. 2023 (DiLoCo, the outer step).
+// averaged too. In a long round ranks ask each other every few steps whether anybody wants to stop; the question is on its way while they
+// compute, and its answer is read at the next one, so all ranks end the round at the same step. On a narrow wire the round's differences of
+// parameters travel in bf16, not the parameters. Source: Stich 2019 (local SGD); Douillard et al. 2023 (DiLoCo, the outer step).
 #pragma once
 #include <chorale/train/exchange/ordered_sum.hpp>
 
@@ -10,10 +11,12 @@ namespace chorale {
 
 class LocalSgd final : public Exchange {
  public:
+  /// Steps between questions. A stop request ends the round after at most twice as many, or with the round.
+  static constexpr std::int64_t kStopEvery = 8;
   explicit LocalSgd(const ExchangeSetup& setup);
   std::span<const Buffer> begin() override { return targets_; }
   void bucket_ready(const Bucket&) override {}  // nothing leaves before the end of a round
-  void advance() override {}
+  bool advance() override { return asks_ && !question_.done(); }
   StepOutcome step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                    const RankReport& mine) override;
   const std::vector<Phases>& phases() const override { return average_.phases(); }
@@ -26,6 +29,8 @@ class LocalSgd final : public Exchange {
  private:
   void update(FlatParams& params, Optimizer& optimizer, std::int64_t step);
   StepOutcome end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine);
+  /// Whether the round ends because somebody wants to stop, equal on all ranks. Collective at fixed steps.
+  bool stops(std::int64_t step, bool ends, const RankReport& mine);
   /// `values` become the mean over all ranks, weighted by the samples of the round.
   StepOutcome average(Buffer values, std::int64_t step, const RankReport& mine);
   bool is_narrow() { return !average_.one_node() && average_.link().is_narrow(); }
@@ -40,8 +45,10 @@ class LocalSgd final : public Exchange {
   std::vector<Buffer> targets_;
   std::vector<const void*> bases_;
   double round_loss_ = 0, round_weight_ = 0, step_weight_ = 0;
-  bool in_round_ = false;
-  std::int64_t bad_step_ = 0;  // 0: none in this round
+  bool in_round_ = false, asks_ = false;  // asks_: a question is on its way
+  std::int32_t stop_asked_ = 0;           // of the question
+  Work question_;                         // after what it writes to: waited for before that goes
+  std::int64_t bad_step_ = 0;             // 0: none in this round
   std::int64_t bad_worker_ = -1;
   Tensor start_;  // parameters at the start of the round, where there is an outer step or a narrow wire
   Tensor outer_;  // momentum of the outer step

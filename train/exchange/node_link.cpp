@@ -1,5 +1,6 @@
 #include <chorale/train/exchange/node_link.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include <chorale/train/exchange/narrow.hpp>
@@ -77,7 +78,7 @@ void NodeLink::open(const Bucket& bucket, Travelling& way) {
 }
 
 void NodeLink::begin() {
-  ready_ = sent_ = 0;
+  ready_ = sent_ = added_ = 0;
   for (Travelling& way : ways_)
     for (int node = 0; node < static_cast<int>(of_node_.size()); ++node)
       if (Tensor& box = way.incoming[static_cast<std::size_t>(node)]; box.defined())
@@ -90,17 +91,17 @@ void NodeLink::bucket_ready(const Bucket& bucket) {
   advance();
 }
 
-void NodeLink::advance() {
+bool NodeLink::advance() {
   // Polling one pushes all of the communicator's messages on.
-  for (Travelling& way : ways_)
-    if (!way.receives.empty()) {
-      way.receives.front().done();
-      break;
-    }
+  const bool awaits = added_ < ways_.size() && !has_arrived(ways_[added_]);
   while (sent_ < ready_ && ways_[sent_].arrived.done()) send_partials(sent_++);
-  if (sent_ == 0) return;
-  for (Work& work : ways_[sent_ - 1].sends)
-    if (!work.done()) return;  // one look pushes on all that is under way
+  while (added_ < sent_ && has_arrived(ways_[added_])) add_up(added_++);
+  if (awaits || sent_ < ready_) return true;
+  return sent_ > 0 && !std::all_of(ways_[sent_ - 1].sends.begin(), ways_[sent_ - 1].sends.end(), [](Work& work) { return work.done(); });
+}
+
+bool NodeLink::has_arrived(Travelling& way) {
+  return std::all_of(way.receives.begin(), way.receives.end(), [](Work& work) { return work.done(); });
 }
 
 template <class T>
@@ -140,19 +141,21 @@ void NodeLink::reduce() {
     ways_[sent_].arrived.wait();
     send_partials(sent_++);
   }
-  for (std::size_t b = 0; b < ways_.size(); ++b) {
-    for (Work& work : ways_[b].receives) work.wait();
-    ways_[b].receives.clear();
-    with_float_type(setup_.params.dtype(), [&]<class T>() { add_up<T>(b); });
-  }
+  while (added_ < ways_.size()) add_up(added_++);
   for (Travelling& way : ways_) {
     for (Work& work : way.sends) work.wait();
     way.sends.clear();
   }
 }
 
-template <class T>
 void NodeLink::add_up(std::size_t index) {
+  for (Work& work : ways_[index].receives) work.wait();  // throws what ended them
+  ways_[index].receives.clear();
+  with_float_type(setup_.params.dtype(), [&]<class T>() { add_shares<T>(index); });
+}
+
+template <class T>
+void NodeLink::add_shares(std::size_t index) {
   const Share part = owned_part(setup_.buckets[index], rank_, setup_.comm.size());
   Device& device = setup_.params.device();
   const auto add = [&](const T* a, const T* b, T* c, std::int64_t n) { device.typed<T>().add(a, b, c, n); };

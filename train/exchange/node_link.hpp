@@ -18,8 +18,9 @@ class NodeLink {
   void begin();
   /// During backward, in index order.
   void bucket_ready(const Bucket& bucket);
-  /// Pushes on what can go on without waiting.
-  void advance();
+  /// Pushes on what can go on without waiting: buckets that the node's ranks have leave, shares that have arrived are added. True while
+  /// something is under way.
+  bool advance();
   /// All buckets are ready: afterwards this rank's parts of sums() are the sums over all ranks. Collective.
   void reduce();
   /// Afterwards all of sums() is there, on every node. Collective.
@@ -53,8 +54,10 @@ class NodeLink {
   bool carries(int owner) const;           // this rank does, for an owner of another node
   void open(const Bucket& bucket, Travelling& way);
   void send_partials(std::size_t bucket);
-  template <class T>
+  /// The bucket's shares have arrived, or are waited for.
   void add_up(std::size_t bucket);
+  template <class T>
+  void add_shares(std::size_t bucket);
   template <class T>
   const T* contribution(std::size_t bucket, int node, std::size_t subtree, Share part, std::int64_t at, std::int64_t n, T* slot);
   template <class T>
@@ -74,7 +77,8 @@ class NodeLink {
   Tensor narrow_;                   // only pages of own and carried parts are ever touched
   std::vector<const void*> bases_;  // of one block: sums of all nodes, in tree order
   std::vector<Travelling> ways_;
-  std::size_t ready_ = 0, sent_ = 0;
+  bool has_arrived(Travelling& way);
+  std::size_t ready_ = 0, sent_ = 0, added_ = 0;  // buckets, of this step
   std::vector<Share> own_parts_;
   std::vector<Work> spreading_;
   std::uint64_t bytes_ = 0;

@@ -20,9 +20,7 @@ class OrderedSum {
   std::span<const Buffer> begin();
   /// Starts the bucket's way to its owners.
   void bucket_ready(const Bucket& bucket);
-  void advance() {
-    if (link_) link_->advance();
-  }
+  bool advance() { return link_ && link_->advance(); }
   /// Meets all ranks; afterwards sum() answers. Collective. outcome.communicate_ms is filled.
   StepOutcome agree(std::int64_t step, std::span<const WorkerReport> reports, const RankReport& mine);
   /// The summed gradient of up to a block: of any (everywhere, or one node), or of this rank's own parts.

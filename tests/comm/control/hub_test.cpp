@@ -132,10 +132,32 @@ TEST_CASE("ranks of another node go through its leader, and fall with it", "[com
   const auto where = fourth.where(2, 2s);
   REQUIRE(where);
   CHECK(where->host == "faraway");
+  fourth.bye(0);
   third.reset();  // its leader says so
   CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::lost; }));
-  leader.reset();
-  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 3) == RankStatus::State::lost; }));
+  leader.reset();  // it has waited for the goodbye of the fourth, which stays, in vain
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 1) == RankStatus::State::lost; }));
+  CHECK(served.with([](ControlHub& hub) { return state_of(hub, 3); }) == RankStatus::State::left);
+  CHECK(leaves == 0);
+}
+
+TEST_CASE("a leader that falls takes its neighbours with it, one that ends in order passes their goodbyes on", "[comm]") {
+  ServedHub served(3);
+  std::atomic<int> leaves{0};
+  const auto far = [&](int rank, int local) {
+    ControlChannel::Options options = served.options(rank, local, "faraway");
+    options.on_leave = [&](int, const std::string&) { ++leaves; };
+    return options;
+  };
+  auto leader = std::make_unique<ControlChannel>(far(0, 0));
+  ControlChannel stays(far(1, 1));
+  auto quick = std::make_unique<ControlChannel>(far(2, 2));
+  std::thread ending([&] { leader.reset(); });
+  quick->bye(0);
+  quick.reset();
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::left; }));
+  ending.join();  // after its patience
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 1) == RankStatus::State::lost; }));
   CHECK(served.soon([&](ControlHub&) { return leaves == 1; }));
 }
 
