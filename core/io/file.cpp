@@ -77,6 +77,11 @@ void File::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
   }
 }
 
+void File::start_writeback(std::uint64_t offset, std::uint64_t bytes) {
+  // Advice only: sync() tells whether all arrived.
+  ::sync_file_range(descriptor_, static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE);
+}
+
 std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> bytes) const {
   std::size_t total = 0;
   while (total < bytes.size()) {

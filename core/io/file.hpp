@@ -25,6 +25,8 @@ class File {
   /// Reserves the disk space of a file that is about to be written, so that a full disk is known before.
   void reserve(std::uint64_t bytes);
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// Bytes that were written begin their way to the disk now, so that sync() finds little left.
+  void start_writeback(std::uint64_t offset, std::uint64_t bytes);
   /// As many bytes as there are, at most bytes.size().
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
   void sync();
