@@ -19,6 +19,14 @@ std::string new_token() {
   return std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
 }
 
+constexpr std::size_t kPage = 4096;
+
+/// So that it can be written past the page cache.
+std::span<std::byte> page_aligned(std::span<std::byte> memory) {
+  const std::size_t off = reinterpret_cast<std::uintptr_t>(memory.data()) % kPage;
+  return memory.empty() ? memory : memory.subspan(off ? kPage - off : 0);
+}
+
 std::string text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
@@ -89,14 +97,15 @@ std::string BackgroundSave::write_parts() {
   writer_->join();
   if (rank == 0)
     for (const SaveFile& file : files_) writer_->reserve(file.name, file.image.size());
-  std::vector<std::byte> staged(has_copy_ ? 0 : CheckpointWriter::kPiece);
+  std::vector<std::byte> memory(has_copy_ ? 0 : CheckpointWriter::kPiece + kPage);
+  const std::span<std::byte> staged = page_aligned(memory);
   nlohmann::json hashes = nlohmann::json::array();
   for (std::size_t f = 0; f < files_.size(); ++f) {
     const SafetensorsImage& image = files_[f].image;
     const auto piece = [&](ByteRange range) -> std::span<const std::byte> {
       if (has_copy_) return snapshot_.piece(f, range);
       image.copy_range(range, staged.data());
-      return std::span(staged).first(range.size());
+      return staged.first(range.size());
     };
     hashes.push_back(writer_->write_part(files_[f].name, file_share(image.size(), rank, size), piece, stop_.get_token()));
   }

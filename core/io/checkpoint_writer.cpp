@@ -51,12 +51,12 @@ std::vector<std::string> CheckpointWriter::write_part(const std::string& name, B
   std::vector<std::string> hashes;
   if (range.size() == 0) return hashes;
   File file = File::open_write(draft_ / name);
+  file.bypass_cache();  // the copy would cost the training threads their core
   for (std::uint64_t first = range.first; first < range.last; first += kPiece) {
     if (stop.stop_requested()) throw IoError("[write] " + file.path().string() + ": given up, the run ends");
     const std::span<const std::byte> piece = source({first, std::min(first + kPiece, range.last)});
     add_block_hashes(piece, hashes);
     file.write_at(first, piece);
-    file.start_writeback(first, piece.size());
   }
   file.sync();
   file.close();
