@@ -114,7 +114,7 @@ int prune(std::span<const std::string> words) {
   const fs::path checkpoints = checkpoints_of(run);
   const auto say = [](const std::string& text) { std::fprintf(stderr, "chorale: %s\n", text.c_str()); };
   std::optional<RunLock> lock;
-  if (!w.dry_run) lock.emplace(run, this_attempt(60), say);  // a run at work removes its own
+  if (!w.dry_run) lock.emplace(run, this_owner(60), say);  // a run at work removes its own
   for (const std::int64_t step : outdated(rated_checkpoints(checkpoints), w.keep)) {
     std::printf("%s %s\n", w.dry_run ? "would remove" : "removed", (checkpoints / checkpoint_name(step)).c_str());
     if (w.dry_run) continue;

@@ -64,7 +64,7 @@ RunDirectory::RunDirectory(const Options& options)
 void RunDirectory::claim(double deadline_s, const std::function<void(const std::string&)>& say) {
   deadline_s_ = deadline_s, say_ = say;
   std::error_code ignored;
-  if (fs::is_directory(path_, ignored)) lock_ = std::make_unique<RunLock>(path_, this_attempt(deadline_s_), say_);
+  if (fs::is_directory(path_, ignored)) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
 }
 
 void RunDirectory::start(const std::string& recipe_text) {
@@ -92,7 +92,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   std::error_code failed;
   fs::create_directories(path_, failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
-  if (!lock_) lock_ = std::make_unique<RunLock>(path_, this_attempt(deadline_s_), say_);
+  if (!lock_) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
   fs::create_directories(path_ / "checkpoints", failed);
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-std::chrono::duration<double> beat_of(const Attempt& attempt) {
+std::chrono::duration<double> beat_of(const RunOwner& attempt) {
   return std::chrono::duration<double>(std::clamp(attempt.deadline_s / 4, 0.05, 5.0));
 }
 
@@ -44,11 +44,11 @@ std::string text_in(const fs::path& path) {
 
 }  // namespace
 
-RunLock::RunLock(fs::path folder, const Attempt& mine, const std::function<void(const std::string&)>& say)
+RunLock::RunLock(fs::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say)
     : folder_(std::move(folder)), mine_(mine) {
   const fs::path draft = folder_ / ("lock.tmp." + mine_.nonce);
   File out = File::create(draft);
-  const std::string text = attempt_json(mine_);
+  const std::string text = owner_json(mine_);
   out.write_at(0, std::as_bytes(std::span(text)));
   out.sync();
   out.close();
@@ -56,10 +56,10 @@ RunLock::RunLock(fs::path folder, const Attempt& mine, const std::function<void(
     while (!link_new(draft)) {
       const std::string held = text_in(file());
       if (held.empty()) continue;  // given back in between
-      const std::optional<Attempt> holder = parse_attempt(held);
+      const std::optional<RunOwner> holder = parse_owner(held);
       if (!holder) throw OwnedError(file().string() + ": is no lock of a run; remove it when you know that no run works there");
-      if (!is_over(*holder, say)) refuse(folder_, attempt_text(*holder));
-      say("the attempt that held " + folder_.string() + " is over (" + attempt_text(*holder) + "): this one takes the run directory");
+      if (!is_over(*holder, say)) refuse(folder_, owner_text(*holder));
+      say("the attempt that held " + folder_.string() + " is over (" + owner_text(*holder) + "): this one takes the run directory");
       take_over(draft, *holder);
       break;
     }
@@ -90,32 +90,32 @@ bool RunLock::link_new(const fs::path& draft) const {
   return false;
 }
 
-void RunLock::take_over(const fs::path& draft, const Attempt& holder) const {
+void RunLock::take_over(const fs::path& draft, const RunOwner& holder) const {
   // Two that find a stale lock at once: one waits here, and then finds the other's. Where the file system has no such locks, the one that
   // renamed first finds out before it writes.
   const int descriptor = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw_io_error("open folder", folder_);
   (void)!::flock(descriptor, LOCK_EX);
-  const std::optional<Attempt> now = parse_attempt(text_in(file()));
+  const std::optional<RunOwner> now = parse_owner(text_in(file()));
   const bool same = now && now->nonce == holder.nonce;
   const bool taken = same && ::rename(draft.c_str(), file().c_str()) == 0;
   const int error = errno;
   ::close(descriptor);
-  if (!same) refuse(folder_, now ? attempt_text(*now) : "one that came first");
+  if (!same) refuse(folder_, now ? owner_text(*now) : "one that came first");
   errno = error;
   if (!taken) throw_io_error("rename to", file());
   ::unlink(beat_file(holder.nonce).c_str());
 }
 
-bool RunLock::is_over(const Attempt& holder, const std::function<void(const std::string&)>& say) const {
+bool RunLock::is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const {
   if (const std::optional<bool> alive = is_alive_here(holder)) return !*alive;
   if (const std::optional<bool> over = is_over_by_slurm(holder, mine_)) return *over;
-  say("run directory " + folder_.string() + " is locked by an attempt elsewhere (" + attempt_text(holder) + "); waiting up to " +
+  say("run directory " + folder_.string() + " is locked by an attempt elsewhere (" + owner_text(holder) + "); waiting up to " +
       std::to_string(static_cast<std::int64_t>(3 * holder.deadline_s)) + " s for a sign of it");
   return heart_has_stopped(holder);
 }
 
-bool RunLock::heart_has_stopped(const Attempt& holder) const {
+bool RunLock::heart_has_stopped(const RunOwner& holder) const {
   const std::string first = text_in(beat_file(holder.nonce));
   const Clock::time_point until =
       Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(3 * holder.deadline_s));
@@ -127,10 +127,10 @@ bool RunLock::heart_has_stopped(const Attempt& holder) const {
 }
 
 void RunLock::must_be_ours() const {
-  const std::optional<Attempt> holder = parse_attempt(text_in(file()));
+  const std::optional<RunOwner> holder = parse_owner(text_in(file()));
   if (holder && holder->nonce == mine_.nonce) return;
-  throw OwnedError("run directory " + folder_.string() + " has another owner now (" +
-                   (holder ? attempt_text(*holder) : "its lock is gone") + "); this attempt ends and touches nothing in it");
+  throw OwnedError("run directory " + folder_.string() + " has another owner now (" + (holder ? owner_text(*holder) : "its lock is gone") +
+                   "); this attempt ends and touches nothing in it");
 }
 
 void RunLock::beat(const std::stop_token& stop) const {

@@ -5,7 +5,7 @@
 #include <string>
 #include <thread>
 
-#include <chorale/launcher/attempt.hpp>
+#include <chorale/launcher/run_owner.hpp>
 
 namespace chorale {
 
@@ -15,7 +15,7 @@ class RunLock {
   /// Takes the lock of an existing folder. A lock of another attempt is stale when its process is gone (same machine), when Slurm says that
   /// it is over, or when its heartbeat has not changed for three of its deadlines by our own clock, which is waited for after `say` was
   /// told; never by a file's time. Throws OwnedError when it is alive, IoError.
-  RunLock(std::filesystem::path folder, const Attempt& mine, const std::function<void(const std::string&)>& say);
+  RunLock(std::filesystem::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say);
   /// Gives it back, if it is still ours.
   ~RunLock();
   RunLock(const RunLock&) = delete;
@@ -27,12 +27,12 @@ class RunLock {
   std::filesystem::path file() const { return folder_ / "lock"; }
   std::filesystem::path beat_file(const std::string& nonce) const { return folder_ / ("lock.beat." + nonce); }
   bool link_new(const std::filesystem::path& draft) const;
-  void take_over(const std::filesystem::path& draft, const Attempt& holder) const;
-  bool is_over(const Attempt& holder, const std::function<void(const std::string&)>& say) const;
-  bool heart_has_stopped(const Attempt& holder) const;
+  void take_over(const std::filesystem::path& draft, const RunOwner& holder) const;
+  bool is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const;
+  bool heart_has_stopped(const RunOwner& holder) const;
   void beat(const std::stop_token& stop) const;
   std::filesystem::path folder_;
-  Attempt mine_;
+  RunOwner mine_;
   std::jthread heart_;
 };
 

@@ -238,3 +238,26 @@ TEST_CASE("a run that ends in the middle of a save leaves the older checkpoint a
   CHECK_FALSE(result.errors[0].empty());
   for (const std::int64_t step : steps_in(folder.path)) CHECK_NOTHROW(open_step(folder.path, step));
 }
+
+TEST_CASE("a checkpoint of another model or type is refused on all ranks, with the tensor and both shapes or types") {
+  Folder folder;
+  SmallRun run = small(folder.path);
+  run.config.train.steps = 5;
+  CHECK(run.run().errors[0] == "");
+  run.config.resume = true, run.config.train.steps = 6;
+  run.ranks = 2;
+  SmallRun wider = run;
+  wider.layers = "linear(17) relu dropout(0.2) linear(9) tanh linear(1)";
+  for (const std::string& error : wider.run().errors)
+    CHECK_THAT(error, Catch::Contains("is f32 [16, 7], the model has f32 [17, 7]") ||
+                          Catch::Contains("is f32 [16], the model has f32 [17]") ||
+                          Catch::Contains("is f32 [9, 16], the model has f32 [9, 17]"));
+  SmallRun deeper = run;
+  deeper.layers = "linear(16) relu linear(16) relu dropout(0.2) linear(9) tanh linear(1)";
+  for (const std::string& error : deeper.run().errors)
+    CHECK_THAT(error, Catch::Contains("has no tensor") || Catch::Contains("the model has"));
+  SmallRun doubled = run;
+  doubled.config.train.dtype = "f64";
+  for (const std::string& error : doubled.run().errors)
+    CHECK_THAT(error, Catch::Contains("the model has f64") || Catch::Contains("train.dtype is 'f64', the checkpoint was made with 'f32'"));
+}

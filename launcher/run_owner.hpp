@@ -6,7 +6,7 @@
 
 namespace chorale {
 
-struct Attempt {
+struct RunOwner {
   std::string nonce;            // differs for every start
   std::string job;              // of Slurm; empty outside
   std::int64_t restart = 0;     // of the job, by Slurm
@@ -18,16 +18,16 @@ struct Attempt {
   double deadline_s = 60;     // of its waits; its heart beats several times in each
 };
 
-Attempt this_attempt(double deadline_s);
-std::string attempt_json(const Attempt& attempt);
+RunOwner this_owner(double deadline_s);
+std::string owner_json(const RunOwner& attempt);
 /// Nothing where the text is no attempt.
-std::optional<Attempt> parse_attempt(const std::string& text);
+std::optional<RunOwner> parse_owner(const std::string& text);
 /// "process 4711 on host b, job 12, restart 1".
-std::string attempt_text(const Attempt& attempt);
+std::string owner_text(const RunOwner& attempt);
 
 /// Of an attempt of this machine: its process is there and no zombie. Nothing for another machine's.
-std::optional<bool> is_alive_here(const Attempt& attempt);
+std::optional<bool> is_alive_here(const RunOwner& attempt);
 /// What Slurm says: true when it has ended the job or started it again since. Nothing where Slurm does not know or is not there.
-std::optional<bool> is_over_by_slurm(const Attempt& attempt, const Attempt& mine);
+std::optional<bool> is_over_by_slurm(const RunOwner& attempt, const RunOwner& mine);
 
 }  // namespace chorale

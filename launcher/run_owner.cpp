@@ -1,4 +1,4 @@
-#include <chorale/launcher/attempt.hpp>
+#include <chorale/launcher/run_owner.hpp>
 
 #include <unistd.h>
 
@@ -58,7 +58,7 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
-Attempt this_attempt(double deadline_s) {
+RunOwner this_owner(double deadline_s) {
   std::random_device device;
   char nonce[40];
   std::snprintf(nonce, sizeof nonce, "%08x%08x%08x%08x", device(), device(), device(), device());
@@ -77,43 +77,43 @@ Attempt this_attempt(double deadline_s) {
           .deadline_s = deadline_s};
 }
 
-std::string attempt_json(const Attempt& a) {
+std::string owner_json(const RunOwner& a) {
   const nlohmann::ordered_json j = {
       {"nonce", a.nonce},     {"job", a.job}, {"restart", a.restart}, {"supervisor", a.supervisor}, {"host", a.host},
       {"machine", a.machine}, {"pid", a.pid}, {"started", a.started}, {"deadline_s", a.deadline_s}};
   return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-std::optional<Attempt> parse_attempt(const std::string& text) {
+std::optional<RunOwner> parse_owner(const std::string& text) {
   try {
     const auto j = nlohmann::json::parse(text);
-    return Attempt{.nonce = j.at("nonce"),
-                   .job = j.at("job"),
-                   .restart = j.at("restart"),
-                   .supervisor = j.at("supervisor"),
-                   .host = j.at("host"),
-                   .machine = j.at("machine"),
-                   .pid = j.at("pid"),
-                   .started = j.at("started"),
-                   .deadline_s = j.at("deadline_s")};
+    return RunOwner{.nonce = j.at("nonce"),
+                    .job = j.at("job"),
+                    .restart = j.at("restart"),
+                    .supervisor = j.at("supervisor"),
+                    .host = j.at("host"),
+                    .machine = j.at("machine"),
+                    .pid = j.at("pid"),
+                    .started = j.at("started"),
+                    .deadline_s = j.at("deadline_s")};
   } catch (const nlohmann::json::exception&) {
     return {};
   }
 }
 
-std::string attempt_text(const Attempt& a) {
+std::string owner_text(const RunOwner& a) {
   std::string text = "process " + std::to_string(a.pid) + " on host " + a.host;
   if (!a.job.empty()) text += ", job " + a.job + ", restart " + std::to_string(a.restart);
   return text;
 }
 
-std::optional<bool> is_alive_here(const Attempt& attempt) {
+std::optional<bool> is_alive_here(const RunOwner& attempt) {
   if (attempt.machine != machine()) return {};
   const auto found = process(attempt.pid);
   return found && found->first != 'Z' && found->first != 'X' && found->second == attempt.started;
 }
 
-std::optional<bool> is_over_by_slurm(const Attempt& attempt, const Attempt& mine) {
+std::optional<bool> is_over_by_slurm(const RunOwner& attempt, const RunOwner& mine) {
   if (!is_number(attempt.job)) return {};
   if (attempt.job == mine.job && mine.restart > attempt.restart) return true;
   const PrivateFolder folder;
