@@ -148,8 +148,9 @@ TEST_CASE("an error of one rank's part is every rank's: older checkpoints stay, 
         if (policy == "warn") CHECK(error == "");
         if (policy == "stop") CHECK_THAT(error, Catch::Contains("the disk is full"));
       }
-      REQUIRE(heard.saves.size() >= 2);
-      CHECK(heard.saves[1].error == "[test] the disk is full");
+      // Told to stop, another rank may leave first: then rank 0 has the error from it.
+      if (policy == "warn") REQUIRE(heard.saves.size() >= 2);
+      if (heard.saves.size() >= 2) CHECK(heard.saves[1].error == "[test] the disk is full");
       using Steps = std::vector<std::int64_t>;
       CHECK(steps_in(folder.path) == (policy == "warn" ? Steps{5, 15, 20, 21} : Steps{5}));
       CHECK(list_checkpoints(folder.path).leftovers.empty());
