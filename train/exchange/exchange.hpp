@@ -44,7 +44,7 @@ struct SaveReport {
 struct RankReport {
   bool stop = false;  // a signal has reached this rank
   SaveReport save = {};
-  Phases phases;      // of its previous step
+  Phases phases;  // of its previous step
 };
 
 /// Which step it is, equal on all ranks.
