@@ -6,6 +6,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/trained_run.hpp>
+#include <chorale/launcher/verify.hpp>
 #include <chorale/train/checkpointing.hpp>
 
 namespace chorale {
@@ -77,7 +78,7 @@ Json run_json(const std::string& path) {
     j["tensors"].push_back(
         {{"name", t.name}, {"dtype", std::string(name(t.dtype))}, {"shape", t.shape.text()}, {"hash", tensors_hash({t})}});
   for (const CheckpointFile& f : run.checkpoint->manifest().files)
-    j["files"].push_back({{"name", f.name}, {"bytes", f.bytes}, {"hash", f.hash}});
+    j["files"].push_back({{"name", f.name}, {"bytes", f.bytes}, {"blocks", f.blocks.size()}});
   return j;
 }
 
@@ -104,12 +105,27 @@ void print(const Json& j, const std::string& indent) {
 
 }  // namespace
 
+namespace {
+
+struct Words {
+  bool json = false, verify = false;
+};
+
+void describe(OptionTable& t, Words& w) {
+  t.add("json", w.json, "One object.");
+  t.add("verify", w.verify, "Read every byte of a checkpoint, or of all of a run, and say which are sound; exit code 66 when one is not.");
+}
+
+}  // namespace
+
 int run_inspect(std::span<const std::string> arguments) {
-  bool json = false;
+  Words words;
   OptionTable table;
-  table.add("json", json, "One object.");
+  describe(table, words);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("inspect needs a run, a checkpoint or a recipe");
+  if (words.verify) return report_verified(verify_checkpoints(rest[0]), words.json);
+  const bool json = words.json;
   const Json j = std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0]) : run_json(rest[0]);
   if (json)
     std::printf("%s\n", j.dump(2).c_str());
@@ -118,6 +134,11 @@ int run_inspect(std::span<const std::string> arguments) {
   return 0;
 }
 
-std::string inspect_options() { return JsonTable().help(); }
+std::string inspect_options() {
+  Words words;
+  OptionTable table;
+  describe(table, words);
+  return help_text(table);
+}
 
 }  // namespace chorale

@@ -1,7 +1,11 @@
 // chorale train
+#include <sys/stat.h>
+
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
@@ -19,6 +23,7 @@
 #include <chorale/launcher/supervisor/supervisor.hpp>
 #include <chorale/train/data/prepare.hpp>
 #include <chorale/train/trainer.hpp>
+#include <chorale/train/wait_together.hpp>
 
 namespace chorale {
 
@@ -61,14 +66,27 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
   try {
     run.end({.code = failure.code, .cause = failure.error, .rank = failure.rank >= 0 ? failure.rank : comm.rank(), .where = failure.where});
-  } catch (const IoError& e) {
+  } catch (const Error& e) {
     log.warning(e.what());
   }
+}
+
+/// Rank 0 looks who owns the folder, which may take minutes; the others wait.
+void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Log& log) {
+  std::future<void> claimed;
+  const auto say = [&](const std::string& text) { log.warning(text); };
+  if (comm.rank() == 0) claimed = std::async(std::launch::async, [&] { run.claim(deadline_s, say); });
+  const auto works = [&](std::chrono::milliseconds limit) {
+    return claimed.valid() && claimed.wait_for(limit) != std::future_status::ready;
+  };
+  wait_together(comm, works, "owner of the run directory");
+  if (claimed.valid()) claimed.get();
 }
 
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
+  claim_together(comm, run, s.parallel.timeout_s, session.log);
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
   const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
@@ -81,11 +99,12 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = stop_requested;
+  config.still_ours = [&run] { run.must_be_ours(); };
   Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
                    data.validation, data.test},
                   config);
   Progress progress(settings_table(t.table));
-  RunFiles files(folder, session.log);
+  RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
   if (comm.rank() == 0) run.start(recipe);
   comm.barrier("run directory").wait();
   session.log.open(folder);
@@ -128,9 +147,15 @@ int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
   check_start(comm, "train", t.table);
   Session session(comm, t.settings.parallel);
   try {
-    return train_on(comm, t, run, session);
+    const int code = train_on(comm, t, run, session);
+    if (comm.rank() == 0) run.release();
+    return code;
   } catch (const UsageError& e) {
+    if (comm.rank() == 0) run.release();
     throw UsageError(t.table.located(e.what()));
+  } catch (...) {
+    if (comm.rank() == 0) run.release();  // here, for a rank that fails leaves without destructors
+    throw;
   }
 }
 
@@ -144,6 +169,7 @@ int run_train(std::span<const std::string> arguments) {
   read_flags(arguments, t.table, 1);
   for (std::string& file : t.settings.data.file)
     file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here
+  ::umask(::umask(0) | 027);                                             // what a run writes is its owner's, and the group's to read
   const Surroundings around = look_around();
   take_omp_threads(t.table.find("parallel.threads"), around, t.settings.parallel.threads);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");

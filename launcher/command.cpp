@@ -74,8 +74,10 @@ const std::vector<Command>& commands() {
       {"eval", "RUN [--file F] [--part test] [--json]", "Scores a trained run on a part of its data or on another file.", "", run_eval,
        eval_options},
       {"predict", "RUN --file F --out OUT.csv", "Adds predictions to the rows of a file.", "", run_predict, predict_options},
-      {"inspect", "RUN | CHECKPOINT | RECIPE [--json]", "Shows a model's layers, tensors and hashes, and what its data are.", "",
+      {"inspect", "RUN | CHECKPOINT | RECIPE [--json] [--verify]", "Shows a model's layers, tensors and hashes, and what its data are.", "",
        run_inspect, inspect_options},
+      {"checkpoint", "list RUN | verify RUN | prune RUN [--keep-last N] | convert RUN --out FILE.safetensors",
+       "Lists, checks, removes and converts checkpoints.", "list verify prune convert", run_checkpoint, checkpoint_options},
       {"data", "shop | features | describe FILE [OPTIONS]", "Makes example data or describes a file.", "shop features describe", run_data,
        data_options},
       {"bench",
@@ -88,7 +90,7 @@ const std::vector<Command>& commands() {
       {"version", "[--json]", "Prints the version.", "", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", "bash", run_completion, no_options},
       {"help", "[COMMAND | recipe [--markdown]]", "Lists the commands, or one command's options.",
-       "train eval predict inspect data bench scale doctor version completion recipe", run_help, help_options}};
+       "train eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help, help_options}};
   return all;
 }
 

@@ -34,6 +34,7 @@ int flushed(int code) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe makes writes fail, not the run
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes too
   try {
     return flushed(run({argv + 1, argv + argc}));
   } catch (const chorale::Error& error) {

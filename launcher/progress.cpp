@@ -46,6 +46,7 @@ void Progress::on_start(const RunFacts& f) {
   row("batch",
       fmt::format("{} global, {:.1f} a rank, {} steps an epoch", f.batch, static_cast<double>(f.batch) / f.world_size, f.steps_per_epoch));
   row("parameters", fmt::format("{}, copies: {}", f.parameters, f.copies));
+  if (!f.checkpoints.empty()) row("checkpoints", f.checkpoints);
   say(out + settings_);
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/utc_time.hpp>
 
@@ -60,18 +61,27 @@ RunDirectory::RunDirectory(const Options& options)
                      " holds no run (no recipe.resolved.ini), so it is not replaced; give another --run-dir");
 }
 
+void RunDirectory::claim(double deadline_s, const std::function<void(const std::string&)>& say) {
+  deadline_s_ = deadline_s, say_ = say;
+  std::error_code ignored;
+  if (fs::is_directory(path_, ignored)) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
+}
+
 void RunDirectory::start(const std::string& recipe_text) {
   std::error_code failed;
   fs::path old;
   if (options_.overwrite && fs::exists(path_)) {
     old = path_.string() + ".old." + std::to_string(::getpid());
+    lock_.reset();  // it goes by its path, which the new folder takes
     fs::rename(path_, old, failed);
     if (failed) throw IoError(path_.string() + ": cannot be moved aside: " + failed.message());
   }
   try {
     fill(recipe_text);
   } catch (...) {
-    if (!options_.resume) fs::remove_all(path_, failed);
+    const bool made_here = !options_.resume && lock_;
+    lock_.reset();
+    if (made_here) fs::remove_all(path_, failed);
     if (!old.empty()) fs::rename(old, path_, failed);
     throw;
   }
@@ -80,15 +90,26 @@ void RunDirectory::start(const std::string& recipe_text) {
 
 void RunDirectory::fill(const std::string& recipe_text) {
   std::error_code failed;
+  fs::create_directories(path_, failed);
+  if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
+  if (!lock_) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
   fs::create_directories(path_ / "checkpoints", failed);
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
+  remove_leftovers(path_ / "checkpoints");
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   attempt_ = last_attempt(path_).number + 1;
   event(path_, attempt_, "start", {}, false);
 }
 
-void RunDirectory::end(const Verdict& verdict) const { event(path_, attempt_, "end", verdict, true); }
+void RunDirectory::must_be_ours() const {
+  if (lock_) lock_->must_be_ours();
+}
+
+void RunDirectory::end(const Verdict& verdict) const {
+  must_be_ours();
+  event(path_, attempt_, "end", verdict, true);
+}
 
 void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
   if (!fs::is_directory(run)) return;

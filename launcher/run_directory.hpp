@@ -2,7 +2,11 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
+
+#include <chorale/launcher/run_lock.hpp>
 
 namespace chorale {
 
@@ -26,13 +30,20 @@ class RunDirectory {
   /// Touches nothing.
   explicit RunDirectory(const Options& options);
   const std::filesystem::path& path() const { return path_; }
+  /// Rank 0, before anything of an existing run is read: it must be no other attempt's. `deadline_s` is that of our waits, `say` hears why
+  /// this takes long. Throws OwnedError.
+  void claim(double deadline_s, const std::function<void(const std::string&)>& say);
   /// Makes the folder; with overwrite the old one is moved aside first, removed when the new one stands and put back when that fails.
-  /// Writes the attempt's start to events.jsonl. Throws IoError.
+  /// Removes what unfinished checkpoints have left and writes the attempt's start to events.jsonl. Throws IoError, OwnedError.
   void start(const std::string& recipe_text);
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
   void end(const Verdict& verdict) const;
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, nothing is.
   static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
+  /// Rank 0, when nothing writes any more: others may take the folder.
+  void release() { lock_.reset(); }
+  /// From any thread: throws OwnedError when another attempt has taken the folder.
+  void must_be_ours() const;
 
  private:
   void fill(const std::string& recipe_text);
@@ -40,6 +51,9 @@ class RunDirectory {
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;
+  double deadline_s_ = 60;
+  std::function<void(const std::string&)> say_ = [](const std::string&) {};
+  std::unique_ptr<RunLock> lock_;
 };
 
 }  // namespace chorale

@@ -42,12 +42,18 @@ std::string summary_json(const Summary& s) {
             {"step_ms", {{"p10", s.step_ms_p10}, {"p50", s.step_ms_p50}, {"p90", s.step_ms_p90}}},
             {"phases_ms", phases_json(s.phases_ms)},
             {"metrics", scores_json(s.metrics)},
+            {"checkpoints",
+             {{"written", s.checkpoints_written},
+              {"failed", s.checkpoints_failed},
+              {"pause_ms", s.checkpoint_pause_ms},
+              {"write_ms", s.checkpoint_write_ms}}},
             {"seconds_total", s.seconds_total},
             {"version", s.version}};
   return j.dump(2) + "\n";
 }
 
 void RunFiles::line(const std::string& json) {
+  if (must_be_ours_) must_be_ours_();
   std::ofstream out(folder_ / "metrics.jsonl", std::ios::app);
   out << json << "\n" << std::flush;
   if (!out && !std::exchange(warned_, true))
@@ -91,17 +97,26 @@ void RunFiles::on_evaluation(const EvaluationEvent& e) {
            .dump());
 }
 
+void RunFiles::on_checkpoint(const CheckpointEvent& e) {
+  Json j = {{"event", "checkpoint"},         {"step", e.step},         {"folder", e.folder},     {"bytes", e.bytes},
+            {"background", e.in_background}, {"pause_ms", e.pause_ms}, {"write_ms", e.write_ms}, {"steps_ms", e.steps_ms}};
+  if (!e.error.empty()) j["error"] = e.error;
+  line(j.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
 void RunFiles::failed() {
   so_far_.status = "failed";
   so_far_.seconds_total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   try {
+    if (must_be_ours_) must_be_ours_();
     write_file_atomically(folder_ / "summary.json", summary_json(so_far_));
-  } catch (const IoError& e) {
+  } catch (const Error& e) {
     log_.warning(e.what());  // the first error is what the run ends with
   }
 }
 
 void RunFiles::on_end(const Summary& summary) {
+  if (must_be_ours_) must_be_ours_();
   write_file_atomically(folder_ / "summary.json", summary_json(summary));
   draw_curves(folder_);
 }

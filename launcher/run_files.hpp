@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,18 +16,22 @@ std::string summary_json(const Summary& summary);
 
 class RunFiles final : public Callback {
  public:
-  RunFiles(std::filesystem::path folder, Log& log) : folder_(std::move(folder)), log_(log) {}
+  /// must_be_ours: throws where another attempt has taken the folder; asked before each write.
+  RunFiles(std::filesystem::path folder, Log& log, std::function<void()> must_be_ours = {})
+      : folder_(std::move(folder)), log_(log), must_be_ours_(std::move(must_be_ours)) {}
   /// After an error, where on_end does not come: a summary with status failed and what is known.
   void failed();
   void on_start(const RunFacts& facts) override;
   void on_step(const StepEvent& event) override;
   void on_evaluation(const EvaluationEvent& event) override;
+  void on_checkpoint(const CheckpointEvent& event) override;
   void on_end(const Summary& summary) override;
 
  private:
   void line(const std::string& json);
   std::filesystem::path folder_;
   Log& log_;
+  std::function<void()> must_be_ours_;
   bool warned_ = false;
   Summary so_far_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -44,7 +44,7 @@ bool names_key(std::span<const std::string> arguments) {
 /// The sweep sets these itself.
 bool is_decided(const std::string& key) {
   for (const char* ours : {"batch", "batch-per-rank", "train.batch", "train.steps", "train.evaluate_every", "train.early_stop",
-                           "checkpoint.every_steps", "checkpoint.every_epochs"})
+                           "checkpoint.every_steps", "checkpoint.every_epochs", "checkpoint.every_seconds", "checkpoint.every"})
     if (key == ours) return true;
   return false;
 }
@@ -131,7 +131,7 @@ std::vector<std::string> ScaleSubject::words(const ScaleOrder& order, const std:
   out.insert(out.end(), {"--train.batch", std::to_string(order.batch), "--train.steps", steps});
   // Neither evaluation nor checkpoints on the way: a sweep measures steps.
   out.insert(out.end(), {"--train.evaluate_every", steps, "--train.early_stop", "", "--checkpoint.every_steps", "0"});
-  out.insert(out.end(), {"--checkpoint.every_epochs", "0"});
+  out.insert(out.end(), {"--checkpoint.every_epochs", "0", "--checkpoint.every_seconds", "0", "--checkpoint.every", "given"});
   return out;
 }
 

@@ -18,8 +18,9 @@ struct RunFacts {
   std::int64_t parameters = 0, batch = 0, epochs = 0, steps_per_epoch = 0, total_steps = 0, first_step = 0;
   std::int64_t train_rows = 0, validation_rows = 0, test_rows = 0;
   std::string device, backend, exchange;
-  std::string copies;   // of the parameters
-  std::string overlap;  // who carries gradients between nodes during backward; empty: nothing is to be carried
+  std::string copies;       // of the parameters
+  std::string overlap;      // who carries gradients between nodes during backward; empty: nothing is to be carried
+  std::string checkpoints;  // when and how they are written; empty: not at all
 };
 
 /// After each step; cheap for the callee to ignore.
@@ -44,6 +45,18 @@ struct EvaluationEvent {
   double seconds = 0;
 };
 
+/// A save that is over. Times are rank 0's.
+struct CheckpointEvent {
+  std::int64_t step = 0;
+  std::string folder;
+  std::string error;    // why there is none; empty: there is
+  double pause_ms = 0;  // that training stood still at the step boundary
+  double write_ms = 0;  // from there until all ranks knew
+  double steps_ms = 0;  // that the steps meanwhile took longer than those before
+  std::uint64_t bytes = 0;
+  bool in_background = false;
+};
+
 /// The fields of summary.json, under the same names.
 struct Summary {
   std::string status = "failed";  // done early_stopped interrupted failed
@@ -54,6 +67,8 @@ struct Summary {
   double step_ms_p10 = 0, step_ms_p50 = 0, step_ms_p90 = 0;
   Phases phases_ms;
   std::map<std::string, std::map<std::string, double>> metrics;  // part -> name -> value; NaN becomes null
+  std::int64_t checkpoints_written = 0, checkpoints_failed = 0;
+  double checkpoint_pause_ms = 0, checkpoint_write_ms = 0;  // means of those written
   double seconds_total = 0;
   std::string version;
 };
@@ -64,7 +79,7 @@ class Callback {
   virtual void on_start(const RunFacts&) {}
   virtual void on_step(const StepEvent&) {}
   virtual void on_evaluation(const EvaluationEvent&) {}
-  virtual void on_checkpoint(std::int64_t /*step*/, const std::string& /*folder*/) {}
+  virtual void on_checkpoint(const CheckpointEvent&) {}
   /// Also after a stop request; not after an error.
   virtual void on_end(const Summary&) {}
 };

@@ -1,15 +1,10 @@
 #include <chorale/train/checkpointing.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
-
-#include <chorale/core/io/checkpoint_writer.hpp>
 
 namespace chorale {
 
@@ -36,10 +31,6 @@ std::string exact(double value) {  // JSON has neither NaN nor all bits
 
 double number(const nlohmann::json& text) { return std::strtod(text.get_ref<const std::string&>().c_str(), nullptr); }
 
-std::string new_token() {
-  return std::to_string(::getpid()) + "-" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
-}
-
 template <class F>
 std::string complaint_of(F&& f) {
   try {
@@ -59,7 +50,7 @@ std::vector<NamedTensor> named_parameters(const FlatParams& params, Buffer value
   return out;
 }
 
-Checkpointing::Checkpointing(Parts parts) : parts_(std::move(parts)) {}
+Checkpointing::Checkpointing(Parts parts) : parts_(std::move(parts)), saves_(parts_.save) {}
 
 std::vector<NamedTensor> Checkpointing::optimizer_tensors() const {
   std::vector<NamedTensor> out;
@@ -97,39 +88,20 @@ std::vector<NamedTensor> Checkpointing::carried_tensors(const Carried& carried) 
   return out;
 }
 
-void Checkpointing::save(const RunPosition& position, const std::vector<Carried>& carried) {
-  Communicator& comm = parts_.comm;
-  CheckpointWriter writer(parts_.folder, position.step, from_rank_0(comm, new_token(), "checkpoint token"));
-  std::vector<std::pair<std::string, SafetensorsImage>> images;
-  images.emplace_back("model.safetensors", SafetensorsImage(named_parameters(parts_.params, parts_.params.values())));
-  images.emplace_back("optimizer.safetensors", SafetensorsImage(optimizer_tensors()));
-  const bool has_best = parts_.best.elements > 0 && parts_.early.best_step > 0;
-  std::vector<NamedTensor> state = has_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{};
+SaveFiles Checkpointing::files(const std::vector<Carried>& carried, bool with_best) const {
+  std::vector<NamedTensor> state = with_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{};
   for (const Carried& each : carried)
     for (NamedTensor& tensor : carried_tensors(each)) state.push_back(std::move(tensor));
-  images.emplace_back("state.safetensors", SafetensorsImage(state));
-  const auto give_up = [&](const std::string& why) {
-    if (why.empty()) return;
-    if (comm.rank() == 0) writer.abandon();
-    throw IoError(why);
-  };
-  give_up(from_rank_0(comm, comm.rank() ? "" : complaint_of([&] {
-                        writer.begin();
-                        for (const auto& [name, image] : images) writer.reserve(name, image.size());
-                      }),
-                      "checkpoint begin"));
-  give_up(first_complaint(comm, complaint_of([&] {
-                            for (const auto& [name, image] : images)
-                              writer.write_part(name, image, file_share(image.size(), comm.rank(), comm.size()));
-                          }),
-                          "checkpoint parts"));
-  give_up(from_rank_0(comm, comm.rank() ? "" : complaint_of([&] {
-                        std::vector<CheckpointFile> files;
-                        for (const auto& [name, image] : images) files.push_back(checkpoint_file(name, image));
-                        for (const auto& [name, text] : parts_.texts) files.push_back(writer.write_text(name, text));
-                        writer.commit(fields(position), files, parts_.keep);
-                      }),
-                      "checkpoint commit"));
+  SaveFiles out;
+  out.push_back({"model.safetensors", SafetensorsImage(named_parameters(parts_.params, parts_.params.values()))});
+  out.push_back({"optimizer.safetensors", SafetensorsImage(optimizer_tensors())});
+  out.push_back({"state.safetensors", SafetensorsImage(state)});
+  return out;
+}
+
+void Checkpointing::start(const RunPosition& position, const std::vector<Carried>& carried) {
+  const bool has_best = parts_.best.elements > 0 && parts_.early.best_step > 0;
+  saves_.start({.step = position.step, .fields = fields(position), .score = position.score, .files = {}}, files(carried, has_best));
 }
 
 void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const {
@@ -145,7 +117,8 @@ void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const 
 std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
   std::string folder;
   const std::string why = from_rank_0(parts_.comm, parts_.comm.rank() ? "" : complaint_of([&] {
-                                        if (auto newest = newest_valid_checkpoint(parts_.folder, log)) folder = newest->folder().string();
+                                        if (auto newest = newest_valid_checkpoint(parts_.save.folder, log))
+                                          folder = newest->folder().string();
                                       }),
                                       "checkpoint choice");
   if (!why.empty()) throw CheckpointError(why);

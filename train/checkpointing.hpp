@@ -1,5 +1,5 @@
-// A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. All ranks write shares of the
-// files.
+// A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. How the
+// files are written is BackgroundSave's.
 #pragma once
 #include <map>
 #include <optional>
@@ -13,6 +13,7 @@
 #include <chorale/core/io/named_tensor.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/background_save.hpp>
 #include <chorale/train/early_stopping.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 
@@ -25,6 +26,7 @@ struct RunPosition {
   std::string exchange = {};                    // in use; empty: not known
   bool evaluation_missed = false;               // a stop came between this step and its evaluation: the resumed run begins with it
   double epoch_loss = 0, epoch_weight = 0;      // sums of the training loss since the last evaluation
+  std::optional<CheckpointScore> score = {};    // where the step was evaluated
 };
 
 class Checkpointing {
@@ -34,15 +36,16 @@ class Checkpointing {
     FlatParams& params;
     Optimizer& optimizer;
     EarlyStopping& early;
-    Buffer best;         // best weights, in the arena's layout; elements 0: none are kept
-    std::string folder;  // RUN/checkpoints
-    std::int64_t keep;
-    std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries
+    Buffer best;  // best weights, in the arena's layout; elements 0: none are kept
+    BackgroundSave::Setup save;
   };
   explicit Checkpointing(Parts parts);
-  /// Collective. Throws the same IoError on every rank; the last checkpoint is intact then.
-  /// carried: what the exchange keeps, on all ranks.
-  void save(const RunPosition& position, const std::vector<Carried>& carried);
+  /// The saves' way to the disk. Its collectives are the caller's to make.
+  BackgroundSave& saves() { return saves_; }
+  /// Collective, once the exchange is known: memory for copies. Returns this rank's bytes; 0: training waits for each save.
+  std::uint64_t reserve(const std::vector<Carried>& carried) { return saves_.reserve(files(carried, parts_.best.elements > 0)); }
+  /// Collective. Afterwards training may go on; saves() tells what becomes of it. carried: what the exchange keeps, on all ranks.
+  void start(const RunPosition& position, const std::vector<Carried>& carried);
   /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
   /// fills: this rank writes parameters and state, for its node or for itself.
@@ -53,12 +56,14 @@ class Checkpointing {
 
  private:
   std::string fields(const RunPosition& position) const;
+  SaveFiles files(const std::vector<Carried>& carried, bool with_best) const;
   std::vector<NamedTensor> optimizer_tensors() const;
   void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
   std::vector<NamedTensor> carried_tensors(const Carried& carried) const;
   void read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const;
   void say_dropped(const std::vector<Carried>& carried, const SafetensorsFile& file, Log& log) const;
   Parts parts_;
+  BackgroundSave saves_;
   std::string restored_;  // folder
 };
 

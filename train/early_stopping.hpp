@@ -20,6 +20,7 @@ class EarlyStopping {
 
   bool active() const { return patience_ > 0; }
   const std::string& metric() const { return metric_; }
+  bool higher_is_better() const { return higher_is_better_; }
   /// Takes an evaluation's scores; true when this is the best so far. An undefined score (NaN) counts as no improvement.
   bool update(const Scores& scores, std::int64_t step);
   bool should_stop() const { return active() && without_improvement_ >= patience_; }

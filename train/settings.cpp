@@ -64,7 +64,7 @@ void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& reg
   t.add("optimizer.clip_value", o.clip_value, "Greatest absolute value of each gradient element; 0: no limit.", {.min = 0, .max = 1e30});
 }
 
-void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c, const Registry& registry) {
+void describe_parallel(OptionTable& t, ParallelOptions& o, const Registry& registry) {
   t.add("parallel.threads", o.threads, "Threads of a rank, inside matrix products.", {.min = 1, .max = 1024, .short_flag = "threads"});
   t.add("parallel.virtual_workers", o.virtual_workers,
         "Parts that the batch is computed in, whatever the number of ranks: equal bits at every number of ranks up to it. 0: as many as "
@@ -98,11 +98,34 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c,
   t.add("parallel.timeout_s", o.timeout_s, "Deadline of every wait for another rank, in seconds.",
         {.min = 1, .max = 1e6, .mathematics = false});
   t.add("parallel.isa", o.isa, "Use at most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});
-  t.add("checkpoint.every_steps", c.every_steps, "Updates between checkpoints; 0: epochs decide.",
+}
+
+void describe_checkpoint(OptionTable& t, CheckpointOptions& c) {
+  t.add("checkpoint.every_steps", c.every_steps, "Updates between checkpoints; 0: others decide.",
         {.min = 0, .max = kMany, .mathematics = false});
-  t.add("checkpoint.every_epochs", c.every_epochs, "Epochs between checkpoints; 0: only at the end.",
+  t.add("checkpoint.every_epochs", c.every_epochs,
+        "Epochs between checkpoints, where neither steps nor seconds nor auto decide; 0: only at the end.",
         {.min = 0, .max = kMany, .mathematics = false});
-  t.add("checkpoint.keep", c.keep, "How many of the newest are kept.", {.min = 1, .max = 1e6, .mathematics = false});
+  t.add("checkpoint.every_seconds", c.every_seconds, "Seconds between checkpoints, by the clock of rank 0; 0: others decide.",
+        {.min = 0, .max = 1e9, .mathematics = false});
+  t.add(
+      "checkpoint.every", c.every,
+      "given: the three keys above; auto: as often as loses least by what a checkpoint costs here and checkpoint.mtbf_hours (Young, Daly).",
+      {.choices = {"given", "auto"}, .mathematics = false});
+  t.add("checkpoint.mtbf_hours", c.mtbf_hours, "Of auto: mean hours between two failures of the whole job.",
+        {.min = 0.001, .max = 1e6, .mathematics = false});
+  t.add("checkpoint.keep_last", c.keep_last, "How many of the newest are kept.", {.min = 1, .max = 1e6, .mathematics = false});
+  t.add("checkpoint.keep_best", c.keep_best,
+        "How many more are kept for their score: the one of train.early_stop, else the validation loss, of the same step.",
+        {.min = 0, .max = 1e6, .mathematics = false});
+  t.add("checkpoint.keep_every", c.keep_every, "Those whose step is a multiple of this are kept for ever; 0: none.",
+        {.min = 0, .max = kMany, .mathematics = false});
+  t.add("checkpoint.on_error", c.on_error,
+        "When one cannot be written: go on with a warning, or stop with exit code 74. The last one of a run must succeed.",
+        {.choices = {"warn", "stop"}, .mathematics = false});
+  t.add("checkpoint.background", c.background,
+        "Write while training goes on, from a copy in memory; false, or where the copy does not fit: training waits.",
+        {.mathematics = false});
 }
 
 }  // namespace
@@ -112,7 +135,8 @@ void describe(OptionTable& table, Settings& settings, const Registry& registry) 
   describe_model(table, settings.model);
   describe_train(table, settings.train, registry);
   describe_optimizer(table, settings.optimizer, registry);
-  describe_parallel(table, settings.parallel, settings.checkpoint, registry);
+  describe_parallel(table, settings.parallel, registry);
+  describe_checkpoint(table, settings.checkpoint);
 }
 
 }  // namespace chorale

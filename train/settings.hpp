@@ -57,9 +57,14 @@ struct ParallelOptions {
 };
 
 struct CheckpointOptions {
-  std::int64_t every_steps = 0;   // 0: by epochs
-  std::int64_t every_epochs = 1;  // 0: only at the end
-  std::int64_t keep = 2;
+  std::int64_t every_steps = 0;
+  std::int64_t every_epochs = 1;  // where neither steps nor seconds nor `auto` decide; 0: only at the end
+  double every_seconds = 0;
+  std::string every = "given";  // given auto
+  double mtbf_hours = 24;       // for auto
+  std::int64_t keep_last = 2, keep_best = 0, keep_every = 0;
+  std::string on_error = "warn";  // warn stop
+  bool background = true;
 };
 
 /// A whole recipe.

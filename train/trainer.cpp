@@ -42,7 +42,9 @@ Summary Trainer::run() {
                 .backend = std::string(parts_.comm.backend()),
                 .exchange = replicas_->text(),
                 .copies = replicas_->copies_text(),
-                .overlap = replicas_->overlap_text()});
+                .overlap = replicas_->overlap_text(),
+
+                .checkpoints = checkpoints_text()});
   });
   if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
   evaluation_missed_ = false;
@@ -86,8 +88,10 @@ void Trainer::one_step() {
   if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
   ++step_;
   stopped_ = outcome.stop;
+  heard_ = outcome.save;
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
   const double ms = ms_since(start);
+  if (checkpointing_ && checkpointing_->saves().is_pending()) save_cost_.steps_ms += std::max(0.0, ms - save_cost_.usual_ms);
   if (was_trying_ && !replicas_->is_trying()) statistics_ = {};  // the steady state begins
   was_trying_ = replicas_->is_trying();
   if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), replicas_->phases());
@@ -103,6 +107,7 @@ void Trainer::compute() {
       replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
     last_.stop = config_.stop_requested && config_.stop_requested();
+    last_.save = save_report();
   } catch (const std::exception& e) {
     replicas_->fail(e.what());
     throw;
@@ -165,19 +170,12 @@ bool Trainer::evaluates_after(std::int64_t step) const {
   return parts_.validation && (evaluation_due(step) || (step == total_steps() && config_.train.evaluate_every == 0));
 }
 
-bool Trainer::saves_after(std::int64_t step) const {
-  const CheckpointOptions& c = config_.checkpoint;
-  const std::int64_t per_epoch = sampler_.steps_per_epoch();
-  if (!checkpointing_) return false;
-  return c.every_steps > 0 ? step % c.every_steps == 0
-                           : c.every_epochs > 0 && step % per_epoch == 0 && step / per_epoch % c.every_epochs == 0;
-}
-
 void Trainer::after_step() {
+  go_on_with_save();
   evaluation_missed_ = stopped_ && evaluation_due(step_);
   if (!stopped_ && evaluates_after(step_)) evaluate_now();
   if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
-  if (saves_after(step_) && !finished()) save_now(false);
+  if (saves_after(step_) && !finished()) start_save();
 }
 
 void Trainer::evaluate_now() {
@@ -190,40 +188,16 @@ void Trainer::evaluate_now() {
   event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
   event.seconds = ms_since(start) / 1000;
+  const std::string metric = early_.active() ? early_.metric() : "loss";
+  score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};
+  score_step_ = step_;
   tell([&](Callback& c) { c.on_evaluation(event); });
-}
-
-void Trainer::save_now(bool final) {
-  if (!checkpointing_ || saved_step_ == step_) return;
-  try {
-    replicas_->gather_state();
-    checkpointing_->save({.step = step_,
-                          .virtual_workers = workers_,
-                          .identity = config_.identity,
-                          .exchange = replicas_->name(),
-                          .evaluation_missed = evaluation_missed_,
-                          .epoch_loss = epoch_loss_,
-                          .epoch_weight = epoch_weight_},
-                         replicas_->carried());
-    saved_step_ = step_;
-    if (failed_saves_ > 0 && parts_.comm.rank() == 0)
-      parts_.log.warning("checkpoints are written again from step " + std::to_string(step_) + ", after " + std::to_string(failed_saves_) +
-                         " that failed");
-    failed_saves_ = 0;
-    tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
-  } catch (const IoError& e) {  // equal on all ranks
-    if (final) throw;
-    if (failed_saves_++ == 0 && parts_.comm.rank() == 0)  // a full disk is said once, not at every epoch
-      parts_.log.warning("checkpoint of step " + std::to_string(step_) +
-                         " failed, training goes on and later ones are tried without a word: " + e.what());
-  }
-  replicas_->release_state();
 }
 
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
-  save_now(true);
+  last_save();
   end_trace();  // where the run ended inside the window
   s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
@@ -233,6 +207,8 @@ void Trainer::finish(Summary& s) {
   const bool has_best = early_.active() && early_.best_step > 0;
   s.best_parameters_hash = has_best ? hash_of(best_) : s.parameters_hash;
   s.version = CHORALE_VERSION;
+  s.checkpoints_written = saves_told_.checkpoints_written, s.checkpoints_failed = saves_told_.checkpoints_failed;
+  s.checkpoint_pause_ms = saves_told_.checkpoint_pause_ms, s.checkpoint_write_ms = saves_told_.checkpoint_write_ms;
   statistics_.fill(s);
   if (stopped_ || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();

@@ -16,6 +16,7 @@
 #include <chorale/train/data_parallel.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/replica.hpp>
+#include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
 #include <chorale/train/step_statistics.hpp>
 #include <chorale/train/trace_file.hpp>
@@ -32,6 +33,8 @@ struct TrainerConfig {
   std::map<std::string, std::string> identity;             // settings that a resumed run may not change
   std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
   std::function<bool()> stop_requested;                    // asked once a step
+  std::function<void()> still_ours;                        // of CheckpointWriter, on rank 0
+  std::function<void(SavePoint)> at_save;                  // on every rank, also from its writing thread
   bool final_evaluation = true;
   TraceWindow trace;  // empty: none
   std::string trace_file;
@@ -85,7 +88,14 @@ class Trainer {
   bool evaluates_after(std::int64_t step) const;
   bool saves_after(std::int64_t step) const;
   void evaluate_now();
-  void save_now(bool final);
+  void make_checkpointing();
+  std::string checkpoints_text() const;
+  SaveReport save_report() const;
+  void go_on_with_save();
+  void start_save();
+  void end_save(const SaveOutcome& outcome, bool final);
+  void wait_for_save(bool final);
+  void last_save();
   void finish(Summary& summary);
   std::int64_t total_steps() const;
   bool finished() const { return stopped_ || early_.should_stop() || step_ >= total_steps(); }
@@ -98,6 +108,7 @@ class Trainer {
   Sampler sampler_;
   std::optional<BatchCut> cut_;  // of the step under way
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
+  std::uint64_t snapshot_bytes_ = 0;
   bool stopped_ = false, evaluation_missed_ = false, was_trying_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
@@ -106,6 +117,14 @@ class Trainer {
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<Checkpointing> checkpointing_;
+  SaveSchedule schedule_;
+  SaveReport heard_;                      // what ranks said of checkpoints in the last step
+  std::optional<CheckpointScore> score_;  // of the parameters of score_step_
+  std::int64_t score_step_ = -1;
+  struct SaveCost {
+    double pause_ms = 0, steps_ms = 0, usual_ms = 0;
+  } save_cost_;  // of the pending one
+  Summary saves_told_;
   std::vector<Subtree> held_;
   std::vector<WorkerReport> reports_;
   RankReport last_;

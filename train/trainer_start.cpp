@@ -1,6 +1,7 @@
 // What a trainer does before its first step: sizes, memory, restoring, and the check that all ranks are about to do the same.
 #include <algorithm>
 #include <cmath>
+#include <chrono>
 
 #include <chorale/core/base/build_id.hpp>
 #include <chorale/core/io/content_hash.hpp>
@@ -28,7 +29,9 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
       config_(config),
       params_(parts.model, parts.device, model_dtype(config.train)),
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
-      early_(config.train.early_stop, parts.registry) {
+      early_(config.train.early_stop, parts.registry),
+      schedule_(config.checkpoint, sampler_.steps_per_epoch(),
+                std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count()) {
   parts_.validation = unless_empty(parts.validation);
   parts_.test = unless_empty(parts.test);
   if (early_.active() && !parts_.validation)
@@ -55,6 +58,8 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
   }
+  if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
+  if (checkpointing_ && config.checkpoint.background) snapshot_bytes_ = checkpointing_->reserve(replicas_->carried());
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
                                                       traces() ? &trace_ : nullptr});
@@ -109,10 +114,7 @@ void Trainer::allocate() {
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
-  if (config_.checkpoint_folder.empty()) return;
-  checkpointing_ =
-      std::make_unique<Checkpointing>(Checkpointing::Parts{parts_.comm, params_, parts_.optimizer, early_, best_, config_.checkpoint_folder,
-                                                           std::max<std::int64_t>(1, config_.checkpoint.keep), config_.texts});
+  make_checkpointing();
 }
 
 void Trainer::restore() {

@@ -62,6 +62,10 @@ struct CommError : Error {
   std::string op;
   std::uint64_t sequence;
 };
+/// Another attempt owns the run directory; nothing of it may be touched.
+struct OwnedError : Error {
+  explicit OwnedError(const std::string& text) : Error(ExitCode::owned, text) {}
+};
 /// Ctrl-C or a stop request.
 struct Interrupted : Error {
   explicit Interrupted(const std::string& text) : Error(ExitCode::interrupted, text) {}

@@ -31,6 +31,10 @@ class Checkpoint {
 /// a file that is missing, its size, its hash. IoError when the disk fails.
 Checkpoint open_checkpoint(const std::filesystem::path& folder);
 
+/// The same of CHECKPOINTS/step_N, which must hold the step that its name says: a folder that was renamed or copied over another would
+/// bring back another one.
+Checkpoint open_step(const std::filesystem::path& checkpoints, std::int64_t step);
+
 /// The newest sound checkpoint of a run. Each unsound one that is passed over is an error line of the log, leftovers of unfinished ones are
 /// warnings. Empty when there is no checkpoint at all; CheckpointError with all reasons when there are some and none is sound.
 /// For one rank alone: another could see another folder on a network file system. It tells the others the folder.

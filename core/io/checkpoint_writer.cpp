@@ -29,44 +29,50 @@ bool is_token(const std::string& token) {
 
 }  // namespace
 
-CheckpointFile checkpoint_file(const std::string& name, const SafetensorsImage& image) { return {name, image.size(), image.hash()}; }
-
-CheckpointWriter::CheckpointWriter(std::filesystem::path checkpoints, std::int64_t step, const std::string& token)
-    : checkpoints_(std::move(checkpoints)),
-      folder_(checkpoints_ / checkpoint_name(step)),
-      draft_(checkpoints_ / (checkpoint_name(step) + ".tmp." + token)),
-      step_(step),
-      token_(token) {
-  if (step < 0 || !is_token(token))
-    throw UsageError("[checkpoint] expected a step from 0 and a token of letters, digits, - and _, got " + std::to_string(step) + " and '" +
-                     token + "'");
+CheckpointWriter::CheckpointWriter(Setup setup)
+    : setup_(std::move(setup)), draft_(setup_.checkpoints / (checkpoint_name(setup_.step) + ".tmp." + setup_.token)) {
+  if (setup_.step < 0 || !is_token(setup_.token))
+    throw UsageError("[checkpoint] expected a step from 0 and a token of letters, digits, - and _, got " + std::to_string(setup_.step) +
+                     " and '" + setup_.token + "'");
 }
 
-void CheckpointWriter::begin() {
-  make_folder(checkpoints_);
-  remove_folder(draft_);
-  make_folder(draft_);
-  sync_folder(checkpoints_);
-}
+std::filesystem::path CheckpointWriter::folder() const { return setup_.checkpoints / checkpoint_name(setup_.step); }
+
+void CheckpointWriter::join() { make_folder(draft_); }
 
 void CheckpointWriter::reserve(const std::string& name, std::uint64_t bytes) {
-  File file = File::create(draft_ / name);
+  File file = File::open_write(draft_ / name);
   file.reserve(bytes);
   file.close();
 }
 
-void CheckpointWriter::write_part(const std::string& name, const SafetensorsImage& image, ByteRange range) {
-  image.write_range(draft_ / name, range);
+std::vector<std::string> CheckpointWriter::write_part(const std::string& name, ByteRange range, const PieceSource& source,
+                                                      const std::stop_token& stop) {
+  std::vector<std::string> hashes;
+  if (range.size() == 0) return hashes;
+  File file = File::open_write(draft_ / name);
+  file.bypass_cache();  // the copy would cost the training threads their core
+  for (std::uint64_t first = range.first; first < range.last; first += kPiece) {
+    if (stop.stop_requested()) throw IoError("[write] " + file.path().string() + ": given up, the run ends");
+    const std::span<const std::byte> piece = source({first, std::min(first + kPiece, range.last)});
+    add_block_hashes(piece, hashes);
+    file.write_at(first, piece);
+  }
+  file.sync();
+  file.close();
+  pass(SavePoint::part_written);
+  return hashes;
 }
 
 CheckpointFile CheckpointWriter::write_text(const std::string& name, const std::string& text) {
+  CheckpointFile out{name, text.size(), {}};
+  const auto bytes = std::as_bytes(std::span(text));
   File file = File::create(draft_ / name);
-  file.write_at(0, std::as_bytes(std::span(text)));
+  file.write_at(0, bytes);
   file.sync();
   file.close();
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(text)));
-  return {name, text.size(), hash.text()};
+  add_block_hashes(bytes, out.blocks);
+  return out;
 }
 
 void CheckpointWriter::check_sizes(std::span<const CheckpointFile> files) const {
@@ -77,28 +83,39 @@ void CheckpointWriter::check_sizes(std::span<const CheckpointFile> files) const 
 }
 
 void CheckpointWriter::publish() {
-  if (!std::filesystem::exists(folder_)) return rename_and_sync(draft_, folder_);
+  const std::filesystem::path target = folder();
+  if (!std::filesystem::exists(target)) return rename_and_sync(draft_, target);
   // The same step again, after a resume from an earlier one. Exchanged, so that there is a whole step_N at every moment.
-  if (::renameat2(AT_FDCWD, draft_.c_str(), AT_FDCWD, folder_.c_str(), RENAME_EXCHANGE) == 0) {
-    sync_folder(checkpoints_);
+  if (::renameat2(AT_FDCWD, draft_.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
+    sync_folder(setup_.checkpoints);
     return remove_folder(draft_);
   }
   // Some network file systems cannot exchange.
-  if (errno != EINVAL && errno != ENOSYS) throw_io_error("exchange with", folder_);
-  remove_checkpoint(checkpoints_, step_, token_);
-  rename_and_sync(draft_, folder_);
+  if (errno != EINVAL && errno != ENOSYS) throw_io_error("exchange with", target);
+  remove_checkpoint(setup_.checkpoints, setup_.step, setup_.token);
+  rename_and_sync(draft_, target);
 }
 
-void CheckpointWriter::commit(const std::string& fields, std::span<const CheckpointFile> files, std::int64_t keep) {
-  check_sizes(files);
+void CheckpointWriter::commit(Manifest manifest) {
+  manifest.step = setup_.step;
+  check_sizes(manifest.files);
   sync_folder(draft_);
-  write_text(kManifestName, manifest_text({.step = step_, .fields = fields, .files = {files.begin(), files.end()}}));
+  pass(SavePoint::manifest);
+  write_text(kManifestName, manifest_text(manifest));
   sync_folder(draft_);
+  must_be_ours();
+  pass(SavePoint::rename);
   publish();
-  std::vector<std::int64_t> steps = list_checkpoints(checkpoints_).steps;
-  std::erase_if(steps, [this](std::int64_t step) { return step > step_; });
-  const auto kept = static_cast<std::size_t>(std::max<std::int64_t>(keep, 1));
-  for (std::size_t i = 0; i + kept < steps.size(); ++i) remove_checkpoint(checkpoints_, steps[i], token_);
+}
+
+void CheckpointWriter::prune(const Retention& retention) {
+  std::vector<RatedCheckpoint> present = rated_checkpoints(setup_.checkpoints);
+  std::erase_if(present, [this](const RatedCheckpoint& c) { return c.step > setup_.step; });
+  for (const std::int64_t step : outdated(present, retention)) {
+    must_be_ours();
+    pass(SavePoint::prune);
+    remove_checkpoint(setup_.checkpoints, step, setup_.token);
+  }
 }
 
 void CheckpointWriter::abandon() noexcept {

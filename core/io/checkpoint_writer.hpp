@@ -2,51 +2,72 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
+#include <stop_token>
 #include <string>
+#include <vector>
 
+#include <chorale/core/io/byte_range.hpp>
 #include <chorale/core/io/manifest.hpp>
-#include <chorale/core/io/safetensors_image.hpp>
+#include <chorale/core/io/retention.hpp>
 
 namespace chorale {
 
+/// The points of the protocol where a process may die; tests make it do so. Each is named just before its work.
+enum class SavePoint { snapshot, part_written, manifest, rename, prune };
+
+/// Bytes of a range of a file, at most kPiece of them, valid until the next call.
+using PieceSource = std::function<std::span<const std::byte>(ByteRange)>;
+
 /// Writes CHECKPOINTS/step_N by way of step_N.tmp.TOKEN. Each rank that takes part has one, with equal arguments; the caller keeps the
 /// order:
-///   1. begin        rank 0, then a barrier
-///   2. write_part   any rank, any file, disjoint ranges that together are the file; then a barrier
-///   3. commit       rank 0. When it returns the checkpoint lasts through a power cut, and older ones have gone
-/// An IoError at any step leaves all committed checkpoints as they were; the rank that began then calls abandon(). One thread.
+///   1. write_part   any rank, any file, disjoint ranges that together are the file; each rank join()s before
+///   2. commit       rank 0, when all parts are written. When it returns the checkpoint lasts through a power cut
+///   3. prune        rank 0
+/// An error in 1 or 2 leaves all committed checkpoints as they were; rank 0 then calls abandon(). One thread at a time.
 class CheckpointWriter {
  public:
-  /// `token` is new for each attempt and made of letters, digits, - and _. Throws UsageError otherwise.
-  CheckpointWriter(std::filesystem::path checkpoints, std::int64_t step, const std::string& token);
-
-  /// Makes the folder, empty; a folder left by the same token goes.
-  void begin();
-  /// Makes a file of that size, so that a full disk is known before the work is done. Rank 0, before the barrier.
+  static constexpr std::uint64_t kPiece = 4 << 20;
+  struct Setup {
+    std::filesystem::path checkpoints;
+    std::int64_t step = 0;
+    std::string token;                      // new for each save, equal on all ranks: letters, digits, - and _
+    std::function<void()> still_ours = {};  // asked before each rename and removal; throws when the run has another owner by now
+    std::function<void(SavePoint)> at = {};
+  };
+  /// Throws UsageError for another kind of step or token.
+  explicit CheckpointWriter(Setup setup);
+  /// Makes the draft's folder where no other rank has yet.
+  void join();
+  /// Reserves the disk space of a file, so that a full disk is known before the work is done. One rank, at any time before commit.
   void reserve(const std::string& name, std::uint64_t bytes);
-  /// Writes and syncs the bytes of `range` of the image's file.
-  void write_part(const std::string& name, const SafetensorsImage& image, ByteRange range);
+  /// Writes and syncs the bytes of `range`, which begins at a border of kHashBlock, and returns the hashes of its blocks. A stop ends it
+  /// with an IoError.
+  std::vector<std::string> write_part(const std::string& name, ByteRange range, const PieceSource& source, const std::stop_token& stop);
   /// Writes a small whole file, for instance the fitted preprocessing. Returns its line of the manifest.
   CheckpointFile write_text(const std::string& name, const std::string& text);
   /// Syncs the folder, writes the manifest last, renames and syncs the parent. Replaces a step_N that exists, in one exchange.
-  /// Then removes older checkpoints beyond the `keep` newest (1 at least), this one included; newer ones are left alone.
-  /// `fields` is a JSON object. Throws CheckpointError when a file has not the size that `files` says.
-  void commit(const std::string& fields, std::span<const CheckpointFile> files, std::int64_t keep);
+  /// The manifest's step is this writer's. Throws CheckpointError when a file has not the size that the manifest says.
+  void commit(Manifest manifest);
+  /// Removes older checkpoints that the retention does not keep; newer ones are left alone.
+  void prune(const Retention& retention);
   /// Removes what was begun, if anything. Never throws.
   void abandon() noexcept;
 
-  const std::filesystem::path& folder() const { return folder_; }  // CHECKPOINTS/step_N
+  std::filesystem::path folder() const;  // CHECKPOINTS/step_N
 
  private:
   void check_sizes(std::span<const CheckpointFile> files) const;
   void publish();
-  std::filesystem::path checkpoints_, folder_, draft_;
-  std::int64_t step_;
-  std::string token_;
+  void pass(SavePoint point) const {
+    if (setup_.at) setup_.at(point);
+  }
+  void must_be_ours() const {
+    if (setup_.still_ours) setup_.still_ours();
+  }
+  Setup setup_;
+  std::filesystem::path draft_;
 };
-
-/// What the manifest says of a file that is written from this image.
-CheckpointFile checkpoint_file(const std::string& name, const SafetensorsImage& image);
 
 }  // namespace chorale

@@ -1,13 +1,27 @@
 #include <chorale/core/io/content_hash.hpp>
 
+#include <algorithm>
 #include <new>
-#include <vector>
 
 #include <xxhash.h>
 
-#include <chorale/core/io/file.hpp>
-
 namespace chorale {
+
+namespace {
+
+std::string digits_of(XXH128_hash_t hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  std::string out;
+  for (const unsigned char byte : canonical.digest) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+}  // namespace
 
 struct ContentHash::State {
   State() : xxh3(XXH3_createState()) {
@@ -27,28 +41,11 @@ void ContentHash::add(std::span<const std::byte> bytes) {
   if (!bytes.empty()) XXH3_128bits_update(state_->xxh3, bytes.data(), bytes.size());
 }
 
-std::string ContentHash::text() const {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state_->xxh3));
-  std::string out;
-  for (const unsigned char byte : canonical.digest) {
-    constexpr char kDigits[] = "0123456789abcdef";
-    out += kDigits[byte >> 4];
-    out += kDigits[byte & 15];
-  }
-  return out;
-}
+std::string ContentHash::text() const { return digits_of(XXH3_128bits_digest(state_->xxh3)); }
 
-std::string file_hash(const std::filesystem::path& path) {
-  const File file = File::open_read(path);
-  std::vector<std::byte> piece(1 << 20);
-  ContentHash hash;
-  for (std::uint64_t offset = 0;;) {
-    const std::size_t got = file.read_at(offset, piece);
-    hash.add(std::span(piece).first(got));
-    offset += got;
-    if (got < piece.size()) return hash.text();
-  }
+void add_block_hashes(std::span<const std::byte> bytes, std::vector<std::string>& hashes) {
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min<std::size_t>(bytes.size(), kHashBlock)))
+    hashes.push_back(digits_of(XXH3_128bits(bytes.data(), std::min<std::size_t>(bytes.size(), kHashBlock))));
 }
 
 }  // namespace chorale

@@ -2,10 +2,11 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace chorale {
 
@@ -25,7 +26,10 @@ class ContentHash {
   std::unique_ptr<State> state_;
 };
 
-/// Of a file's bytes, read in pieces of 1 MiB: a failing disk is an IoError here, where mapped memory would be a signal.
-std::string file_hash(const std::filesystem::path& path);
+/// Files are hashed by blocks, so that ranks hash what they write and damage has a place.
+inline constexpr std::uint64_t kHashBlock = 1 << 20;
+
+/// Appends the hash of each block of `bytes`; the last one may be shorter.
+void add_block_hashes(std::span<const std::byte> bytes, std::vector<std::string>& hashes);
 
 }  // namespace chorale

@@ -47,7 +47,8 @@ File::File(std::filesystem::path path, int flags, const char* what)
 File File::open_read(const std::filesystem::path& path) { return {path, O_RDONLY, "open"}; }
 File File::open_write(const std::filesystem::path& path) { return {path, O_WRONLY | O_CREAT, "open for writing"}; }
 File File::create(const std::filesystem::path& path) { return {path, O_WRONLY | O_CREAT | O_EXCL, "create"}; }
-File::File(File&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+File::File(File&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), bypasses_(other.bypasses_) {}
 File::~File() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
@@ -67,14 +68,32 @@ void File::reserve(std::uint64_t bytes) {
 }
 
 void File::write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+  constexpr std::uint64_t kAligned = 4096;
+  const bool fits = (reinterpret_cast<std::uintptr_t>(bytes.data()) | offset | bytes.size()) % kAligned == 0;
+  if (bypasses_ && !fits) drop_bypass();
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EINVAL && bypasses_) {  // this file system wants more of an alignment
+      drop_bypass();
+      continue;
+    }
     if (written == 0) errno = ENOSPC;
     if (written <= 0) throw_io_error("write", path_);
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     offset += static_cast<std::uint64_t>(written);
   }
+}
+
+void File::bypass_cache() {
+  const int flags = ::fcntl(descriptor_, F_GETFL);
+  bypasses_ = flags >= 0 && ::fcntl(descriptor_, F_SETFL, flags | O_DIRECT) == 0;
+}
+
+void File::drop_bypass() {
+  bypasses_ = false;
+  const int flags = ::fcntl(descriptor_, F_GETFL);
+  if (flags < 0 || ::fcntl(descriptor_, F_SETFL, flags & ~O_DIRECT) != 0) throw_io_error("write", path_);
 }
 
 std::size_t File::read_at(std::uint64_t offset, std::span<std::byte> bytes) const {

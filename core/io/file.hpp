@@ -25,6 +25,9 @@ class File {
   /// Reserves the disk space of a file that is about to be written, so that a full disk is known before.
   void reserve(std::uint64_t bytes);
   void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+  /// From now on what is aligned to 4,096 bytes (address, offset, length) goes to the disk without a copy into the page cache, where the
+  /// file system can; the rest as before.
+  void bypass_cache();
   /// As many bytes as there are, at most bytes.size().
   std::size_t read_at(std::uint64_t offset, std::span<std::byte> bytes) const;
   void sync();
@@ -35,7 +38,9 @@ class File {
  private:
   File(std::filesystem::path path, int flags, const char* what);
   std::filesystem::path path_;
+  void drop_bypass();
   int descriptor_ = -1;
+  bool bypasses_ = false;
 };
 
 /// The whole file as text. Throws IoError.

@@ -54,6 +54,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
       content = copy.get();
       copies_.push_back(std::shared_ptr<const void>(copy, copy.get()));
     }
+    ranges_.push_back({data_begin + entry.begin, data_begin + entry.end});
     tensors_.push_back({.name = std::move(entry.name), .dtype = entry.dtype, .shape = entry.shape, .data = content});
   }
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <chorale/core/io/byte_range.hpp>
 #include <chorale/core/io/named_tensor.hpp>
 
 namespace chorale {
@@ -24,6 +25,8 @@ class SafetensorsFile {
   const NamedTensor* find(std::string_view name) const;
   /// Throws CheckpointError with the nearest name.
   const NamedTensor& at(std::string_view name) const;
+  /// Where one of tensors() lies in the file.
+  ByteRange range_of(const NamedTensor& tensor) const { return ranges_[static_cast<std::size_t>(&tensor - tensors_.data())]; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::filesystem::path& path() const { return path_; }
 
@@ -32,6 +35,7 @@ class SafetensorsFile {
   std::shared_ptr<const void> mapping_;
   std::vector<std::shared_ptr<const void>> copies_;  // of tensors that other programs have left unaligned
   std::vector<NamedTensor> tensors_;
+  std::vector<ByteRange> ranges_;  // of each tensor
   std::map<std::string, std::string> metadata_;
 };
 

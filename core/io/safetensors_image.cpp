@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
 
 namespace chorale {
@@ -66,21 +65,27 @@ SafetensorsImage::SafetensorsImage(std::vector<NamedTensor> tensors, const std::
   }
 }
 
-std::string SafetensorsImage::hash() const {
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(header_)));
-  for (const Piece& tensor : tensors_) hash.add(tensor.bytes);
-  return hash.text();
+template <class F>
+void SafetensorsImage::each_piece(ByteRange range, F&& take) const {
+  const auto common = [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+    const std::uint64_t first = std::max(range.first, offset), last = std::min(range.last, offset + bytes.size());
+    if (first < last) take(first, bytes.subspan(first - offset, last - first));
+  };
+  common(0, std::as_bytes(std::span(header_)));
+  const auto ends_after = [](std::uint64_t at, const Piece& piece) { return at < piece.offset + piece.bytes.size(); };
+  auto piece = std::upper_bound(tensors_.begin(), tensors_.end(), range.first, ends_after);
+  for (; piece != tensors_.end() && piece->offset < range.last; ++piece) common(piece->offset, piece->bytes);
+}
+
+void SafetensorsImage::copy_range(ByteRange range, std::byte* to) const {
+  each_piece(range, [&](std::uint64_t offset, std::span<const std::byte> bytes) {
+    std::memcpy(to + (offset - range.first), bytes.data(), bytes.size());
+  });
 }
 
 void SafetensorsImage::write_range(const std::filesystem::path& path, ByteRange range) const {
   File file = File::open_write(path);
-  const auto write_common = [&](std::uint64_t offset, std::span<const std::byte> bytes) {
-    const std::uint64_t first = std::max(range.first, offset), last = std::min(range.last, offset + bytes.size());
-    if (first < last) file.write_at(first, bytes.subspan(first - offset, last - first));
-  };
-  write_common(0, std::as_bytes(std::span(header_)));
-  for (const Piece& tensor : tensors_) write_common(tensor.offset, tensor.bytes);
+  each_piece(range, [&](std::uint64_t offset, std::span<const std::byte> bytes) { file.write_at(offset, bytes); });
   file.sync();
   file.close();
 }

@@ -10,19 +10,10 @@
 #include <string>
 #include <vector>
 
+#include <chorale/core/io/byte_range.hpp>
 #include <chorale/core/io/named_tensor.hpp>
 
 namespace chorale {
-
-/// Bytes [first, last) of a file.
-struct ByteRange {
-  std::uint64_t first = 0, last = 0;
-  std::uint64_t size() const { return last - first; }
-};
-
-/// Share `part` of `parts` in a file of `size` bytes, cut at borders of 1 MiB: two clients of a network file system that write parts of one
-/// page lose data. Together the shares are the file; some may be empty.
-ByteRange file_share(std::uint64_t size, std::int64_t part, std::int64_t parts);
 
 /// The tensors' bytes are not copied: they must stay as they are for as long as the image is used. One thread.
 class SafetensorsImage {
@@ -31,14 +22,16 @@ class SafetensorsImage {
   explicit SafetensorsImage(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata = {});
 
   std::uint64_t size() const { return size_; }
-  /// xxh3-128 of the file's bytes, computed from memory.
-  std::string hash() const;
+  /// The bytes of `range` of the file, at `to`.
+  void copy_range(ByteRange range, std::byte* to) const;
   /// Writes the bytes of `range` to their place in an existing or new file and syncs it. Throws IoError.
   void write_range(const std::filesystem::path& path, ByteRange range) const;
   /// Writes the whole file in place and syncs it: for exports. A checkpoint goes through CheckpointWriter.
   void write(const std::filesystem::path& path) const { write_range(path, {0, size_}); }
 
  private:
+  template <class F>
+  void each_piece(ByteRange range, F&& take) const;
   struct Piece {
     std::uint64_t offset = 0;
     std::span<const std::byte> bytes;

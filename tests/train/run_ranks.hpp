@@ -34,6 +34,7 @@ struct SmallRun {
   OptimizerOptions optimizer;
   std::shared_ptr<Dataset> train = small_data(203, 7, 1), validation = small_data(150, 7, 2), test;
   int ranks = 1, nodes = 1;
+  std::int64_t features = 7;
   std::vector<Callback*> callbacks = {};
   Log* log = nullptr;  // of rank 0
   std::function<void(int rank, TrainerConfig&)> per_rank = {};
@@ -75,7 +76,7 @@ struct SmallRun {
     SilentLog silent;
     Log& words = r == 0 && log ? *log : silent;
     auto device = make_cpu_device();
-    auto model = build_layers(layers, {7}, registry);
+    auto model = build_layers(layers, {features}, registry);
     auto loss = make_loss(config.train, {}, registry);
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;

@@ -33,10 +33,18 @@ struct WorkerReport {
   double loss = 0, weight = 0;
 };
 
+/// What ranks say about checkpoints at each step, and what all of them said: any of them.
+struct SaveReport {
+  bool told = false;     // by all ranks; between the rounds of local SGD nobody tells
+  bool wanted = false;   // one is due by rank 0's clock
+  bool writing = false;  // a part is still being written
+};
+
 /// What a rank says beside its gradients.
 struct RankReport {
   bool stop = false;  // a signal has reached this rank
-  Phases phases;      // of its previous step
+  SaveReport save = {};
+  Phases phases;  // of its previous step
 };
 
 /// Which step it is, equal on all ranks.
@@ -49,6 +57,7 @@ struct StepOrder {
 struct StepOutcome {
   double loss = 0, weight = 0;  // sums over the global batch, in tree order; local SGD: over the round that this step ends, else 0
   bool stop = false;
+  SaveReport save = {};
   std::int64_t bad_worker = -1;  // the first whose loss or weight is not finite; nothing was updated then
   std::int64_t bad_step = 0;     // the update that it was found in
   double communicate_ms = 0, update_ms = 0;

@@ -1,0 +1,39 @@
+// Who may write into a run directory: the attempt that RUN/lock names. Ranks of a lost attempt that come back find another name there.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+
+#include <chorale/launcher/run_owner.hpp>
+
+namespace chorale {
+
+/// Held by the process of rank 0. must_be_ours() may be called from any thread, the rest from one.
+class RunLock {
+ public:
+  /// Takes the lock of an existing folder. A lock of another attempt is stale when its process is gone (same machine), when Slurm says that
+  /// it is over, or when its heartbeat has not changed for three of its deadlines by our own clock, which is waited for after `say` was
+  /// told; never by a file's time. Throws OwnedError when it is alive, IoError.
+  RunLock(std::filesystem::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say);
+  /// Gives it back, if it is still ours.
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+  /// Reads the file again. Throws OwnedError when it names another attempt.
+  void must_be_ours() const;
+
+ private:
+  std::filesystem::path file() const { return folder_ / "lock"; }
+  std::filesystem::path beat_file(const std::string& nonce) const { return folder_ / ("lock.beat." + nonce); }
+  bool link_new(const std::filesystem::path& draft) const;
+  void take_over(const std::filesystem::path& draft, const RunOwner& holder) const;
+  bool is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const;
+  bool heart_has_stopped(const RunOwner& holder) const;
+  void beat(const std::stop_token& stop) const;
+  std::filesystem::path folder_;
+  RunOwner mine_;
+  std::jthread heart_;
+};
+
+}  // namespace chorale

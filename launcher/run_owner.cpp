@@ -1,0 +1,141 @@
+#include <chorale/launcher/run_owner.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cctype>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+
+#include <chorale/launcher/spawn/child.hpp>
+#include <chorale/launcher/spawn/private_folder.hpp>
+
+namespace chorale {
+
+namespace {
+
+std::string first_word(const std::string& path) {
+  std::ifstream in(path);
+  std::string word;
+  in >> word;
+  return word;
+}
+
+std::string machine() {
+  char space[64] = {};
+  if (::readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0) space[0] = '\0';
+  return first_word("/proc/sys/kernel/random/boot_id") + " " + space;
+}
+
+/// State and start of a process; nothing when there is none. The name in brackets may hold anything.
+std::optional<std::pair<char, std::uint64_t>> process(std::int64_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t end = line.rfind(')');
+  if (end == std::string::npos) return {};
+  std::istringstream rest(line.substr(end + 1));
+  char state = 0;
+  std::string word;
+  rest >> state;
+  for (int field = 4; field < 22; ++field) rest >> word;
+  std::uint64_t started = 0;
+  if (!(rest >> started)) return {};
+  return std::pair(state, started);
+}
+
+std::int64_t number_of(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text ? std::strtoll(text, nullptr, 10) : 0;
+}
+
+bool is_number(const std::string& text) {
+  return !text.empty() && text.size() < 20 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+}  // namespace
+
+RunOwner this_owner(double deadline_s) {
+  std::random_device device;
+  char nonce[40];
+  std::snprintf(nonce, sizeof nonce, "%08x%08x%08x%08x", device(), device(), device(), device());
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  const char* job = std::getenv("SLURM_JOB_ID");
+  const auto self = process(::getpid());
+  return {.nonce = nonce,
+          .job = job ? job : "",
+          .restart = number_of("SLURM_RESTART_COUNT"),
+          .supervisor = number_of("CHORALE_SUPERVISOR_RESTART"),
+          .host = host,
+          .machine = machine(),
+          .pid = ::getpid(),
+          .started = self ? self->second : 0,
+          .deadline_s = deadline_s};
+}
+
+std::string owner_json(const RunOwner& a) {
+  const nlohmann::ordered_json j = {
+      {"nonce", a.nonce},     {"job", a.job}, {"restart", a.restart}, {"supervisor", a.supervisor}, {"host", a.host},
+      {"machine", a.machine}, {"pid", a.pid}, {"started", a.started}, {"deadline_s", a.deadline_s}};
+  return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::optional<RunOwner> parse_owner(const std::string& text) {
+  try {
+    const auto j = nlohmann::json::parse(text);
+    return RunOwner{.nonce = j.at("nonce"),
+                    .job = j.at("job"),
+                    .restart = j.at("restart"),
+                    .supervisor = j.at("supervisor"),
+                    .host = j.at("host"),
+                    .machine = j.at("machine"),
+                    .pid = j.at("pid"),
+                    .started = j.at("started"),
+                    .deadline_s = j.at("deadline_s")};
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+}
+
+std::string owner_text(const RunOwner& a) {
+  std::string text = "process " + std::to_string(a.pid) + " on host " + a.host;
+  if (!a.job.empty()) text += ", job " + a.job + ", restart " + std::to_string(a.restart);
+  return text;
+}
+
+std::optional<bool> is_alive_here(const RunOwner& attempt) {
+  if (attempt.machine != machine()) return {};
+  const auto found = process(attempt.pid);
+  return found && found->first != 'Z' && found->first != 'X' && found->second == attempt.started;
+}
+
+std::optional<bool> is_over_by_slurm(const RunOwner& attempt, const RunOwner& mine) {
+  if (!is_number(attempt.job)) return {};
+  if (attempt.job == mine.job && mine.restart > attempt.restart) return true;
+  const PrivateFolder folder;
+  const ChildFiles files = {.output = folder.path() + "/output", .messages = folder.path() + "/messages"};
+  const pid_t child = start_child({"squeue", "--noheader", "--states=all", "--jobs=" + attempt.job, "--format=%T"}, files);
+  int status = 0;
+  if (!ended_within(child, std::chrono::seconds(10), status)) {
+    ::kill(child, SIGKILL);
+    ended_within(child, std::chrono::seconds(5), status);
+    return {};
+  }
+  const std::string state = first_word(files.output);
+  if (state.empty()) {
+    std::ifstream in(files.messages);
+    const std::string said{std::istreambuf_iterator<char>(in), {}};
+    if (said.find("Invalid job id specified") != std::string::npos) return true;  // ended, and forgotten since
+    return {};
+  }
+  for (const char* over :
+       {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"})
+    if (state == over) return true;
+  return false;
+}
+
+}  // namespace chorale
