@@ -56,9 +56,9 @@ void Attempt::start() {
   std::vector<std::string> all = launcher_words(order_.plan, folder_.path());
   all.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   all.insert(all.end(), order_.words.begin(), order_.words.end());
-  child_ = start_child(all, {},
-                       launcher_environment(order_.plan, folder_.path(),
-                                            hub_));  // a group of its own: mpirun would kill the ranks before they can checkpoint
+  ChildEnvironment environment = launcher_environment(order_.plan, folder_.path(), hub_);
+  environment.emplace_back("CHORALE_SUPERVISOR_RESTART", std::to_string(order_.restart));
+  child_ = start_child(all, {}, environment);  // a group of its own: mpirun would kill the ranks before they can checkpoint
   began_ = Clock::now();
 }
 

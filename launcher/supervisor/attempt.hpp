@@ -31,6 +31,7 @@ class Attempt {
     RankPlan plan;
     std::vector<std::string> words;     // of this program
     std::chrono::milliseconds silence;  // a rank that says nothing for so long is lost
+    int restart = 0;                    // how often the run has been started again before
   };
   explicit Attempt(Order order);
   AttemptEnd run();

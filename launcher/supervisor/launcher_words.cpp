@@ -31,7 +31,8 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
       if (std::getenv(name)) out.insert(out.end(), {"-x", name});
   if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
   if (!is_on_one_node(plan))
-    for (const char* name : {"CHORALE_CONTROL", "CHORALE_SECRET", "CHORALE_TERMINAL"}) out.insert(out.end(), {"-x", name});
+    for (const char* name : {"CHORALE_CONTROL", "CHORALE_SECRET", "CHORALE_TERMINAL", "CHORALE_SUPERVISOR_RESTART"})
+      out.insert(out.end(), {"-x", name});
   return out;
 }
 

@@ -29,7 +29,7 @@ bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || cod
 int Supervisor::run() {
   checkpoint_ = newest_checkpoint();
   for (;;) {
-    const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence}).run();
+    const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
     if (!end.cause.empty()) {
       record(end);
       say(end.cause);
