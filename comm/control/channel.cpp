@@ -218,6 +218,8 @@ void ControlChannel::tell(const Cause& cause) {
         .text = cause.text});
 }
 
+void ControlChannel::done(int code) { post({.kind = Kind::done, .rank = options_.rank, .code = code}); }
+
 void ControlChannel::bye(int code) {
   {
     const std::lock_guard lock(mutex_);

@@ -65,6 +65,8 @@ class ControlChannel {
   };
   /// Returns when it is on its way, or after half a second.
   void tell(const Cause& cause);
+  /// Its work is done; what is left is to end MPI, in which a launcher that hangs may hold it.
+  void done(int code);
   /// It ends as it should. Nobody is told to leave because this connection ends.
   void bye(int code);
   /// Asks the hub; empty when it does not answer within `limit`.

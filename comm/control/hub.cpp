@@ -39,6 +39,11 @@ int ControlHub::present() const {
       std::count_if(ranks_.begin(), ranks_.end(), [](const RankStatus& r) { return r.state == RankStatus::State::here; }));
 }
 
+int ControlHub::working() const {
+  return static_cast<int>(
+      std::count_if(ranks_.begin(), ranks_.end(), [](const RankStatus& r) { return r.state == RankStatus::State::here && !r.is_done; }));
+}
+
 void ControlHub::serve(std::chrono::milliseconds limit) {
   std::vector<pollfd> waiting = {{listener_.number(), POLLIN, 0}};
   for (const Peer& peer : peers_)
@@ -85,7 +90,7 @@ void ControlHub::handle(Peer& peer, const ControlMessage& message) {
   if (message.kind == Kind::beat) {
     if (message.sighting.beat != rank.sighting.beat) rank.moved = rank.heard;
     rank.sighting = message.sighting;
-  } else if (message.kind == Kind::cause || message.kind == Kind::bye) {
+  } else if (message.kind == Kind::cause || message.kind == Kind::done || message.kind == Kind::bye) {
     note_end(message.rank, message);
   } else if (message.kind == Kind::gone) {
     lose(message.rank);
@@ -144,6 +149,8 @@ void ControlHub::redirect_waiting() {
 void ControlHub::note_end(int index, const ControlMessage& message) {
   RankStatus& rank = ranks_[static_cast<std::size_t>(index)];
   rank.code = message.code;
+  rank.is_done = message.kind != Kind::cause;
+  if (message.kind == Kind::done) return;
   if (message.kind == Kind::bye) {
     if (rank.state == RankStatus::State::here) rank.state = RankStatus::State::left;
     return;

@@ -21,6 +21,7 @@ struct RankStatus {
   std::int64_t process = 0;
   Sighting sighting;
   Clock::time_point heard, moved;  // when it last spoke, when it was last seen to get on
+  bool is_done = false;            // its work is; it ends MPI
   std::optional<int> code;         // with which it ends or has ended, as far as it said so
   std::string cause;               // why, where it failed
   bool follows = false;            // it only says that another rank has failed
@@ -43,6 +44,7 @@ class ControlHub {
   const std::vector<RankStatus>& ranks() const { return ranks_; }
   int registered() const;  // have ever been here
   int present() const;     // are here
+  int working() const;     // are here, and have work to do
   /// Ranks in the order in which they were lost or gave a cause.
   const std::vector<int>& fallen() const { return fallen_; }
   /// Waits at most `limit` for news and handles them.

@@ -19,6 +19,7 @@ struct ControlMessage {
     redirect,  // hub to rank: go through your node's leader, at `port`
     beat,      // either way: alive; a rank adds where it is
     cause,     // rank to hub: why it ends, with the code; number = 1: it only follows another; port = 1 + the rank at fault, 0: itself
+    done,      // rank to hub: its work is done, with the code; MPI is still to be ended
     bye,       // rank to hub: it ends as it should, with the code
     gone,      // leader to hub: this rank's connection has ended
     stop,      // hub to ranks: checkpoint and end

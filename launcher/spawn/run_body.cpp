@@ -103,6 +103,7 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
   if (control) control->guard(*comm);
   const RankResult result = run_body(*comm, body);
   if (control) control->release();
+  if (result.error.empty() && control) control->channel().done(result.code);
   if (!result.error.empty()) comm.release();  // no MPI_Finalize after an abort: it would wait for the dead
   return result;
 }

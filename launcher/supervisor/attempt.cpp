@@ -75,9 +75,9 @@ bool Attempt::watch() {
   if (ordered_at_ != Clock::time_point{}) return !nobody && !has_passed(ordered_at_, kLeaveWithin);
   if (stop_passed_ == static_cast<int>(Stop::interrupt) && has_passed(stop_at_, kInterruptWithin)) return false;
   if (interrupts() > 1) return false;
-  if (!all_came || !nobody) return true;
+  if (!all_came || hub_.working() > 0) return true;  // who only ends MPI may be held by a launcher that hangs
   if (empty_at_ == Clock::time_point{}) empty_at_ = Clock::now();
-  return !launcher_has_ended() && !has_passed(empty_at_, kLauncherMayTake);
+  return !(nobody && launcher_has_ended()) && !has_passed(empty_at_, kLauncherMayTake);
 }
 
 void Attempt::pass_on_stop() {

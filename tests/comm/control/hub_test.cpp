@@ -75,6 +75,8 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
   ServedHub served(3);
   auto good = std::make_unique<ControlChannel>(served.options(0)), bad = std::make_unique<ControlChannel>(served.options(1)),
        mute = std::make_unique<ControlChannel>(served.options(2));
+  good->done(0);
+  CHECK(served.soon([](ControlHub& hub) { return hub.working() == 2 && hub.present() == 3; }));
   good->bye(0);
   bad->tell({.code = 65, .text = "row 3 is no number", .culprit = 2});
   mute.reset();

@@ -1,0 +1,260 @@
+"""Runs that lose ranks, their launcher or their supervisor: verdict, time to it, what is left over, and the bits at the end.
+
+  python3 tests/fault/supervised.py build/release/chorale [ROW ...] [--kills 100 --seed N]
+
+Processes are really killed and frozen. Each row has a hard limit.
+"""
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+RECIPE = """[data]
+file   = shop/sessions.csv
+target = purchase
+drop   = session_id customer_id product_id
+date   = date
+split  = random 0.70 0.15 0.15
+[model]
+layers = linear(256) relu linear(256) relu linear(1)
+[train]
+loss   = binary_cross_entropy
+batch  = 200
+steps  = 4000
+evaluate_every = 1000
+metrics = auc
+[parallel]
+virtual_workers = 2
+[checkpoint]
+every_steps = 200
+"""
+
+
+def running(path):
+    """Processes that name `path`, not as zombies: {pid: (rank or None, name)}."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                line = file.read()
+            with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
+                environment = file.read().split("\0")
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                stat = file.read()
+        except OSError:
+            continue
+        if path not in line or stat[stat.rindex(")") + 2] == "Z":
+            continue
+        rank = next((int(word.split("=")[1]) for word in environment if word.startswith("OMPI_COMM_WORLD_RANK=")), None)
+        found[int(pid)] = (rank, stat[stat.index("(") + 1:stat.rindex(")")])
+    return found
+
+
+class Row:
+    def __init__(self, chorale, folder, name):
+        self.chorale, self.folder, self.name = chorale, folder, name
+        self.run, self.child, self.wrong = f"{folder}/{name}", None, 0
+        self.temporary = f"{folder}/tmp-{name}"
+        os.mkdir(self.temporary)
+
+    def start(self, *options, ranks=2):
+        words = [self.chorale, "train", self.folder + "/recipe.ini", "-n", str(ranks), "--run-dir", self.run, "--quiet", *options]
+        self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.temporary), start_new_session=True)
+
+    def pid(self, rank=None, name=None):
+        for pid, (its_rank, its_name) in running(self.run).items():
+            if (rank is not None and its_rank == rank) or (name is not None and its_name == name):
+                return pid
+        return 0
+
+    def until(self, happened, limit=60):
+        end = time.time() + limit
+        while not happened():
+            if time.time() > end or (self.child and self.child.poll() is not None):
+                return False
+            time.sleep(0.01)
+        return True
+
+    def has_checkpoint(self):
+        folder = self.run + "/checkpoints"
+        return os.path.isdir(folder) and any(name[5:].isdigit() for name in os.listdir(folder))
+
+    def end(self, limit=120):
+        try:
+            _, said = self.child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.child.pid, signal.SIGKILL)
+            said = self.child.communicate()[1]
+            self.check(False, "ends within %d s" % limit, said)
+        return self.child.returncode, said
+
+    def events(self, kind):
+        if not os.path.exists(self.run + "/events.jsonl"):
+            return []
+        with open(self.run + "/events.jsonl", encoding="utf-8") as file:
+            return [event for event in map(json.loads, file) if event["event"] == kind]
+
+    def hash(self):
+        try:
+            with open(self.run + "/summary.json", encoding="utf-8") as file:
+                return json.load(file)["parameters_hash"]
+        except OSError:
+            return "none"
+
+    def check(self, is_right, text, *facts):
+        print("ok   " if is_right else "WRONG", self.name + ":", text, *([] if is_right else facts), flush=True)
+        self.wrong += not is_right
+
+    def check_clean(self, shm_before):
+        self.check(self.until_gone(), "no process is left", running(self.run))
+        left = sorted(set(os.listdir("/dev/shm")) - shm_before)
+        self.check(not left, "nothing is left in /dev/shm", left)
+        left = os.listdir(self.temporary)
+        self.check(not left, "nothing is left in TMPDIR", left)
+        left = [name for name in os.listdir(self.run + "/checkpoints") if not name[5:].isdigit()] if os.path.isdir(self.run + "/checkpoints") else []
+        self.check(not left, "no half checkpoint is left", left)
+
+    def until_gone(self, limit=10):
+        end = time.time() + limit
+        while running(self.run):
+            if time.time() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def time_of(event):
+    seconds, fraction = event["time"].rstrip("Z").split(".")
+    import calendar
+    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
+
+
+def killed_rank(row, expected):
+    row.start()
+    row.check(row.until(row.has_checkpoint), "trains")
+    killed = time.time()
+    os.kill(row.pid(rank=1), signal.SIGKILL)
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 0 and [e["code"] for e in ends] == [75, 0], "ends well after one verdict of 75", code, ends, said)
+    row.check(ends[0]["rank"] == 1 and "SIGKILL" in ends[0]["cause"] and said.count("SIGKILL") == 1, "names rank and signal once", ends, said)
+    row.check(time_of(ends[0]) - killed <= 3, "verdict within 3 s", time_of(ends[0]) - killed)
+    row.check(row.hash() == expected, "ends with the bits of an undisturbed run", row.hash())
+
+
+def killed_at_start(row, expected):
+    row.start()
+    row.check(row.until(lambda: row.pid(rank=1)), "starts")
+    os.kill(row.pid(rank=1), signal.SIGKILL)
+    code, said = row.end()
+    row.check(code == 0 and row.hash() == expected and "restart 1 of 3" in said, "a rank killed before MPI is up: started again, same bits", code, said)
+
+
+def killed_launcher(row, expected):
+    row.start()
+    row.until(row.has_checkpoint)
+    killed = time.time()
+    os.kill(row.pid(name="mpirun"), signal.SIGKILL)
+    row.check(row.until(lambda: row.events("end"), 10) and time.time() - killed < 4, "verdict within 4 s", time.time() - killed)
+    code, said = row.end()
+    row.check(code == 0 and row.hash() == expected, "a killed mpirun: started again, same bits", code, said)
+
+
+def frozen_launcher(row, expected):
+    row.start()
+    row.until(row.has_checkpoint)
+    os.kill(row.pid(name="mpirun"), signal.SIGSTOP)
+    row.until(lambda: row.events("end"))
+    over = time.time()
+    code, said = row.end()
+    row.check(code == 0 and time.time() - over < 4, "an mpirun that never ends is given up", code, time.time() - over, said)
+    row.check(row.hash() == expected, "same bits", row.hash())
+
+
+def killed_supervisor(row, expected):
+    row.start()
+    row.until(row.has_checkpoint)
+    row.child.kill()
+    row.check(row.until_gone(10), "no orphan 10 s after the supervisor was killed", running(row.run))
+    row.child.communicate()
+    row.start("--resume")
+    code, said = row.end()
+    row.check(code == 0 and row.hash() == expected, "goes on with the same bits", code, said)
+
+
+def gone_for_good(row, expected):
+    row.start("--restarts", "1")
+    for _ in range(2):
+        row.until(lambda: row.pid(rank=0))
+        row.until(row.has_checkpoint)
+        pid = row.pid(rank=0)
+        os.kill(pid, signal.SIGKILL)
+        row.until(lambda: not os.path.exists(f"/proc/{pid}") and row.pid(rank=0) != pid, 5)
+    code, said = row.end()
+    row.check(code == 75 and "1 restarts are used up" in said and "--resume goes on" in said, "ends with 75 when restarts are used up, and says how to go on",
+              code, said)
+    row.start("--resume")
+    code, said = row.end()
+    row.check(code == 0 and row.hash() == expected, "goes on by hand to the same bits", code, said)
+
+
+def closed_output(row, expected):
+    words = [row.chorale, "train", row.folder + "/recipe.ini", "-n", "2", "--run-dir", row.run]
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(words, stdout=full, stderr=full, env=dict(os.environ, TMPDIR=row.temporary), timeout=120, check=False)
+    row.check(done.returncode == 0 and row.hash() == expected, "trains on when nobody can hear it", done.returncode)
+
+
+def random_kills(row, expected, kills, seed):
+    rng = random.Random(seed)
+    print("      seed", seed, flush=True)
+    row.start("--restarts", str(kills + 5))
+    done = 0
+    while done < kills and row.child.poll() is None:
+        time.sleep(rng.uniform(0.05, 1.2))
+        pid = row.pid(rank=rng.randrange(2))
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            done += 1
+    code, said = row.end(600)
+    row.check(code == 0 and row.hash() == expected, f"{done} random kills: ends with the bits of an undisturbed run", code, said[-2000:])
+
+
+ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, gone_for_good, closed_output)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("chorale")
+    parser.add_argument("rows", nargs="*", default=list(ROWS))
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    options = parser.parse_args()
+    chorale, wrong = os.path.abspath(options.chorale), 0
+    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([chorale, "data", "shop", "--sessions", "4000", "--seed", "3", "--out", folder + "/shop"], check=True, capture_output=True)
+        with open(folder + "/recipe.ini", "w", encoding="ascii") as file:
+            file.write(RECIPE)
+        undisturbed = Row(chorale, folder, "undisturbed")
+        undisturbed.start()
+        undisturbed.end()
+        expected = undisturbed.hash()
+        rows = [(name, ROWS[name]) for name in options.rows]
+        if options.kills:
+            rows.append(("random_kills", lambda row, hash: random_kills(row, hash, options.kills, options.seed)))
+        for name, act in rows:
+            row, shm = Row(chorale, folder, name), set(os.listdir("/dev/shm"))
+            act(row, expected)
+            row.check_clean(shm)
+            wrong += row.wrong
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
