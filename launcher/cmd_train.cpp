@@ -49,10 +49,19 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   if (comm.rank() != 0) return;
   files.failed();
   try {
-    run.end(failure.code, failure.error);
+    run.end({.code = failure.code,
+             .cause = failure.error,
+             .rank = failure.rank >= 0 ? failure.rank : comm.rank(),
+             .where = failure.where,
+             .step = files.steps()});
   } catch (const IoError& e) {
     log.warning(e.what());
   }
+}
+
+int code_of(const std::string& status) {
+  if (status == "interrupted") return static_cast<int>(ExitCode::interrupted);
+  return status == "checkpointed" ? static_cast<int>(ExitCode::requeue) : 0;
 }
 
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
@@ -69,7 +78,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   config.identity = t.identity();
   config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
-  config.stop_requested = stop_requested;
+  config.stop_requested = requested_stop;
   Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
                    data.validation, data.test},
                   config);
@@ -82,10 +91,10 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   trainer.add(files);
   try {
     const Summary summary = trainer.run();
-    const int code = summary.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
+    const int code = code_of(summary.status);
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
-      run.end(code, summary.status);
+      run.end({.code = code, .cause = summary.status, .step = summary.steps});
       if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", folder.c_str());
     }
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all

@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/utc_time.hpp>
 
 namespace chorale {
 
@@ -20,6 +22,11 @@ std::string default_path(const std::string& name) {
   std::tm local{};
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", ::localtime_r(&now, &local));
   return "runs/" + name + "-" + stamp;
+}
+/// Slurm's number of the job that we are in; of an array, ARRAY_TASK.
+std::string own_job() {
+  const char *array = std::getenv("SLURM_ARRAY_JOB_ID"), *task = std::getenv("SLURM_ARRAY_TASK_ID"), *job = std::getenv("SLURM_JOB_ID");
+  return array && task ? std::string(array) + "_" + task : job ? job : "";
 }
 }  // namespace
 
@@ -61,17 +68,25 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   std::ifstream events(path_ / "events.jsonl");
-  for (std::string line; std::getline(events, line);) attempt_ += line.starts_with("{\"event\":\"start\"");
-  event(nlohmann::ordered_json{{"event", "start"}, {"attempt", attempt_}}.dump());
+  for (std::string line; std::getline(events, line);) attempt_ += line.find("\"event\":\"start\"") != std::string::npos;
+  event("start", {}, false, own_job());
 }
 
-void RunDirectory::end(int code, const std::string& cause) const {
-  event(nlohmann::ordered_json{{"event", "end"}, {"attempt", attempt_}, {"code", code}, {"cause", cause}}.dump());
-}
+void RunDirectory::end(const Verdict& verdict) const { event("end", verdict, true, own_job()); }
 
-void RunDirectory::event(const std::string& json) const {
+void RunDirectory::submitted(const std::string& job) const { event("submit", {}, false, job); }
+
+void RunDirectory::event(const std::string& name, const Verdict& v, bool has_ended, const std::string& job) const {
+  using Json = nlohmann::ordered_json;
+  Json json = {{"time", utc_now()}, {"attempt", attempt_}, {"event", name}};
+  json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
+  json["where"] = v.where;
+  json["step"] = has_ended ? Json(v.step) : Json(nullptr);
+  json["code"] = has_ended ? Json(v.code) : Json(nullptr);
+  json["cause"] = v.cause;
+  if (!job.empty()) json["job"] = job;
   File file = File::open_write(path_ / "events.jsonl");
-  const std::string line = json + "\n";
+  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();
   file.close();

@@ -1,9 +1,19 @@
 // A run's folder: made only when the run is ready to start, never deleted before the new one has started.
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
 namespace chorale {
+
+/// Why a run ended; one line of events.jsonl, which the batch script of a job reads too.
+struct Verdict {
+  int code = 0;
+  std::string cause = {};
+  int rank = -1;           // that it began with; -1: none
+  std::string where = {};  // the collective
+  std::int64_t step = 0;
+};
 
 class RunDirectory {
  public:
@@ -19,12 +29,14 @@ class RunDirectory {
   /// Makes the folder; with overwrite the old one is moved aside first, removed when the new one stands and put back when that fails.
   /// Writes the attempt's start to events.jsonl. Throws IoError.
   void start(const std::string& recipe_text);
+  /// A job of this number will train here, as a line of events.jsonl; the folder exists.
+  void submitted(const std::string& job) const;
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
-  void end(int code, const std::string& cause) const;
+  void end(const Verdict& verdict) const;
 
  private:
   void fill(const std::string& recipe_text);
-  void event(const std::string& json) const;
+  void event(const std::string& name, const Verdict& verdict, bool has_ended, const std::string& job) const;
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;

@@ -63,6 +63,7 @@ void RunFiles::on_start(const RunFacts& f) {
             {"virtual_workers", f.virtual_workers},
             {"batch", f.batch},
             {"steps_per_epoch", f.steps_per_epoch},
+            {"total_steps", f.total_steps},
             {"parameters", f.parameters}}
            .dump());
 }
@@ -89,6 +90,11 @@ void RunFiles::on_evaluation(const EvaluationEvent& e) {
             {"best", e.best},
             {"seconds", e.seconds}}
            .dump());
+}
+
+void RunFiles::on_checkpoint(std::int64_t step, const std::string& folder, double seconds) {
+  const std::string name = std::filesystem::path(folder).filename().string();
+  line(Json{{"event", "checkpoint"}, {"step", step}, {"name", name}, {"seconds", seconds}}.dump());
 }
 
 void RunFiles::failed() {

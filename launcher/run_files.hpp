@@ -18,9 +18,11 @@ class RunFiles final : public Callback {
   RunFiles(std::filesystem::path folder, Log& log) : folder_(std::move(folder)), log_(log) {}
   /// After an error, where on_end does not come: a summary with status failed and what is known.
   void failed();
+  std::int64_t steps() const { return so_far_.steps; }
   void on_start(const RunFacts& facts) override;
   void on_step(const StepEvent& event) override;
   void on_evaluation(const EvaluationEvent& event) override;
+  void on_checkpoint(std::int64_t step, const std::string& folder, double seconds) override;
   void on_end(const Summary& summary) override;
 
  private:

@@ -1,27 +1,35 @@
 #include <chorale/launcher/signals.hpp>
 
+#include <fcntl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
+#include <string>
 
 namespace chorale {
 
 namespace {
-std::atomic<int> requests{0};  // a handler can reach nothing else
+std::atomic<int> ends{0}, requeues{0};  // a handler can reach nothing else
 
 std::atomic<bool> may_leave{false};
 
-void on_signal(int signal) {
-  const bool again = requests.fetch_add(1) > 0;
+void on_interrupt(int signal) {
+  const bool again = ends.fetch_add(1) > 0;
   if (again && may_leave) ::_exit(130);
   if (signal != SIGINT || !may_leave) return;
   const itimerval limit = {.it_interval = {}, .it_value = {.tv_sec = 1, .tv_usec = 500000}};
   ::setitimer(ITIMER_REAL, &limit, nullptr);
 }
 
+/// Schedulers repeat themselves: the second one changes nothing.
+void on_requeue(int) { requeues.fetch_add(1); }
+
 void on_limit(int) { ::_exit(130); }
+
+std::string meaning_file(const char* run_folder) { return std::string(run_folder) + "/interrupted"; }
 }  // namespace
 
 void catch_signals(bool leaves) {
@@ -29,17 +37,30 @@ void catch_signals(bool leaves) {
   std::signal(SIGALRM, on_limit);
   may_leave = leaves;
   struct sigaction action {};
-  action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) {
-    struct sigaction old {};
-    if (signal == SIGHUP && ::sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) continue;  // nohup
-    ::sigaction(signal, &action, nullptr);
-  }
+  action.sa_handler = on_requeue;
+  for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
+  action.sa_handler = on_interrupt;
+  ::sigaction(SIGINT, &action, nullptr);
+  struct sigaction old {};
+  if (::sigaction(SIGHUP, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;  // nohup
+  ::sigaction(SIGHUP, &action, nullptr);
 }
 
-int stop_requests() { return requests.load(std::memory_order_relaxed); }
+Stop requested_stop() {
+  if (ends.load(std::memory_order_relaxed) > 0) return Stop::interrupt;
+  if (requeues.load(std::memory_order_relaxed) == 0) return Stop::none;
+  const char* folder = std::getenv("CHORALE_RUN_FOLDER");
+  return folder && ::access(meaning_file(folder).c_str(), F_OK) == 0 ? Stop::interrupt : Stop::requeue;
+}
 
-bool stop_requested() { return requests.load(std::memory_order_relaxed) > 0; }
+bool stop_requested() { return requested_stop() != Stop::none; }
+
+int interrupts() { return ends.load(std::memory_order_relaxed); }
+
+void mean_interrupt(const char* run_folder) {
+  const int file = ::open(meaning_file(run_folder).c_str(), O_CREAT | O_WRONLY, 0600);
+  if (file >= 0) ::close(file);
+}
 
 }  // namespace chorale

@@ -1,13 +1,21 @@
 // Ctrl-C and stop requests: a flag that the trainer asks once a step and all ranks agree on.
 #pragma once
 
+#include <chorale/train/stop.hpp>
+
 namespace chorale {
 
-/// SIGINT, SIGTERM, SIGHUP (a terminal that closes, unless nohup ignores it) and SIGUSR1 (which mpirun passes on) are counted. SIGPIPE is
-/// ignored. leaves: the second one ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large
-/// file is being read); a checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
+/// SIGINT and SIGHUP (a terminal that closes, unless nohup ignores it) ask for an end, SIGTERM, SIGUSR1 and SIGUSR2 (Slurm's --signal;
+/// mpirun passes the last two on) for a checkpoint from which the run goes on later. SIGPIPE is ignored. leaves: the second request of an
+/// end ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large file is being read); a
+/// checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
 void catch_signals(bool leaves);
+/// What signals have asked for so far. Under a launcher of ours SIGUSR1 is all that gets through: its folder says what was meant.
+Stop requested_stop();
 bool stop_requested();
-int stop_requests();
+int interrupts();
+
+/// For the process that starts ranks: the SIGUSR1 that it is about to send means an end.
+void mean_interrupt(const char* run_folder);
 
 }  // namespace chorale

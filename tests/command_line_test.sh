@@ -67,13 +67,13 @@ for launch in threads mpirun; do
   expect 70 "loss is not finite" "${train[@]}" -n 2 --launch $launch --run-dir bad_$launch --optimizer.name sgd --optimizer.lr 100000
   holds bad_$launch/summary.json '"status": "failed"'
   # Either rank may be the first to say it; the other's cause then names that one.
-  holds bad_$launch/events.jsonl '"event":"end","attempt":1,"code":70,"cause":".*loss is not finite'
+  holds bad_$launch/events.jsonl '"attempt":1,"event":"end","rank":[01],.*"step":[0-9]*,"code":70,"cause":".*loss is not finite'
   holds bad_$launch/logs/rank_0.jsonl '"level":"error"'
   holds bad_$launch/logs/rank_1.jsonl '"level":"error"'
 done
 expect 0 "" "${train[@]}" -n 1 --run-dir again --train.steps 5
 expect 0 "" "${train[@]}" -n 1 --run-dir again --resume
-holds again/events.jsonl '"event":"end","attempt":2,"code":0'
+holds again/events.jsonl '"attempt":2,"event":"end","rank":null,"where":"","step":[0-9]*,"code":0'
 
 # Only runs are replaced.
 expect 64 "holds no run" "${train[@]}" -n 1 --run-dir shop --overwrite

@@ -44,7 +44,7 @@ struct EvaluationEvent {
 
 /// The fields of summary.json, under the same names.
 struct Summary {
-  std::string status = "failed";  // done early_stopped interrupted failed
+  std::string status = "failed";  // done early_stopped checkpointed interrupted failed
   int world_size = 1;
   std::int64_t virtual_workers = 1, threads_per_rank = 1, parameters = 0, steps = 0, epochs = 0;
   std::string parameters_hash, best_parameters_hash;
@@ -62,7 +62,8 @@ class Callback {
   virtual void on_start(const RunFacts&) {}
   virtual void on_step(const StepEvent&) {}
   virtual void on_evaluation(const EvaluationEvent&) {}
-  virtual void on_checkpoint(std::int64_t /*step*/, const std::string& /*folder*/) {}
+  /// seconds: that training stood still for it.
+  virtual void on_checkpoint(std::int64_t /*step*/, const std::string& /*folder*/, double /*seconds*/) {}
   /// Also after a stop request; not after an error.
   virtual void on_end(const Summary&) {}
 };

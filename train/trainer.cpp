@@ -99,7 +99,7 @@ void Trainer::compute(std::span<const std::int64_t> batch) {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
       replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
-    last_.stop = config_.stop_requested && config_.stop_requested();
+    last_.stop = config_.stop_requested ? config_.stop_requested() : Stop::none;
   } catch (const std::exception& e) {
     replicas_->fail(e.what());
     throw;
@@ -171,8 +171,8 @@ bool Trainer::saves_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
-  evaluation_missed_ = stopped_ && evaluation_due(step_);
-  if (!stopped_ && evaluates_after(step_)) evaluate_now();
+  evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
+  if (stopped_ == Stop::none && evaluates_after(step_)) evaluate_now();
   if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
   if (saves_after(step_) && !finished()) save_now(false);
 }
@@ -192,6 +192,7 @@ void Trainer::evaluate_now() {
 
 void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
+  const Clock::time_point start = Clock::now();
   try {
     replicas_->gather_state();
     checkpointing_->save({.step = step_,
@@ -206,7 +207,8 @@ void Trainer::save_now(bool final) {
       parts_.log.warning("checkpoints are written again from step " + std::to_string(step_) + ", after " + std::to_string(failed_saves_) +
                          " that failed");
     failed_saves_ = 0;
-    tell([&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_)); });
+    tell(
+        [&](Callback& c) { c.on_checkpoint(step_, config_.checkpoint_folder + "/step_" + std::to_string(step_), ms_since(start) / 1000); });
   } catch (const IoError& e) {  // equal on all ranks
     if (final) throw;
     if (failed_saves_++ == 0 && parts_.comm.rank() == 0)  // a full disk is said once, not at every epoch
@@ -220,7 +222,10 @@ std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_pa
 void Trainer::finish(Summary& s) {
   save_now(true);
   end_trace();  // where the run ended inside the window
-  s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
+  s.status = stopped_ == Stop::interrupt ? "interrupted"
+             : stopped_ == Stop::requeue ? "checkpointed"
+             : early_.should_stop()      ? "early_stopped"
+                                         : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();
   s.steps = step_, s.epochs = step_ / sampler_.steps_per_epoch();
@@ -229,7 +234,7 @@ void Trainer::finish(Summary& s) {
   s.best_parameters_hash = has_best ? hash_of(best_) : s.parameters_hash;
   s.version = CHORALE_VERSION;
   statistics_.fill(s);
-  if (stopped_ || !config_.final_evaluation) return;
+  if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};

@@ -30,7 +30,7 @@ struct TrainerConfig {
   bool resume = false;
   std::map<std::string, std::string> identity;             // settings that a resumed run may not change
   std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
-  std::function<bool()> stop_requested;                    // asked once a step
+  std::function<Stop()> stop_requested;                    // asked once a step
   bool final_evaluation = true;
   TraceWindow trace;  // empty: none
   std::string trace_file;
@@ -84,7 +84,7 @@ class Trainer {
   void save_now(bool final);
   void finish(Summary& summary);
   std::int64_t total_steps() const;
-  bool finished() const { return stopped_ || early_.should_stop() || step_ >= total_steps(); }
+  bool finished() const { return stopped_ != Stop::none || early_.should_stop() || step_ >= total_steps(); }
   void tell(const std::function<void(Callback&)>& f);
   std::string hash_of(Buffer values) const;
 
@@ -93,7 +93,8 @@ class Trainer {
   FlatParams params_;
   Sampler sampler_;
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
-  bool stopped_ = false, evaluation_missed_ = false, was_trying_ = false;
+  Stop stopped_ = Stop::none;
+  bool evaluation_missed_ = false, was_trying_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   Trace trace_;

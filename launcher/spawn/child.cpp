@@ -50,7 +50,7 @@ pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files
   if (::getppid() != parent) ::_exit(130);  // it died before the line above
   redirect(STDOUT_FILENO, files.output);
   redirect(STDERR_FILENO, files.messages);
-  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGHUP}) std::signal(signal, SIG_DFL);
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) std::signal(signal, SIG_DFL);
   ::execvp(argv[0], argv.data());
   std::perror(argv[0]);
   ::_exit(127);

@@ -20,9 +20,11 @@ namespace {
 
 constexpr std::string_view kCodeMark = "(exit code ";  // how a rank tells those that follow which code its error has
 
+std::string place_of(const CommError& error) { return error.sequence > 0 ? error.op + " #" + std::to_string(error.sequence) : error.op; }
+
 /// A follower's error ends as the first one's, without the mark.
 RankResult following(const CommError& error) {
-  RankResult out = {static_cast<int>(error.code()), error.what(), true};
+  RankResult out = {static_cast<int>(error.code()), error.what(), true, error.rank, place_of(error)};
   const std::size_t mark = out.error.find(kCodeMark), end = out.error.find(") ", mark);
   if (mark == std::string::npos || end == std::string::npos) return out;
   out.code = std::atoi(out.error.c_str() + mark + kCodeMark.size());
@@ -37,11 +39,11 @@ RankResult describe_failure() {
     throw;
   } catch (const CommError& e) {
     if (std::string_view(e.what()).find("aborted by rank") != std::string_view::npos) return following(e);
-    return {static_cast<int>(e.code()), e.what(), false};
+    return {static_cast<int>(e.code()), e.what(), false, e.rank, place_of(e)};
   } catch (const Error& e) {
-    return {static_cast<int>(e.code()), e.what(), false};
+    return {static_cast<int>(e.code()), e.what()};
   } catch (const std::exception& e) {
-    return {static_cast<int>(ExitCode::internal), e.what(), false};
+    return {static_cast<int>(ExitCode::internal), e.what()};
   }
 }
 
@@ -96,6 +98,18 @@ int run_threads(int ranks, const RankBody& body) {
   return cause->code;
 }
 
+namespace {
+/// Ranks that leave with 99 one after the other give srun's 143. So all but rank 0 leave with 0, and rank 0 when they have gone; that
+/// only takes time where the code counts, and the batch script reads events.jsonl first.
+int leave_last(std::unique_ptr<Communicator> comm, int code) {
+  const int rank = comm->rank();
+  comm.reset();  // MPI_Finalize: all ranks are here
+  if (rank != 0) return 0;
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  return code;
+}
+}  // namespace
+
 int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
   // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
   if (std::getenv("CHORALE_RUN_FOLDER") && !slurm) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -114,7 +128,8 @@ int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
       ::_exit(result.code);
     }
     // A launcher treats any code but 0 as a crash and kills the others; ours reads the verdict.
-    return std::getenv("CHORALE_RUN_FOLDER") ? 0 : result.code;
+    if (std::getenv("CHORALE_RUN_FOLDER")) return 0;
+    return result.code == static_cast<int>(ExitCode::requeue) ? leave_last(std::move(comm), result.code) : result.code;
   }
   // The rank that failed first speaks; those that only follow wait for it.
   if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));

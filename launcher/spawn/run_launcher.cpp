@@ -55,27 +55,29 @@ int run_launcher(const RankPlan& plan, std::span<const std::string> words) {
   all.insert(all.end(), words.begin(), words.end());
   const pid_t child = start_child(all);  // a group of its own: mpirun would kill the ranks before they can checkpoint
   int status = 0;
-  bool told = false;
+  Stop told = Stop::none;
   Clock::time_point told_at;
   while (!ended_within(child, std::chrono::milliseconds(50), status)) {
     const bool verdict = std::filesystem::exists(folder.path() + "/verdict");
-    if (stop_requested() && !told) {
+    if (const Stop wanted = requested_stop(); wanted > told) {
+      if (wanted == Stop::interrupt) mean_interrupt(folder.path().c_str());
       ::kill(child, SIGUSR1);  // mpirun and srun pass it on
-      told = true, told_at = Clock::now();
+      told = wanted, told_at = Clock::now();
     }
-    if (stop_requests() > 1) break;
+    if (interrupts() > 1) break;
+    const bool hurries = told == Stop::interrupt;  // a requeue takes as long as its checkpoint
     // Never wait for a launcher without a limit: it can hang when all ranks are gone.
-    if (told && Clock::now() - told_at > std::chrono::milliseconds(1500)) ::kill(-child, SIGTERM);
-    if (told && Clock::now() - told_at > std::chrono::milliseconds(1900)) break;
-    if (verdict && !told && !ended_within(child, std::chrono::seconds(10), status))
+    if (hurries && Clock::now() - told_at > std::chrono::milliseconds(1500)) ::kill(-child, SIGTERM);
+    if (hurries && Clock::now() - told_at > std::chrono::milliseconds(1900)) break;
+    if (verdict && !hurries && !ended_within(child, std::chrono::seconds(10), status))
       break;
-    else if (verdict && !told)
+    else if (verdict && !hurries)
       return verdict_in(folder.path(), 0);
   }
-  if (told || std::filesystem::exists(folder.path() + "/verdict")) {
+  if (told == Stop::interrupt || std::filesystem::exists(folder.path() + "/verdict")) {
     ::kill(-child, SIGKILL);
     ::waitpid(child, &status, WNOHANG);
-    return verdict_in(folder.path(), told ? static_cast<int>(ExitCode::interrupted) : static_cast<int>(ExitCode::comm));
+    return verdict_in(folder.path(), static_cast<int>(told == Stop::interrupt ? ExitCode::interrupted : ExitCode::comm));
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
     return WEXITSTATUS(status) == 127 ? static_cast<int>(ExitCode::usage) : WEXITSTATUS(status);

@@ -41,7 +41,9 @@ TEST_CASE("a stop between evaluations leaves a checkpoint that local_sgd goes on
     SmallRun run = rounds_of(3);
     run.nodes = nodes;
     run.config.checkpoint_folder = folder.path.string();
-    run.per_rank = [](int, TrainerConfig& config) { config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2; }; };
+    run.per_rank = [](int, TrainerConfig& config) {
+      config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2 ? Stop::interrupt : Stop::none; };
+    };
     const auto stopped = run.run();
     for (const std::string& error : stopped.errors) CHECK(error == "");
     CHECK(stopped.summary.status == "interrupted");

@@ -68,7 +68,7 @@ StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOr
     return out;
   }
   if (outer_.defined()) outer_step(values);
-  if (order.settle || out.stop)  // a run that stops leaves a checkpoint
+  if (order.settle || out.stop != Stop::none)  // a run that stops leaves a checkpoint
     for (const Buffer& state : optimizer.state()) average(state, order.number, mine);
   round_loss_ = round_weight_ = 0;
   in_round_ = false;
