@@ -91,14 +91,26 @@ class Slurm:
     def start_node(self, i):
         self.run(["slurmd", "-N", self.nodes.hosts[i]], node=i)
 
+    def take_down(self, i):
+        """As a power cut: no process of the node is left, and the others hear nothing from it."""
+        subprocess.run(["ip", "-n", self.nodes.names[i], "link", "set", "eth0", "down"], check=True)
+        self.kill_all(self.nodes.names[i])
+
+    def bring_back(self, i):
+        subprocess.run(["ip", "-n", self.nodes.names[i], "link", "set", "eth0", "up"], check=True)
+        self.start_node(i)
+
+    def kill_all(self, name):
+        for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split():
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
     def stop(self):
         """Daemons first: nobody restarts or reports anything while the nodes are taken down."""
         for name in self.nodes.names:
-            for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split():
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            self.kill_all(name)
         if self.munged:
             self.munged.terminate()
             try:
@@ -143,7 +155,24 @@ class Slurm:
         wanted = {wanted} if isinstance(wanted, str) else set(wanted)
         self.wait_for(lambda: self.state(job) in wanted, seconds, lambda: f"job {job} is {self.state(job)}, not {' or '.join(sorted(wanted))}")
 
+    def steps_are_running(self):
+        for name in self.nodes.names:
+            for pid in subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True).stdout.split():
+                try:
+                    with open(f"/proc/{pid}/cmdline", "rb") as file:
+                        if file.read().startswith(b"slurmstepd"):
+                            return True
+                except (FileNotFoundError, ProcessLookupError):
+                    pass
+        return False
+
     def release(self, job):
-        """A requeued job is held for two minutes; this one may start."""
+        """A requeued job is held for two minutes, in which its nodes clear away its last start; this one may start when they have."""
         self.wait_for(lambda: self.state(job) == "PENDING", 60, lambda: f"job {job} is not requeued but {self.state(job)}")
-        self.run(["scontrol", "update", f"jobid={job}", "StartTime=now"])
+        self.wait_for(lambda: not self.steps_are_running(), 60, "the last start is still being cleared away")
+
+        def starts():
+            self.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
+            time.sleep(0.3)
+            return self.state(job) != "PENDING"
+        self.wait_for(starts, 60, lambda: f"job {job} does not start: {self.run(['squeue'])}")
