@@ -45,6 +45,12 @@ std::string job_recipe(SubmitTable& t, std::int64_t ranks) {
   return resolved_recipe(t.table);
 }
 
+/// Slurm expands marks in the whole path of the output, folder included, and has no way to quote them there.
+void check_run_folder(const std::string& run) {
+  if (run.find_first_of("%\\") == std::string::npos) return;
+  throw UsageError("the run directory '" + run + "' is refused: Slurm reads % and \\ in it as marks of its own; choose another --run-dir");
+}
+
 /// Slurm's number of the job.
 std::string submit(const fs::path& run) {
   const auto answer = call_program({"sbatch", "--parsable", "job.sh"}, run.string(), std::chrono::seconds(60));
@@ -79,6 +85,7 @@ int run_submit(std::span<const std::string> arguments) {
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");
   RunDirectory directory({.path = t.words.run_dir, .name = name, .resume = t.words.resume});
   const fs::path run = fs::absolute(directory.path()).lexically_normal();
+  check_run_folder(run.string());
   const SaveLead lead = save_lead(run, name);
   check_time_limit(job.seconds, lead);
   const std::string recipe = job_recipe(t, job.ranks());

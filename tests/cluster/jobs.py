@@ -110,13 +110,16 @@ class Jobs:
 
 def submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called(t):
     pwned = t.work + "/pwned"
-    job, run = t.submit(f"it's a \"run\" $(touch {os.path.basename(pwned)}) `id`;%j \\ #SBATCH --time=1 \u00e9", "--job-name", "shoppers.v1_a")
+    job, run = t.submit(f"it's a \"run\" $(touch {os.path.basename(pwned)}) `id`; #SBATCH --time=1 \u00e9", "--job-name", "shoppers.v1_a")
     t.wait_end(job, run)
     assert t.hash_of(run) == t.expected, "other bits than mpirun -np 4 on one node"
     assert not os.path.exists(pwned) and not os.path.exists(run + "/" + os.path.basename(pwned)), "a name was run"
     assert "by srun --mpi=pmix" in t.output(run)
     assert "4 on 2 nodes" in t.output(run)
     assert t.status(run)["state"] == "done"
+    for refused in ("two\nlines", "%j", "back\\slash"):
+        code, said = t.slurm.run([t.chorale, "submit", *t.recipe, "--time", "01:00:00", "--run-dir", f"{t.work}/{refused}"], check=False)
+        assert code == 64 and not os.path.exists(f"{t.work}/{refused}"), (refused, code, said)
 
 
 def usr2_to_one_rank_twice_saves_all_and_the_job_goes_on(t):
