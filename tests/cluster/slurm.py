@@ -98,6 +98,11 @@ class Slurm:
 
     def bring_back(self, i):
         subprocess.run(["ip", "-n", self.nodes.names[i], "link", "set", "eth0", "up"], check=True)
+        # As a start of the machine does: the plug-in makes pmix.JOB.STEP, and a requeued job has the numbers of its last start.
+        for folder in (f"{self.folder}/spool-{self.nodes.hosts[i]}", f"{self.folder}/tmp-{self.nodes.hosts[i]}"):
+            for name in os.listdir(folder):
+                if "pmix" in name:
+                    shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
         self.start_node(i)
 
     def kill_all(self, name):
@@ -170,6 +175,7 @@ class Slurm:
         """A requeued job is held for two minutes, in which its nodes clear away its last start; this one may start when they have."""
         self.wait_for(lambda: self.state(job) == "PENDING", 60, lambda: f"job {job} is not requeued but {self.state(job)}")
         self.wait_for(lambda: not self.steps_are_running(), 60, "the last start is still being cleared away")
+        time.sleep(2)  # word of its end is under way; it would count as the new start's
 
         def starts():
             self.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
