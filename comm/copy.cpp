@@ -16,7 +16,7 @@ void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
 namespace {
 
 constexpr std::size_t kLine = 64;
-constexpr std::size_t kLong = 8 * 1024;  // below this the peer's read from memory costs more than the write gains
+constexpr std::size_t kLong = 2 * 1024;  // below this the peer's read from memory costs more than the write gains
 
 void stream_line(std::byte* to, const std::byte* from) {
   const auto* source = reinterpret_cast<const __m128i*>(from);

@@ -10,7 +10,7 @@ namespace chorale {
 namespace {
 
 /// The caller's side of an operation; outlives neither buffers nor, usefully, the communicator.
-class OperationState : public Work::State {
+class OperationState : public Work::State, public Pooled {
  public:
   OperationState(Engine& engine, std::shared_ptr<Operation> operation) : engine_(engine), operation_(std::move(operation)) {}
   bool advance() override { return operation_->finished || engine_.poll(*operation_); }
@@ -26,8 +26,8 @@ class OperationState : public Work::State {
 
 }  // namespace
 
-Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag)
-    : members_(members), world_(std::move(world)), page_(page), tag_(tag) {}
+Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag, BlockPool& pool)
+    : members_(members), world_(std::move(world)), page_(page), tag_(tag), pool_(pool) {}
 
 Engine::~Engine() {
   for (const auto& operation : operations_) {
@@ -41,13 +41,24 @@ Engine::~Engine() {
 Work Engine::post(std::shared_ptr<Operation> operation) {
   operations_.push_back(operation);
   if (poll(*operation) && !operation->error) return Work();
-  return Work(std::make_unique<OperationState>(*this, std::move(operation)));
+  return Work(std::unique_ptr<Work::State>(new (pool_) OperationState(*this, std::move(operation))));
 }
 
 bool Engine::poll(const Operation& operation) {
   if (!operation.finished && world_->abort->is_set()) fail(operation, world_->abort->error());
   if (!operation.finished) run_lanes();
   return operation.finished;
+}
+
+std::uint32_t Engine::followers(const Operation& operation, std::span<Operation*> out) const {
+  auto at = std::find_if(operations_.begin(), operations_.end(), [&](const auto& each) { return each.get() == &operation; });
+  std::uint32_t count = 0;
+  for (++at; at != operations_.end() && count < out.size(); ++at) {
+    if ((*at)->lane != operation.lane) continue;
+    if (!(*at)->small_data) break;
+    out[count++] = at->get();
+  }
+  return count;
 }
 
 void Engine::run_lanes() {

@@ -2,6 +2,7 @@
 // The first failure ends all: it goes to the abort board, every pending operation gets it, and later ones too.
 #pragma once
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <chorale/comm/membership.hpp>
@@ -17,13 +18,15 @@ struct Envelope {
   Announcement announcement;
   std::int32_t rank = 0;  // who speaks, or the rank at fault
   std::int32_t failed = 0;
+  std::uint32_t fused = 1;  // operations that the node has come with
+  std::uint64_t followers[kMostFused - 1] = {};
   char op[48] = {};
   char text[400] = {};
 };
 
 class Engine {
  public:
-  Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag);
+  Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag, BlockPool& pool);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -34,13 +37,16 @@ class Engine {
   bool poll(const Operation& operation);
   /// Throws CommError at the deadline, after an abort, on a mismatch, when a peer on this node has died.
   void wait(const Operation& operation);
+  /// The operations right behind this one in its lane that may travel with it, in their order; returns how many.
+  std::uint32_t followers(const Operation& operation, std::span<Operation*> out) const;
   /// A coroutine says so after each step forward: the deadline counts from the last one.
   void moved() { ++moves_; }
 
  private:
   void run_lanes();
-  /// Waits for the operation's phase without running anything else. True when it has come.
-  bool spin(const Operation& operation, Patience& patience) const;
+  /// Waits for a phase without running anything else. True when it has come.
+  bool spin(std::uint64_t phase, Patience& patience) const;
+  bool is_one_lane() const;
   bool is_woken_by_bell() const;
   void sleep(const Operation& operation, std::uint64_t moves, Patience& patience);
   void examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms);
@@ -56,6 +62,7 @@ class Engine {
   std::shared_ptr<RankWorld> world_;
   const NodePage& page_;
   int tag_;
+  BlockPool& pool_;
   std::vector<std::shared_ptr<Operation>> operations_;
   std::vector<int> busy_lanes_;
   std::uint64_t moves_ = 0;

@@ -26,17 +26,22 @@ void Engine::wait(const Operation& operation) {
       next_look_ms = 0;
       patience.restart();
     }
-    if (operations_.size() == 1 && operation.awaits == Operation::Awaits::node_peers && spin(operation, patience)) continue;
+    const Operation& first = *operations_.front();
+    if (first.awaits == Operation::Awaits::node_peers && is_one_lane() && spin(first.phase, patience)) continue;
     const bool asleep = patience.is_sleepy() && is_woken_by_bell();
     if (asleep) sleep(operation, moves, patience);
     if (asleep || patience.pause()) examine(operation, patience.waited_ms(), next_look_ms);
   }
 }
 
-bool Engine::spin(const Operation& operation, Patience& patience) const {
+bool Engine::is_one_lane() const {
+  return std::all_of(operations_.begin(), operations_.end(), [&](const auto& each) { return each->lane == operations_.front()->lane; });
+}
+
+bool Engine::spin(std::uint64_t phase, Patience& patience) const {
   const Rendezvous meeting = page_.meeting();
   while (patience.spin())
-    if (meeting.is_complete(operation.phase)) return true;
+    if (meeting.is_complete(phase)) return true;
   return false;
 }
 

@@ -1,5 +1,5 @@
 // all_gather and broadcast: in the node each rank reads what it needs, from its peers' own memory where that is visible,
-// else from a board that goes round in chunks. Between nodes the leaders pass their node's part of each chunk on.
+// else through staging areas, cell by cell. Between nodes the leaders pass their node's part of a board on, which goes round in chunks.
 #include <algorithm>
 
 #include <chorale/comm/copy.hpp>
@@ -17,15 +17,21 @@ Task NodeCommunicator::gather_flow(Operation& op, GatherPlan plan) {
   const std::size_t mine = plan.borders[static_cast<std::size_t>(rank()) + 1] - plan.borders[static_cast<std::size_t>(rank())];
   if (node_count() == 1 && plan.borders.back() <= kSmallBytes) {
     std::byte* board = page_.board(board_use_++);
-    copy_bytes(board + plan.borders[static_cast<std::size_t>(rank())], plan.input, mine);
+    copy_out(board + plan.borders[static_cast<std::size_t>(rank())], plan.input, mine);
     world_->bytes_sent += mine;
     co_await open(op, {});
-    copy_bytes(plan.output, board, plan.borders.back());
+    const std::size_t first = plan.borders[static_cast<std::size_t>(rank())], last = first + mine;
+    copy_bytes(plan.output, board, first);
+    copy_bytes(plan.output + first, plan.input, mine);
+    copy_bytes(plan.output + last, board + last, plan.borders.back() - last);
     co_return;
   }
   co_await open(op, segments_->find(plan.input, mine));
   if (!is_direct(op)) {
-    co_await gather_rounds(op, plan);
+    if (node_count() > 1)
+      co_await gather_rounds(op, plan);
+    else
+      co_await gather_cells(op, plan);
     co_return;
   }
   {
@@ -38,6 +44,28 @@ Task NodeCommunicator::gather_flow(Operation& op, GatherPlan plan) {
   }
   world_->bytes_sent += mine;
   for (enter(op); !is_here(op);) co_await kPause;
+}
+
+Task NodeCommunicator::gather_cells(Operation& op, const GatherPlan& plan) {
+  auto part = [&](int of_rank) {
+    return plan.borders[static_cast<std::size_t>(of_rank) + 1] - plan.borders[static_cast<std::size_t>(of_rank)];
+  };
+  std::size_t longest = 0;
+  for (int r = 0; r < size(); ++r) longest = std::max(longest, part(r));
+  // Where one rank gives all, the others read while it stages the next cell: shorter cells are sooner under way.
+  const std::size_t cell = longest == plan.borders.back() ? NodePage::kStageBytes / 4 : NodePage::kStageBytes;
+  auto piece = [&](int of_rank, std::size_t done) { return done < part(of_rank) ? std::min(cell, part(of_rank) - done) : 0; };
+  copy_bytes(plan.output + plan.borders[static_cast<std::size_t>(rank())], plan.input, longest == 0 ? 0 : part(rank()));
+  for (std::size_t done = 0; done < longest; done += cell) {
+    const std::uint64_t use = stage_use_++;
+    copy_out(page_.stage(local_, use), plan.input + done, piece(rank(), done));
+    world_->bytes_sent += piece(rank(), done);
+    for (enter(op); !is_here(op);) co_await kPause;
+    for (int step = 1; step < size(); ++step) {
+      const int peer = (rank() + step) % size();
+      copy_bytes(plan.output + plan.borders[static_cast<std::size_t>(peer)] + done, page_.stage(peer, use), piece(peer, done));
+    }
+  }
 }
 
 Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
@@ -70,7 +98,7 @@ Task NodeCommunicator::spread_board(Operation& op, const GatherPlan& plan, std::
     return std::pair(from, to > from ? to - from : 0);
   };
   const auto [own_from, own_bytes] = part_of(here_);
-  Transfers transfers;
+  Transfers transfers(PoolAllocator<Transfers::value_type>{*pool_});
   for (const RankRange& node : members_.nodes) {
     if (node == here_) continue;
     const auto [from, bytes] = part_of(node);

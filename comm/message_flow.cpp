@@ -1,4 +1,6 @@
 // send and recv: a header that says what comes, then the data; through a ring inside the node, by the transport between nodes.
+#include <algorithm>
+
 #include <chorale/core/base/error.hpp>
 #include <chorale/comm/node_communicator.hpp>
 
@@ -20,15 +22,14 @@ Task NodeCommunicator::send_in_node(Operation& op, Buffer data, int to) {
   Ring& ring = page_.ring(local_, to - here_.first);
   op.awaits = Operation::Awaits::peer;
   op.awaited = to;
-  for (std::span<const std::byte> left :
-       {std::as_bytes(std::span(&op.announcement, 1)), std::span<const std::byte>(data.as<const std::byte>(), data.bytes())}) {
-    while (true) {
-      const std::size_t count = ring.write(left);
-      left = left.subspan(count);
-      if (count > 0) engine_.moved(), page_.meeting().tell();
-      if (left.empty()) break;
-      co_await kPause;
-    }
+  std::span<const std::byte> header = std::as_bytes(std::span(&op.announcement, 1)), body(data.as<const std::byte>(), data.bytes());
+  while (true) {
+    const std::size_t count = ring.write(header, body), of_header = std::min(count, header.size());
+    header = header.subspan(of_header);
+    body = body.subspan(count - of_header);
+    if (count > 0) engine_.moved(), page_.meeting().tell();
+    if (header.empty() && body.empty()) break;
+    co_await kPause;
   }
   world_->bytes_sent += data.bytes();
 }
@@ -38,18 +39,15 @@ Task NodeCommunicator::recv_in_node(Operation& op, Buffer data, int from) {
   op.awaits = Operation::Awaits::peer;
   op.awaited = from;
   Announcement theirs;
-  bool header = true;
-  for (std::span<std::byte> left :
-       {std::as_writable_bytes(std::span(&theirs, 1)), std::span<std::byte>(data.as<std::byte>(), data.bytes())}) {
-    while (true) {
-      const std::size_t count = ring.read(left);
-      left = left.subspan(count);
-      if (count > 0) engine_.moved(), page_.meeting().tell();
-      if (left.empty()) break;
-      co_await kPause;
-    }
-    if (header) check_message(op.announcement, rank(), theirs, from);
-    header = false;
+  std::span<std::byte> header = std::as_writable_bytes(std::span(&theirs, 1)), body(data.as<std::byte>(), data.bytes());
+  for (bool checked = false; true;) {
+    const std::size_t count = ring.read(header, body), of_header = std::min(count, header.size());
+    header = header.subspan(of_header);
+    body = body.subspan(count - of_header);
+    if (count > 0) engine_.moved(), page_.meeting().tell();
+    if (header.empty() && !checked) check_message(op.announcement, rank(), theirs, from), checked = true;
+    if (checked && body.empty()) break;
+    co_await kPause;
   }
 }
 

@@ -1,33 +1,13 @@
 // The verbs: what a caller gets wrong throws at once, the rest becomes an operation.
 #include <chorale/comm/node_communicator.hpp>
 
-#include <chorale/core/base/error.hpp>
+#include <algorithm>
+
+#include <chorale/comm/arguments.hpp>
 #include <chorale/comm/reduction.hpp>
 
 namespace chorale {
 namespace {
-
-/// Elements to bytes: where each rank's block begins, and where the last one ends.
-std::vector<std::size_t> byte_borders(std::span<const std::int64_t> counts, DType dtype) {
-  std::vector<std::size_t> out{0};
-  for (std::int64_t count : counts) out.push_back(out.back() + static_cast<std::size_t>(count) * size_bytes(dtype));
-  return out;
-}
-
-void require(bool holds, Verb verb, Label label, const std::string& what) {
-  if (!holds) throw ShapeError("[" + std::string(name(verb)) + " '" + std::string(label.name) + "'] " + what);
-}
-
-void require_counts(std::span<const std::int64_t> counts, int size, Verb verb, Label label) {
-  require(counts.size() == static_cast<std::size_t>(size), verb, label,
-          "counts for " + std::to_string(counts.size()) + " ranks given, there are " + std::to_string(size));
-  for (std::int64_t count : counts) require(count >= 0, verb, label, "a count is " + std::to_string(count) + "; give 0 for an empty part");
-}
-
-void require_elements(std::int64_t has, std::int64_t needs, const char* which, Verb verb, Label label) {
-  require(has == needs, verb, label,
-          std::string(which) + " has " + std::to_string(has) + " elements, the counts ask for " + std::to_string(needs));
-}
 
 std::int64_t sum(std::span<const std::int64_t> counts) {
   std::int64_t total = 0;
@@ -56,7 +36,7 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
       segments_(std::make_shared<Segments>(world_->regions->one_address_space(), local_)),
       sent_(static_cast<std::size_t>(members_.size())),
       received_(static_cast<std::size_t>(members_.size())),
-      engine_(members_, world_, page_, tag_) {
+      engine_(members_, world_, page_, tag_, *pool_) {
   for (const RankRange& node : members_.nodes) subtrees_.push_back(complete_subtrees(members_.size(), node));
   page_.slot(local_).process = world_->process;
   if (members_.node_count() == 1) return;
@@ -69,8 +49,15 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
   node_->segments_ = segments_;
 }
 
+/// Elements to bytes: where each rank's block begins, and where the last one ends.
+PoolVector<std::size_t> NodeCommunicator::byte_borders(std::span<const std::int64_t> counts, DType dtype) const {
+  PoolVector<std::size_t> out = list<std::size_t>(counts.size() + 1);
+  for (std::size_t r = 0; r < counts.size(); ++r) out[r + 1] = out[r] + static_cast<std::size_t>(counts[r]) * size_bytes(dtype);
+  return out;
+}
+
 std::shared_ptr<Operation> NodeCommunicator::operation(Verb verb, DType dtype, Label label) {
-  auto op = std::make_shared<Operation>();
+  auto op = std::allocate_shared<Operation>(PoolAllocator<Operation>(*pool_));
   op->announcement.verb = verb;
   op->announcement.dtype = dtype;
   op->announcement.set_label(label.name);
@@ -101,32 +88,36 @@ Work NodeCommunicator::all_reduce(Buffer data, Reduce reduce, Label label) {
   auto op = collective(Verb::all_reduce, data.dtype, label);
   op->announcement.op = reduce;
   op->announcement.elements = data.elements;
-  ReducePlan plan{bytes_of(data), bytes_of(data), data.dtype, reduce, data.elements, {}};
   Operation& self = *op;
+  if (is_fusible(data.bytes())) {
+    self.small_data = bytes_of(data);
+    return start(std::move(op), fused_flow(self));
+  }
+  ReducePlan plan{bytes_of(data), bytes_of(data), data.dtype, reduce, data.elements, list<std::int64_t>()};
   return start(std::move(op), reduce_flow(self, std::move(plan)));
 }
 
 Work NodeCommunicator::reduce_scatter(Buffer input, Buffer output, std::span<const std::int64_t> counts, Reduce reduce, Label label) {
   require_reducible(input.dtype, reduce, label.name);
-  require_counts(counts, size(), Verb::reduce_scatter, label);
-  require_elements(input.elements, sum(counts), "input", Verb::reduce_scatter, label);
-  require_elements(output.elements, counts[static_cast<std::size_t>(rank())], "output", Verb::reduce_scatter, label);
-  require(input.dtype == output.dtype, Verb::reduce_scatter, label, "input and output differ in type");
+  require_counts(counts, size(), {Verb::reduce_scatter, label});
+  require_elements(input.elements, sum(counts), "input", {Verb::reduce_scatter, label});
+  require_elements(output.elements, counts[static_cast<std::size_t>(rank())], "output", {Verb::reduce_scatter, label});
+  require_one_type(input, output, {Verb::reduce_scatter, label});
   auto op = collective(Verb::reduce_scatter, input.dtype, label);
   op->announcement.op = reduce;
   op->announcement.elements = input.elements;
   op->announcement.counts_hash = hash_counts(counts);
-  ReducePlan plan{bytes_of(input), bytes_of(output), input.dtype, reduce, input.elements, {0}};
-  for (std::int64_t count : counts) plan.borders.push_back(plan.borders.back() + count);
+  ReducePlan plan{bytes_of(input), bytes_of(output), input.dtype, reduce, input.elements, list<std::int64_t>(counts.size() + 1)};
+  for (std::size_t r = 0; r < counts.size(); ++r) plan.borders[r + 1] = plan.borders[r] + counts[r];
   Operation& self = *op;
   return start(std::move(op), reduce_flow(self, std::move(plan)));
 }
 
 Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const std::int64_t> counts, Label label) {
-  require_counts(counts, size(), Verb::all_gather, label);
-  require_elements(input.elements, counts[static_cast<std::size_t>(rank())], "input", Verb::all_gather, label);
-  require_elements(output.elements, sum(counts), "output", Verb::all_gather, label);
-  require(input.dtype == output.dtype, Verb::all_gather, label, "input and output differ in type");
+  require_counts(counts, size(), {Verb::all_gather, label});
+  require_elements(input.elements, counts[static_cast<std::size_t>(rank())], "input", {Verb::all_gather, label});
+  require_elements(output.elements, sum(counts), "output", {Verb::all_gather, label});
+  require_one_type(input, output, {Verb::all_gather, label});
   auto op = collective(Verb::all_gather, input.dtype, label);
   op->announcement.elements = output.elements;
   op->announcement.counts_hash = hash_counts(counts);
@@ -135,24 +126,24 @@ Work NodeCommunicator::all_gather(Buffer input, Buffer output, std::span<const s
 }
 
 Work NodeCommunicator::broadcast(Buffer data, int root, Label label) {
-  require(root >= 0 && root < size(), Verb::broadcast, label, "root " + std::to_string(root) + " of " + std::to_string(size()) + " ranks");
+  require_rank(root, size(), "root", {Verb::broadcast, label});
   if (is_alone()) return Work();
   auto op = collective(Verb::broadcast, data.dtype, label);
   op->announcement.elements = data.elements;
   op->announcement.root = root;
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(size()));
-  counts[static_cast<std::size_t>(root)] = data.elements;
+  PoolVector<std::size_t> borders = list<std::size_t>(static_cast<std::size_t>(size()) + 1);
+  std::fill(borders.begin() + root + 1, borders.end(), data.bytes());
   Operation& self = *op;
-  return start(std::move(op), gather_flow(self, {bytes_of(data), bytes_of(data), byte_borders(counts, data.dtype)}));
+  return start(std::move(op), gather_flow(self, {bytes_of(data), bytes_of(data), std::move(borders)}));
 }
 
 Work NodeCommunicator::all_to_all(Buffer input, std::span<const std::int64_t> send_counts, Buffer output,
                                   std::span<const std::int64_t> receive_counts, Label label) {
-  require_counts(send_counts, size(), Verb::all_to_all, label);
-  require_counts(receive_counts, size(), Verb::all_to_all, label);
-  require_elements(input.elements, sum(send_counts), "input", Verb::all_to_all, label);
-  require_elements(output.elements, sum(receive_counts), "output", Verb::all_to_all, label);
-  require(input.dtype == output.dtype, Verb::all_to_all, label, "input and output differ in type");
+  require_counts(send_counts, size(), {Verb::all_to_all, label});
+  require_counts(receive_counts, size(), {Verb::all_to_all, label});
+  require_elements(input.elements, sum(send_counts), "input", {Verb::all_to_all, label});
+  require_elements(output.elements, sum(receive_counts), "output", {Verb::all_to_all, label});
+  require_one_type(input, output, {Verb::all_to_all, label});
   auto op = collective(Verb::all_to_all, input.dtype, label);
   Operation& self = *op;
   return start(std::move(op), exchange_flow(self, {bytes_of(input), bytes_of(output), byte_borders(send_counts, input.dtype),
@@ -160,7 +151,7 @@ Work NodeCommunicator::all_to_all(Buffer input, std::span<const std::int64_t> se
 }
 
 Work NodeCommunicator::send(Buffer data, int to, Label label) {
-  require(to >= 0 && to < size(), Verb::send, label, "to rank " + std::to_string(to) + " of " + std::to_string(size()));
+  require_rank(to, size(), "to", {Verb::send, label});
   auto op = operation(Verb::send, data.dtype, label);
   op->lane = 1 + 2 * to;
   op->announcement.elements = data.elements;
@@ -171,7 +162,7 @@ Work NodeCommunicator::send(Buffer data, int to, Label label) {
 }
 
 Work NodeCommunicator::recv(Buffer data, int from, Label label) {
-  require(from >= 0 && from < size(), Verb::recv, label, "from rank " + std::to_string(from) + " of " + std::to_string(size()));
+  require_rank(from, size(), "from", {Verb::recv, label});
   auto op = operation(Verb::recv, data.dtype, label);
   op->lane = 2 + 2 * from;
   op->announcement.elements = data.elements;

@@ -2,9 +2,11 @@
 // speaks for it to the others. What differs between backends is where shared memory and messages come from.
 // One thread at a time; abort() from any.
 #pragma once
+#include <array>
 #include <memory>
 #include <vector>
 
+#include <chorale/comm/block_pool.hpp>
 #include <chorale/comm/communicator.hpp>
 #include <chorale/comm/engine.hpp>
 #include <chorale/comm/membership.hpp>
@@ -44,13 +46,16 @@ class NodeCommunicator final : public Communicator {
   void set_timeout_ms(std::int64_t timeout_ms) override { world_->timeout_ms = timeout_ms; }
   std::uint64_t bytes_sent() const override { return world_->bytes_sent; }
 
+  /// What its operations are made of.
+  BlockPool& pool() const { return *pool_; }
+
  private:
-  using Transfers = std::vector<std::pair<int, std::unique_ptr<Transfer>>>;  // by other node
+  using Transfers = PoolVector<std::pair<int, std::unique_ptr<Transfer>>>;  // by other node
   /// Bytes of all ranks one after the other; rank r gives [borders[r], borders[r + 1]).
   struct GatherPlan {
     const std::byte* input;
     std::byte* output;
-    std::vector<std::size_t> borders;
+    PoolVector<std::size_t> borders;
   };
   /// The elements of every rank are reduced; rank r needs [borders[r], borders[r + 1]), or all of them.
   struct ReducePlan {
@@ -59,20 +64,40 @@ class NodeCommunicator final : public Communicator {
     DType dtype;
     Reduce op;
     std::int64_t elements;
-    std::vector<std::int64_t> borders;  // empty when everywhere
+    PoolVector<std::int64_t> borders;  // empty when everywhere
     bool everywhere() const { return borders.empty(); }
   };
   /// By rank, borders in bytes: what goes to it and what comes from it.
   struct ExchangePlan {
     const std::byte* input;
     std::byte* output;
-    std::vector<std::size_t> send, receive;
+    PoolVector<std::size_t> send, receive;
   };
   struct Span {
     std::int64_t first = 0, last = 0;  // elements
     std::int64_t size() const { return last - first; }
   };
 
+  /// Small sums that go by one announcement: the one that is announced and those behind it, each in place.
+  struct Fused {
+    std::array<Operation*, kMostFused> of;
+    std::uint32_t size = 1;
+  };
+  /// A rank's row of an all_to_all: where its parts for everybody begin and end, then where what it awaits from everybody does.
+  struct ExchangeRows {
+    const std::uint64_t* of_rank(std::size_t rank) const { return first + rank * 2 * (ranks + 1); }
+    std::size_t begin(std::size_t from, std::size_t to) const { return of_rank(from)[to]; }
+    std::size_t sent(std::size_t from, std::size_t to) const { return of_rank(from)[to + 1] - of_rank(from)[to]; }
+    std::size_t awaited(std::size_t from, std::size_t to) const { return of_rank(to)[ranks + 2 + from] - of_rank(to)[ranks + 1 + from]; }
+    const std::uint64_t* first;
+    std::size_t ranks;
+  };
+
+  template <class T>
+  PoolVector<T> list(std::size_t size = 0) const {
+    return PoolVector<T>(size, PoolAllocator<T>(*pool_));
+  }
+  PoolVector<std::size_t> byte_borders(std::span<const std::int64_t> counts, DType dtype) const;
   std::shared_ptr<Operation> operation(Verb verb, DType dtype, Label label);
   std::shared_ptr<Operation> collective(Verb verb, DType dtype, Label label);
   /// One rank and no abort: what works in place has nothing to do.
@@ -80,22 +105,32 @@ class NodeCommunicator final : public Communicator {
   Work start(std::shared_ptr<Operation> op, Task task);
 
   // Phases of the node (node_phases.cpp).
-  void announce(Operation& op, Place place);
+  void announce(Operation& op, Place place, const Fused* fused = nullptr);
   void enter(Operation& op);
   bool is_here(Operation& op);  // everybody of the node has entered the phase
   void check_node(const Operation& op);
   bool is_direct(const Operation& op) const;
   const std::byte* peer_data(const Operation& op, int local) const;
   Task open(Operation& op, Place place);
-  Task agree_between_nodes(Operation& op);
+  /// `fused`: is cut to what all nodes have come with.
+  Task agree_between_nodes(Operation& op, Fused* fused);
   Task finish(Operation& op, Transfers& transfers);
   void post_send(Transfers& to, int rank, const std::byte* data, std::size_t bytes);
   void post_receive(Transfers& from, int rank, std::byte* data, std::size_t bytes);
 
   // gather_flow.cpp: all_gather and broadcast.
   Task gather_flow(Operation& op, GatherPlan plan);
+  Task gather_cells(Operation& op, const GatherPlan& plan);
   Task gather_rounds(Operation& op, const GatherPlan& plan);
   Task spread_board(Operation& op, const GatherPlan& plan, std::size_t first, std::size_t last, std::byte* board);
+  // fused_flow.cpp: all_reduce of few bytes.
+  static bool is_fusible(std::size_t bytes);
+  Task fused_flow(Operation& op);
+  void stage_fused(const Fused& fused, std::uint64_t use);
+  std::uint32_t fused_in_node(const Operation& op) const;  // what all ranks of the node have come with
+  void reduce_fused(const Fused& fused, std::uint64_t use);
+  Task exchange_fused(Operation& op, Fused& fused, std::uint64_t use, std::byte* board);
+  std::size_t sum_subtrees(const Fused& fused, std::uint64_t use);
   // reduce_flow.cpp: all_reduce and reduce_scatter.
   Task reduce_flow(Operation& op, ReducePlan plan);
   Span part_of(const ReducePlan& plan, int of_rank) const;  // what a rank sums
@@ -115,15 +150,21 @@ class NodeCommunicator final : public Communicator {
   Task exchange_partials(Operation& op, const ReducePlan& plan, Span chunk, std::byte* board);
   // exchange_flow.cpp: all_to_all.
   Task exchange_flow(Operation& op, ExchangePlan plan);
-  Task exchange_counts(Operation& op, const ExchangePlan& plan, std::vector<std::uint64_t>& borders);
-  Task exchange_rounds(Operation& op, const ExchangePlan& plan, const std::vector<std::uint64_t>& borders);
-  void exchange_direct(const Operation& op, const ExchangePlan& plan, const std::vector<std::uint64_t>& borders);
+  Task exchange_between(Operation& op, const ExchangePlan& plan);
+  void write_row(const ExchangePlan& plan, std::uint64_t* row) const;
+  void check_rows(const Operation& op, ExchangeRows rows) const;
+  bool is_small(ExchangeRows rows) const;
+  void stage_parts(const ExchangePlan& plan, std::byte* cells);
+  void exchange_staged(const ExchangePlan& plan, ExchangeRows rows, std::uint64_t use);
+  void exchange_direct(const Operation& op, const ExchangePlan& plan, ExchangeRows rows);
+  Task exchange_rounds(Operation& op, const ExchangePlan& plan, ExchangeRows rows);
   // message_flow.cpp: send and recv.
   Task send_in_node(Operation& op, Buffer data, int to);
   Task recv_in_node(Operation& op, Buffer data, int from);
   Task send_between(Operation& op, Buffer data, int to);
   Task recv_between(Operation& op, Buffer data, int from);
 
+  BlockPool::Owner pool_ = BlockPool::make();  // first: ends last
   Membership members_;
   std::shared_ptr<RankWorld> world_;
   RankRange here_;  // ranks of this node
@@ -133,7 +174,7 @@ class NodeCommunicator final : public Communicator {
   NodePage page_;
   std::shared_ptr<Segments> segments_;  // shared with node_
   std::unique_ptr<NodeCommunicator> node_;
-  std::uint64_t sequence_ = 0, phase_ = 0, stage_use_ = 0, board_use_ = 0;
+  std::uint64_t sequence_ = 0, turn_ = 0, phase_ = 0, stage_use_ = 0, board_use_ = 0;
   std::vector<std::uint64_t> sent_, received_;  // messages by peer
   std::vector<TreeLeaf> leaves_;                // room for one sum
   Engine engine_;

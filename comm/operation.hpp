@@ -1,5 +1,6 @@
 // One verb under way: its coroutine, what it announced and what it waits for.
 #pragma once
+#include <cstddef>
 #include <exception>
 
 #include <chorale/comm/announcement.hpp>
@@ -15,6 +16,10 @@ struct Operation {
   Task task;
   bool finished = false;
   std::exception_ptr error;
+
+  std::uint64_t turn = 0;           // which announcement of its rank it is: several operations may go by one
+  std::byte* small_data = nullptr;  // of an all_reduce that may travel with others (fused_flow.cpp)
+  bool carried = false;             // it has, with one before it
 
   Awaits awaits = Awaits::nothing;
   std::uint64_t phase = 0;  // of the node, when peers are awaited

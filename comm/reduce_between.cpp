@@ -57,19 +57,22 @@ Task NodeCommunicator::exchange_partials(Operation& op, const ReducePlan& plan, 
   };
   const int own = node_index();
   const Span mine = cut(own);
-  std::vector<std::vector<std::byte>> inbox(members_.nodes.size());
-  std::vector<TreeLeaf> leaves;
-  Transfers transfers;
+  std::size_t awaited = 0;
+  for (int node = 0; node < node_count(); ++node) awaited += node == own ? 0 : subtrees_[static_cast<std::size_t>(node)].size();
+  const std::size_t sum_bytes = width(wide, mine.size());
+  PoolVector<std::byte> inbox = list<std::byte>(awaited * sum_bytes);
+  std::byte* box = inbox.data();
+  PoolVector<TreeLeaf> leaves = list<TreeLeaf>();
+  Transfers transfers(PoolAllocator<Transfers::value_type>{*pool_});
   for (int node = 0; node < node_count(); ++node) {
     const auto& theirs = subtrees_[static_cast<std::size_t>(node)];
     const int leader = members_.nodes[static_cast<std::size_t>(node)].first;
-    std::vector<std::byte>& box = inbox[static_cast<std::size_t>(node)];
-    if (node != own) box.resize(theirs.size() * width(wide, mine.size()));
     for (std::size_t i = 0; i < theirs.size(); ++i) {
-      std::byte* here =
-          node == own ? page_.partial(static_cast<int>(i)) + width(wide, mine.first) : box.data() + i * width(wide, mine.size());
+      std::byte* here = node == own ? page_.partial(static_cast<int>(i)) + width(wide, mine.first) : box;
       leaves.push_back({theirs[i], here, true});
-      if (node != own) post_receive(transfers, leader, here, width(wide, mine.size()));
+      if (node == own) continue;
+      post_receive(transfers, leader, here, sum_bytes);
+      box += sum_bytes;
     }
     if (node == own) continue;
     const Span yours = cut(node);

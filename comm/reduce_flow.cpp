@@ -1,5 +1,5 @@
-// all_reduce and reduce_scatter. In the node every rank sums one share, over its peers' own memory where that is visible,
-// else over staging areas (reduce_rounds.cpp). Between nodes: reduce_between.cpp.
+// all_reduce (of few bytes: fused_flow.cpp) and reduce_scatter. In the node every rank sums one share, over its peers' own memory where
+// that is visible, else over staging areas (reduce_rounds.cpp). Between nodes: reduce_between.cpp.
 #include <algorithm>
 
 #include <chorale/comm/copy.hpp>
@@ -11,7 +11,7 @@
 namespace chorale {
 namespace {
 
-constexpr std::size_t kTinyBytes = 1024;       // everybody sums everything from staging areas, wherever the data lies: one phase
+constexpr std::size_t kTinyBytes = 1024;       // everybody reads what it needs from staging areas, wherever the data lies: one phase
 constexpr std::size_t kSmallBytes = 8 * 1024;  // the same where the data is not visible to peers
 
 }  // namespace
@@ -35,7 +35,7 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
   const std::uint64_t use = small ? stage_use_++ : 0;
   const Place place = bytes <= kTinyBytes ? Place{} : segments_->find(plan.input, bytes);
   if (small && place.segment == 0) {
-    copy_bytes(page_.stage(local_, use), plan.input, bytes);
+    copy_out(page_.stage(local_, use), plan.input, bytes);
     world_->bytes_sent += bytes;
   }
   for (announce(op, place); !is_here(op);) co_await kPause;  // open() without a frame of its own: small sums are frequent
@@ -52,7 +52,7 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
 
 bool NodeCommunicator::is_staged(const Operation& op) const {
   for (int local = 0; local < here_.size(); ++local)
-    if (page_.slot(local).place[op.announcement.sequence % 2].segment != 0) return false;
+    if (page_.slot(local).place[op.turn % 2].segment != 0) return false;
   return true;
 }
 

@@ -8,7 +8,7 @@
 // - reduce: between two phases every word of shared memory is either only read, or written by one rank and read by nobody else.
 // - publish: sums on a board are read one phase after they were written.
 // - leave: a rank leaves a collective after its last phase while peers may still read what it staged or announced for it. So
-//   slots are doubled by the parity of the collective, stages and boards by that of their use: a rank that writes with the same
+//   slots are doubled by the parity of the announcement, stages and boards by that of their use: a rank that writes with the same
 //   parity again has been through one phase more, which its peers entered only after they had read. Callers' own buffers are
 //   handed back after a phase that ends all reading.
 // Entering is sequentially consistent, not only a release: the bell needs its store before the load of the sleepers. The last

@@ -1,9 +1,12 @@
 // A collective as straight-line code: a coroutine that stops at `co_await kPause` wherever a peer has to come first,
-// and is resumed by whoever waits or polls. Nested tasks are awaited like calls. One thread at a time.
+// and is resumed by whoever waits or polls. Nested tasks are awaited like calls. Frames come from the pool of the object whose
+// member the coroutine is. One thread at a time.
 #pragma once
 #include <coroutine>
 #include <exception>
 #include <utility>
+
+#include <chorale/comm/block_pool.hpp>
 
 namespace chorale {
 
@@ -27,6 +30,12 @@ class Task {
       }
       void await_resume() noexcept {}
     };
+    template <class Owner, class... Arguments>
+    static void* operator new(std::size_t bytes, Owner& owner, Arguments&...) {
+      return owner.pool().take(bytes);
+    }
+    static void operator delete(void* frame) { BlockPool::give_back(frame); }
+
     Task get_return_object() { return Task(Handle::from_promise(*this)); }
     std::suspend_always initial_suspend() noexcept { return {}; }
     Leave final_suspend() noexcept { return {}; }

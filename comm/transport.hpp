@@ -4,9 +4,11 @@
 #include <memory>
 #include <span>
 
+#include <chorale/comm/block_pool.hpp>
+
 namespace chorale {
 
-class Transfer {
+class Transfer : public Pooled {
  public:
   virtual ~Transfer() = default;
   /// Pushes on; true when the memory may be used again. Throws CommError for a failure of the wire.

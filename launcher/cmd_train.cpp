@@ -1,5 +1,6 @@
 // chorale train
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include <chorale/core/base/error.hpp>
@@ -15,6 +16,7 @@
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/run_body.hpp>
 #include <chorale/launcher/start_check.hpp>
+#include <chorale/launcher/supervisor/supervisor.hpp>
 #include <chorale/train/data/prepare.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -26,6 +28,8 @@ struct Words {
   RankOptions ranks;
   std::string run_dir;
   bool resume = false, overwrite = false, quiet = false;
+  std::int64_t restarts = 3, min_ranks = 0;
+  std::string hosts;
 };
 
 void describe(OptionTable& t, Words& w) {
@@ -33,6 +37,12 @@ void describe(OptionTable& t, Words& w) {
   t.add("run-dir", w.run_dir, "Folder of the run; by default runs/RECIPE-DATE-TIME.");
   t.add("resume", w.resume, "Go on from the newest checkpoint of --run-dir.");
   t.add("overwrite", w.overwrite, "Replace a run directory that exists.");
+  t.add(
+      "restarts", w.restarts,
+      "How often to start again from the newest checkpoint when ranks are lost or stuck. Under mpirun and srun that this program starts.");
+  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
+  t.add("min-ranks", w.min_ranks,
+        "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
   t.add("quiet", w.quiet, "No progress, only warnings and errors.");
 }
 
@@ -48,6 +58,7 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   log.note(LogLevel::error, failure.error);
   if (comm.rank() != 0) return;
   files.failed();
+  if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
   try {
     run.end({.code = failure.code,
              .cause = failure.error,
@@ -105,6 +116,23 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   }
 }
 
+/// Empty: --hosts is not given, or a rank reads what was meant for the process that started it.
+std::vector<Host> hosts_of(const Words& w, const Surroundings& around) {
+  if (around.started_by_us) return {};
+  if (w.hosts.empty() && w.min_ranks != 0) throw UsageError("--min-ranks says without which hosts to go on; it needs --hosts");
+  if (w.hosts.empty()) return {};
+  if (around.outer_size > 0) throw UsageError("--hosts inside an outer launcher; leave it out, its ranks are taken");
+  if (w.ranks.launch == "threads" || w.ranks.launch == "srun")
+    throw UsageError("--hosts is for mpirun; --launch " + w.ranks.launch + " starts no ranks on hosts of your choice");
+  std::vector<Host> hosts = parse_hosts(w.hosts);
+  if (w.ranks.ranks != "auto" && w.ranks.ranks != std::to_string(ranks_on(hosts)))
+    throw UsageError("-n " + w.ranks.ranks + " contradicts --hosts, which has " + std::to_string(ranks_on(hosts)) + " ranks; leave -n out");
+  if (w.min_ranks < 0 || w.min_ranks > ranks_on(hosts))
+    throw UsageError("--min-ranks " + std::to_string(w.min_ranks) + " is refused: --hosts has " + std::to_string(ranks_on(hosts)) +
+                     " ranks");
+  return hosts;
+}
+
 int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
   check_start(comm, "train", t.table);
   Session session(comm, t.settings.parallel);
@@ -128,7 +156,10 @@ int run_train(std::span<const std::string> arguments) {
   const Surroundings around = look_around();
   take_omp_threads(t.table.find("parallel.threads"), around, t.settings.parallel.threads);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");
+  const std::vector<Host> hosts = hosts_of(t.words, around);
+  if (!hosts.empty()) t.words.ranks.ranks = std::to_string(ranks_on(hosts));
   RankPlan plan = plan_ranks(t.words.ranks, around);
+  if (!hosts.empty()) plan.crowded = false, plan.note.clear();  // those hosts' cores are not ours
   RunDirectory run({.path = t.words.run_dir,
                     .name = std::filesystem::path(rest[0]).stem().string(),
                     .resume = t.words.resume,
@@ -136,6 +167,23 @@ int run_train(std::span<const std::string> arguments) {
   std::vector<std::string> words = {"train"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   if (t.words.run_dir.empty()) words.insert(words.end(), {"--run-dir", run.path().string()});
+  const bool starts_ranks = plan.how == RankPlan::How::mpirun || plan.how == RankPlan::How::srun;
+  if (!starts_ranks && t.table.find("restarts")->given && !around.started_by_us)
+    throw UsageError("--restarts needs ranks that this program starts by mpirun or srun; leave it out" +
+                     std::string(around.outer_size > 0 ? ", or start this program without mpirun" : ""));
+  if (starts_ranks) {
+    if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
+    catch_signals(false);
+    return Supervisor({.plan = plan,
+                       .hosts = hosts,
+                       .min_ranks = static_cast<int>(t.words.min_ranks),
+                       .words = words,
+                       .silence = std::chrono::milliseconds(static_cast<std::int64_t>(t.settings.parallel.timeout_s * 1000)) +
+                                  std::chrono::seconds(5),
+                       .run = run.path(),
+                       .restarts = static_cast<int>(t.words.restarts)})
+        .run();
+  }
   return with_ranks(plan, words, [&](Communicator& comm) { return train_rank(comm, t, run); });
 }
 

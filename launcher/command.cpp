@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include <chorale/core/base/build_id.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/launcher/arguments.hpp>
@@ -12,7 +13,8 @@ namespace chorale {
 namespace {
 
 int run_version(std::span<const std::string> arguments) {
-  std::printf(JsonTable().read(arguments) ? "{\"name\": \"chorale\", \"version\": \"%s\"}\n" : "chorale %s\n", CHORALE_VERSION);
+  std::printf(JsonTable().read(arguments) ? "{\"name\": \"chorale\", \"version\": \"%s\", \"build\": \"%s\"}\n" : "chorale %s\n",
+              CHORALE_VERSION, build_id().c_str());
   return 0;
 }
 

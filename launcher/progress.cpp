@@ -44,7 +44,7 @@ void Progress::on_start(const RunFacts& f) {
   row("rows", fmt::format("{} train, {} validation, {} test", f.train_rows, f.validation_rows, f.test_rows));
   row("batch",
       fmt::format("{} global, {:.1f} a rank, {} steps an epoch", f.batch, static_cast<double>(f.batch) / f.world_size, f.steps_per_epoch));
-  row("parameters", std::to_string(f.parameters));
+  row("parameters", fmt::format("{}, copies: {}", f.parameters, f.copies));
   say(out + settings_);
 }
 

@@ -68,13 +68,13 @@ int wanted_ranks(const std::string& text) {
 Surroundings look_around() {
   Surroundings s;
   s.outer_size = number_in("OMPI_COMM_WORLD_SIZE");
-  s.outer_rank = number_in("OMPI_COMM_WORLD_RANK");
+  s.outer_rank = number_in("OMPI_COMM_WORLD_RANK"), s.local_rank = number_in("OMPI_COMM_WORLD_LOCAL_RANK");
   if (s.outer_size == 0 && std::getenv("SLURM_STEP_ID") && std::getenv("SLURM_PROCID")) {
     s.outer_size = number_in("SLURM_STEP_NUM_TASKS") ? number_in("SLURM_STEP_NUM_TASKS") : number_in("SLURM_NTASKS");
-    s.outer_rank = number_in("SLURM_PROCID");
+    s.outer_rank = number_in("SLURM_PROCID"), s.local_rank = number_in("SLURM_LOCALID");
     s.slurm_step = true;
   }
-  s.started_by_us = std::getenv("CHORALE_RUN_FOLDER") != nullptr;
+  s.started_by_us = std::getenv("CHORALE_CONTROL") != nullptr;
   s.cores = physical_cores();
   s.has_mpirun = on_path("mpirun");
   s.has_srun = on_path("srun") && std::getenv("SLURM_JOB_ID");
@@ -101,7 +101,7 @@ RankPlan plan_ranks(const RankOptions& options, const Surroundings& around) {
   if (around.outer_size > 0) {
     if (options.launch != "auto" && !around.started_by_us)
       throw UsageError("--launch " + options.launch + " inside an outer launcher; leave it out, its ranks are taken");
-    if (wanted > 0 && wanted != around.outer_size)
+    if (wanted > 0 && wanted != around.outer_size && !around.started_by_us)
       throw UsageError(
           fmt::format("-n {} contradicts the outer launcher, which started {} ranks; leave -n out", wanted, around.outer_size));
     plan.how = RankPlan::How::inside;

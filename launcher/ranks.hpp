@@ -19,7 +19,7 @@ void describe(OptionTable& table, RankOptions& options);
 /// What the environment says.
 struct Surroundings {
   int outer_size = 0;  // ranks of an mpirun or srun around us; 0: none
-  int outer_rank = 0;
+  int outer_rank = 0, local_rank = 0;
   bool slurm_step = false;
   bool started_by_us = false;
   int cores = 1;  // physical ones that we may use
@@ -35,6 +35,7 @@ struct RankPlan {
   enum class How { alone, threads, inside, mpirun, srun } how = How::alone;
   int ranks = 1;
   bool crowded = false;  // more ranks than cores
+  std::string hosts;     // HOST:RANKS,...; empty: here, or where the allocation is
   std::string note;      // for the terminal
 };
 /// Throws UsageError.

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -23,10 +24,29 @@ std::string default_path(const std::string& name) {
   std::strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", ::localtime_r(&now, &local));
   return "runs/" + name + "-" + stamp;
 }
+
 /// Slurm's number of the job that we are in; of an array, ARRAY_TASK.
 std::string own_job() {
   const char *array = std::getenv("SLURM_ARRAY_JOB_ID"), *task = std::getenv("SLURM_ARRAY_TASK_ID"), *job = std::getenv("SLURM_JOB_ID");
   return array && task ? std::string(array) + "_" + task : job ? job : "";
+}
+
+struct LastAttempt {
+  int number = 0;
+  bool has_ended = false;
+};
+
+/// In events.jsonl of `run`.
+LastAttempt last_attempt(const fs::path& run) {
+  LastAttempt last;
+  std::ifstream events(run / "events.jsonl");
+  for (std::string line; std::getline(events, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("attempt") || !json["attempt"].is_number_integer()) continue;
+    const int number = json["attempt"];
+    if (number >= last.number) last = {number, json.value("event", "") == "end"};
+  }
+  return last;
 }
 }  // namespace
 
@@ -67,25 +87,31 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  std::ifstream events(path_ / "events.jsonl");
-  for (std::string line; std::getline(events, line);) attempt_ += line.find("\"event\":\"start\"") != std::string::npos;
-  event("start", {}, false, own_job());
+  attempt_ = last_attempt(path_).number + 1;
+  event(path_, attempt_, "start", {}, false, own_job());
 }
 
-void RunDirectory::end(const Verdict& verdict) const { event("end", verdict, true, own_job()); }
+void RunDirectory::end(const Verdict& verdict) const { event(path_, attempt_, "end", verdict, true, own_job()); }
 
-void RunDirectory::submitted(const std::string& job) const { event("submit", {}, false, job); }
+void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
-void RunDirectory::event(const std::string& name, const Verdict& v, bool has_ended, const std::string& job) const {
+void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
+  if (!fs::is_directory(run)) return;
+  const LastAttempt last = last_attempt(run);
+  event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true, own_job());  // one that ended before it could say that it began
+}
+
+void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended,
+                         const std::string& job) {
   using Json = nlohmann::ordered_json;
-  Json json = {{"time", utc_now()}, {"attempt", attempt_}, {"event", name}};
+  Json json = {{"time", utc_now()}, {"attempt", attempt}, {"event", name}};
   json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
   json["where"] = v.where;
   json["step"] = has_ended ? Json(v.step) : Json(nullptr);
   json["code"] = has_ended ? Json(v.code) : Json(nullptr);
   json["cause"] = v.cause;
   if (!job.empty()) json["job"] = job;
-  File file = File::open_write(path_ / "events.jsonl");
+  File file = File::open_write(run / "events.jsonl");
   const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();

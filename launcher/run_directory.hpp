@@ -33,10 +33,13 @@ class RunDirectory {
   void submitted(const std::string& job) const;
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
   void end(const Verdict& verdict) const;
+  /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, nothing is.
+  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
 
  private:
   void fill(const std::string& recipe_text);
-  void event(const std::string& name, const Verdict& verdict, bool has_ended, const std::string& job) const;
+  static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
+                    const std::string& job);
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;

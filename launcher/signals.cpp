@@ -1,13 +1,10 @@
 #include <chorale/launcher/signals.hpp>
 
-#include <fcntl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
-#include <string>
 
 namespace chorale {
 
@@ -28,8 +25,6 @@ void on_interrupt(int signal) {
 void on_requeue(int) { requeues.fetch_add(1); }
 
 void on_limit(int) { ::_exit(130); }
-
-std::string meaning_file(const char* run_folder) { return std::string(run_folder) + "/interrupted"; }
 }  // namespace
 
 void catch_signals(bool leaves) {
@@ -49,18 +44,16 @@ void catch_signals(bool leaves) {
 
 Stop requested_stop() {
   if (ends.load(std::memory_order_relaxed) > 0) return Stop::interrupt;
-  if (requeues.load(std::memory_order_relaxed) == 0) return Stop::none;
-  const char* folder = std::getenv("CHORALE_RUN_FOLDER");
-  return folder && ::access(meaning_file(folder).c_str(), F_OK) == 0 ? Stop::interrupt : Stop::requeue;
+  return requeues.load(std::memory_order_relaxed) > 0 ? Stop::requeue : Stop::none;
 }
 
 bool stop_requested() { return requested_stop() != Stop::none; }
 
 int interrupts() { return ends.load(std::memory_order_relaxed); }
 
-void mean_interrupt(const char* run_folder) {
-  const int file = ::open(meaning_file(run_folder).c_str(), O_CREAT | O_WRONLY, 0600);
-  if (file >= 0) ::close(file);
+void request_stop(Stop stop) {
+  if (stop == Stop::interrupt) ends.fetch_add(1);
+  if (stop == Stop::requeue) requeues.fetch_add(1);
 }
 
 }  // namespace chorale

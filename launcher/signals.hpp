@@ -10,12 +10,12 @@ namespace chorale {
 /// end ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large file is being read); a
 /// checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
 void catch_signals(bool leaves);
-/// What signals have asked for so far. Under a launcher of ours SIGUSR1 is all that gets through: its folder says what was meant.
+/// What signals, or the process that watches the run, have asked for so far.
 Stop requested_stop();
 bool stop_requested();
+/// Ctrl-C and the like; the second one is impatient.
 int interrupts();
-
-/// For the process that starts ranks: the SIGUSR1 that it is about to send means an end.
-void mean_interrupt(const char* run_folder);
+/// The process that watches the run has heard it. Any thread.
+void request_stop(Stop stop);
 
 }  // namespace chorale

@@ -33,6 +33,7 @@ BEGIN {
   }
   else if (header ~ /^(core|comm|train|launcher)\//) refuse("write <chorale/...>")
   else if (header == "mpi.h") only_in("^comm/backends/mpi", header)
+  else if (header ~ /^pmix/) only_in("^comm/control/job_board", header)
   else if (header == "nccl.h") only_in("^comm/backends/nccl", header)
   else if (header ~ /^(cuda|cublas|cudnn|nvrtc|curand)/) only_in("^core/device/cuda/", header)
   else if (header ~ /^(dnnl|oneapi\/)/) only_in("^core/device/cpu/", header)

@@ -18,6 +18,7 @@ struct RunFacts {
   std::int64_t parameters = 0, batch = 0, epochs = 0, steps_per_epoch = 0, total_steps = 0, first_step = 0;
   std::int64_t train_rows = 0, validation_rows = 0, test_rows = 0;
   std::string device, backend, exchange;
+  std::string copies;  // of the parameters
 };
 
 /// After each step; cheap for the callee to ignore.

@@ -8,11 +8,14 @@ namespace {
 constexpr std::int64_t kTryPrivateBytes = 64 << 20;  // above this the memory of a second copy is not worth a trial
 constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make primitives and pools
 
-/// What would be passed over in silence. What exchanges of others read is theirs to say.
-void refuse_idle(const ParallelOptions& o, DType dtype) {
+/// What would be passed over in silence. What exchanges of others read is theirs to say. exchange: null where it is still to be chosen.
+void refuse_idle(const ParallelOptions& o, DType dtype, const ExchangeEntry* exchange) {
   if (dtype == DType::f64 && o.wire != "f32")
     throw UsageError("parallel.wire = " + o.wire + " rounds what an f32 model sends; with train.dtype = f64 remove it");
   if (o.local_steps < 1) throw UsageError("parallel.local_steps = " + std::to_string(o.local_steps) + "; give at least 1");
+  if (exchange && exchange->private_parameters && o.copies != "auto")
+    throw UsageError("parallel.copies = " + o.copies + " does nothing with parallel.exchange = " + o.exchange +
+                     ", where every rank has its own copy; remove it, or use shared or sharded");
   if (o.exchange != "auto" && o.exchange != "replicated" && o.exchange != "shared" && o.exchange != "sharded") return;
   const std::string idle = o.outer_lr != 1 ? "outer_lr" : o.outer_momentum != 0 ? "outer_momentum" : "";
   if (!idle.empty())
@@ -21,11 +24,14 @@ void refuse_idle(const ParallelOptions& o, DType dtype) {
 }  // namespace
 
 DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
-  refuse_idle(parts_.options, parts_.params.dtype());
+  const std::string& wish = parts_.options.exchange;
+  refuse_idle(parts_.options, parts_.params.dtype(), wish == "auto" ? nullptr : &entry(wish));
   const std::vector<std::string> names = candidates(parts.options.exchange);
   name_ = names[0];
   if (names.size() > 1) trial_.emplace(names);
-  memory_ = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, entry(name_).private_parameters);
+  const auto bytes = parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
+  copy_plan_ = plan_copies(parts_.comm.node(), parts_.options.copies, bytes, parts_.domain_of);
+  memory_ = allocate_for(name_);
   parts_.params.bind(memory_->values());
   parts_.optimizer.bind(memory_->state());
 }
@@ -37,6 +43,15 @@ DataParallel::~DataParallel() {
 
 void DataParallel::fail(const std::string& why) noexcept {
   if (overlaps()) parts_.comm.abort(why);
+}
+
+std::unique_ptr<ArenaMemory> DataParallel::allocate_for(const std::string& exchange) const {
+  return std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, entry(exchange).private_parameters, copy_plan_);
+}
+
+std::string DataParallel::copies_text() const {
+  if (is_trying()) return copy_plan_.text + ", or one a rank: as the exchange needs";
+  return memory_->is_private() ? "one a rank" : copy_plan_.text;
 }
 
 const ExchangeEntry& DataParallel::entry(const std::string& exchange) const {
@@ -71,7 +86,7 @@ void DataParallel::use(const std::string& exchange) {
   std::unique_ptr<Exchange> before = std::move(exchange_);
   if (before) before->gather_state(parts_.optimizer);
   if (entry(exchange).private_parameters != memory_->is_private()) {
-    auto next = std::make_unique<ArenaMemory>(parts_.comm, parts_.params, parts_.optimizer, entry(exchange).private_parameters);
+    std::unique_ptr<ArenaMemory> next = allocate_for(exchange);
     next->take(*memory_);
     parts_.params.bind(next->values());
     parts_.optimizer.bind(next->state());
@@ -84,9 +99,11 @@ void DataParallel::use(const std::string& exchange) {
                                     .virtual_workers = workers_,
                                     .buckets = buckets_,
                                     .wire = parse_dtype(o.wire),
+                                    .copies = memory_->copies(),
                                     .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum},
                                     .trace = parts_.trace});
   if (before) hand_over(*before);
+  exchange_->release_state(parts_.optimizer);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
   if (overlaps() || parts_.trace) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
   name_ = exchange;
@@ -101,7 +118,7 @@ void DataParallel::gradient_ready(std::size_t i) {
 void DataParallel::hand_over(const Exchange& before) {
   for (const Carried& from : before.carried())
     for (const Carried& to : exchange_->carried())
-      if (from.name == to.name) copy_together(parts_.comm.node(), to.values, from.values, to.is_private);
+      if (from.name == to.name) copy_together(parts_.comm.node(), to.values, from.values, to.is_private ? Writers() : node_writers());
 }
 
 std::span<const Buffer> DataParallel::begin() {

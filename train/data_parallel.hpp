@@ -2,6 +2,7 @@
 // model nor data.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ class DataParallel {
     Log& log;
     ParallelOptions options = {};
     Trace* trace = nullptr;
+    std::function<int(int local_rank)> domain_of = {};  // NUMA domain of this rank, where the caller knows better than the system
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);
@@ -35,17 +37,19 @@ class DataParallel {
 
   /// Who writes values that all ranks know alike (initialising, restoring): everybody where copies are private, else one rank a node.
   bool fills() const { return memory_->is_private() || parts_.comm.node().rank() == 0; }
-  /// After filling: all ranks see what was written.
-  void filled() { parts_.comm.node().barrier("filled").wait(); }
+  /// After filling: all ranks see what was written, in every copy of the parameters.
+  void filled() { memory_->spread_filled(); }
   /// Once the number of virtual workers is known, before the first step.
   void start(std::int64_t virtual_workers);
 
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
-  void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), false); }
-  void write_back(Buffer copy) { copy_together(parts_.comm.node(), parts_.params.values(), copy, memory_->is_private()); }
+  void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), node_writers()); }
+  void write_back(Buffer copy) { copy_together(parts_.comm.node(), parts_.params.values(), copy, memory_->writers_of_values()); }
   /// Before a checkpoint: afterwards every node has all state.
   void gather_state() { exchange_->gather_state(parts_.optimizer); }
+  /// After it: a node needs its own again.
+  void release_state() { exchange_->release_state(parts_.optimizer); }
 
   /// Starts a step: where this rank's sums over each of its subtrees are to be written.
   std::span<const Buffer> begin();
@@ -68,9 +72,13 @@ class DataParallel {
   bool drifts() const { return !entry(name_).same_bits; }
   /// The exchange in use and why.
   const std::string& text() const { return text_; }
+  /// How many copies of the parameters a node has and why.
+  std::string copies_text() const;
 
  private:
   std::vector<std::string> candidates(const std::string& exchange);
+  Writers node_writers() const { return {parts_.comm.node().rank(), parts_.comm.node().size()}; }
+  std::unique_ptr<ArenaMemory> allocate_for(const std::string& exchange) const;
   const ExchangeEntry& entry(const std::string& exchange) const;
   void use(const std::string& exchange);
   void gradient_ready(std::size_t i);
@@ -85,6 +93,7 @@ class DataParallel {
   bool in_step_ = false;
   double backward_ms_ = 0;
   LinkSpeed link_;
+  CopyPlan copy_plan_;
   std::unique_ptr<ArenaMemory> memory_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Reducer> reducer_;

@@ -21,6 +21,10 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
   register_all(registry_);
   optimizer_ = make_optimizer(options_.optimizer, registry_);
   if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
+  if (options_.parallel.copies == "auto" && !registry_.of<ExchangeEntry>().at(options_.parallel.exchange, "exchange").private_parameters)
+    options_.parallel.copies = "node";
+  if (options_.parallel.balance != "rows")
+    throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())
     throw UsageError("[gradient engine] a rank gives one gradient, so there are " + std::to_string(comm.size()) +
                      " virtual workers; remove parallel.virtual_workers = " + std::to_string(v));
@@ -63,7 +67,7 @@ void GradientEngine::start() {
 }
 
 void GradientEngine::check_ranks() const {
-  Facts facts = {{"exchange", options_.parallel.exchange}, {"wire", options_.parallel.wire}};
+  Facts facts = {{"exchange", options_.parallel.exchange}, {"wire", options_.parallel.wire}, {"copies", options_.parallel.copies}};
   for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
   for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
   check_agreement(comm_, facts);

@@ -21,7 +21,8 @@ namespace chorale {
 class GradientEngine {
  public:
   struct Options {
-    ParallelOptions parallel = {.exchange = "shared"};  // auto is shared: memory that has been given out stays where it is
+    // An exchange auto is shared: memory that has been given out stays where it is. Copies auto is node: one rank may write for all.
+    ParallelOptions parallel = {.exchange = "shared"};
     OptimizerOptions optimizer = {};
   };
   explicit GradientEngine(Communicator& comm);
@@ -43,7 +44,8 @@ class GradientEngine {
   /// everywhere.
   void start();
 
-  /// Parameter i where all ranks of the node read it; valid as long as the engine. Written by the caller before the first step only.
+  /// Parameter i where this rank reads it; valid as long as the engine. Written by the caller before the first step only: by one rank of
+  /// each copy, which is one a node unless parallel.copies = numa.
   std::span<float> values(std::size_t i) const;
   /// Where the gradient of parameter i belongs, summed over this rank's samples; until the next step().
   std::span<float> gradient(std::size_t i);

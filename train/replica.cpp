@@ -45,12 +45,12 @@ Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, 
   return out;
 }
 
-void Replica::compute(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
+void Replica::compute(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
                       const std::function<void()>& last) {
   subtree(tree, batch, step, into, 0, reports, tree.is_leaf() ? last : std::function<void()>());
 }
 
-void Replica::subtree(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::size_t depth,
+void Replica::subtree(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::size_t depth,
                       std::vector<WorkerReport>& reports, const std::function<void()>& last) {
   if (tree.is_leaf()) return reports.push_back(worker(tree.first, batch, step, into, last));
   Device& device = parts_.params.device();
@@ -63,10 +63,9 @@ void Replica::subtree(Subtree tree, std::span<const std::int64_t> batch, std::in
   lap(from, phases_.backward);
 }
 
-WorkerReport Replica::worker(std::int64_t v, std::span<const std::int64_t> batch, std::int64_t step, Buffer into,
-                             const std::function<void()>& last) {
+WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t step, Buffer into, const std::function<void()>& last) {
   Device& device = parts_.params.device();
-  const Share mine = share_of(static_cast<std::int64_t>(batch.size()), v, parts_.virtual_workers);
+  const Share mine = batch.of(v);
   WorkerReport report;
   bool started = false;
   for (std::int64_t part = 0; part < parts_.accumulate; ++part) {
@@ -74,7 +73,7 @@ WorkerReport Replica::worker(std::int64_t v, std::span<const std::int64_t> batch
     if (s.count == 0) continue;
     Clock::time_point from = Clock::now();
     const std::int64_t first = mine.first + s.first;
-    const Values in = gather(parts_.data, batch.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
+    const Values in = gather(parts_.data, batch.rows().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
                              parts_.params.dtype());
     lap(from, phases_.data);
     const auto forward_start = from;
@@ -123,7 +122,7 @@ std::string samples_text(const Tensor& t, const Dataset& data, std::span<const s
 }
 }  // namespace
 
-std::string Replica::describe_bad(std::int64_t worker, std::span<const std::int64_t> batch, std::int64_t step) {
+std::string Replica::describe_bad(std::int64_t worker, const BatchCut& batch, std::int64_t step) {
   Device& device = parts_.params.device();
   const DType dtype = parts_.params.dtype();
   std::string parameter;
@@ -135,8 +134,8 @@ std::string Replica::describe_bad(std::int64_t worker, std::span<const std::int6
   if (!parameter.empty())
     return "the first bad tensor is parameter '" + parameter +
            "', spoilt by the update before; lower optimizer.lr or set optimizer.clip_norm";
-  const Share mine = share_of(static_cast<std::int64_t>(batch.size()), worker, parts_.virtual_workers);
-  const auto rows = batch.subspan(static_cast<std::size_t>(mine.first), static_cast<std::size_t>(mine.count));
+  const Share mine = batch.of(worker);
+  const auto rows = batch.rows().subspan(static_cast<std::size_t>(mine.first), static_cast<std::size_t>(mine.count));
   Values in = gather(parts_.data, rows, device, dtype);
   for (const Field& field : parts_.data.fields()) {
     const std::string samples = samples_text(in.at(field.name).value(), parts_.data, rows);

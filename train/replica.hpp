@@ -9,6 +9,7 @@
 #include <chorale/core/data/dataset.hpp>
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
+#include <chorale/train/batch_cut.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 
 namespace chorale {
@@ -22,27 +23,26 @@ class Replica {
     FlatParams& params;
     const Dataset& data;
     std::uint64_t seed;
-    std::int64_t virtual_workers, accumulate;
+    std::int64_t accumulate;
     Trace* trace = nullptr;
   };
   explicit Replica(const Parts& parts);
 
-  /// Gradients of one subtree of workers, summed, into `into`; reports by worker are appended. batch: rows of the whole global batch.
+  /// Gradients of one subtree of workers, summed, into `into`; reports by worker are appended. batch: the whole global batch.
   /// `last`: called before the pass whose ready gradients are final (only where the subtree is a single worker without accumulation).
-  void compute(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
+  void compute(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
                const std::function<void()>& last = {});
   /// What is not finite for this worker: the first bad tensor and the samples concerned.
-  std::string describe_bad(std::int64_t worker, std::span<const std::int64_t> batch, std::int64_t step);
+  std::string describe_bad(std::int64_t worker, const BatchCut& batch, std::int64_t step);
   /// Rows of the data set as named tensors of the model's type.
   static Values gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype);
   /// Since the last call, in ms: data, forward, backward.
   Phases take_phases();
 
  private:
-  void subtree(Subtree tree, std::span<const std::int64_t> batch, std::int64_t step, Buffer into, std::size_t depth,
-               std::vector<WorkerReport>& reports, const std::function<void()>& last);
-  WorkerReport worker(std::int64_t v, std::span<const std::int64_t> batch, std::int64_t step, Buffer into,
-                      const std::function<void()>& last);
+  void subtree(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::size_t depth, std::vector<WorkerReport>& reports,
+               const std::function<void()>& last);
+  WorkerReport worker(std::int64_t v, const BatchCut& batch, std::int64_t step, Buffer into, const std::function<void()>& last);
   void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;

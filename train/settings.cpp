@@ -75,6 +75,15 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, CheckpointOptions& c,
   t.add("parallel.exchange", o.exchange,
         "How replicas agree; auto measures shared and replicated in the first steps and keeps the faster one, with the same bits.",
         {.choices = std::move(exchanges), .mathematics = false});
+  t.add(
+      "parallel.copies", o.copies,
+      "Of parameters that ranks share: one a node, or one a NUMA domain with a meeting more a step and the same bits; auto: one a domain "
+      "where ranks are bound to several and the parameters exceed the last-level cache, as reading them from the next socket costs little "
+      "while they fit.",
+      {.choices = {"auto", "node", "numa"}, .mathematics = false});
+  t.add("parallel.balance", o.balance,
+        "What virtual workers get equal parts of: rows, or cost where the data set says what its rows cost, as a program of one's own may.",
+        {.choices = {"rows", "cost"}});
   t.add("parallel.wire", o.wire,
         "Element type of sums and parameters between nodes; they are added in the model's own type. bf16 halves the bytes.",
         {.choices = {"f32", "bf16"}});

@@ -46,7 +46,9 @@ struct ParallelOptions {
   std::int64_t threads = 1;
   std::int64_t virtual_workers = 0;  // 0: as many as ranks
   std::string exchange = "auto";
-  std::string wire = "f32";  // f32 bf16: how sums travel between nodes
+  std::string copies = "auto";   // auto node numa: of shared parameters
+  std::string balance = "rows";  // rows cost: what virtual workers get equal parts of
+  std::string wire = "f32";      // f32 bf16: how sums travel between nodes
   std::int64_t local_steps = 8;
   double outer_lr = 1, outer_momentum = 0;  // of local_sgd
   double timeout_s = 60;

@@ -40,7 +40,8 @@ Summary Trainer::run() {
                 .test_rows = parts_.test ? parts_.test->rows() : 0,
                 .device = parts_.device.text(),
                 .backend = std::string(parts_.comm.backend()),
-                .exchange = replicas_->text()});
+                .exchange = replicas_->text(),
+                .copies = replicas_->copies_text()});
   });
   if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found
   evaluation_missed_ = false;
@@ -76,9 +77,10 @@ void Trainer::one_step() {
   const Clock::time_point start = Clock::now();
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
+  cut_->take(batch);
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
-  const StepOutcome outcome = compute_and_exchange(batch);
+  const StepOutcome outcome = compute_and_exchange();
   span.reset();
   if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
   ++step_;
@@ -91,13 +93,13 @@ void Trainer::one_step() {
   tell_step(outcome, ms);
 }
 
-void Trainer::compute(std::span<const std::int64_t> batch) {
+void Trainer::compute() {
   const std::span<const Buffer> into = replicas_->begin();
   reports_.clear();
   try {
     for (std::size_t c = 0; c < held_.size(); ++c) {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
-      replica_->compute(held_[c], batch, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
+      replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
     last_.stop = config_.stop_requested ? config_.stop_requested() : Stop::none;
   } catch (const std::exception& e) {
@@ -106,8 +108,8 @@ void Trainer::compute(std::span<const std::int64_t> batch) {
   }
 }
 
-StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
-  compute(batch);
+StepOutcome Trainer::compute_and_exchange() {
+  compute();
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
@@ -119,14 +121,14 @@ StepOutcome Trainer::compute_and_exchange(std::span<const std::int64_t> batch) {
 
 void Trainer::refuse_bad_loss(const StepOutcome& outcome) {
   const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
-  const std::span<const std::int64_t> batch = sampler_.rows(step / per_epoch, step % per_epoch);
+  cut_->take(sampler_.rows(step / per_epoch, step % per_epoch));
   int owner = 0;
   for (int r = 0; r < parts_.comm.size(); ++r) {
     const Share held = workers_of(r, parts_.comm.size(), workers_);
     if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
   }
   std::string text;
-  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, batch, step);
+  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
   const auto bytes = broadcast_bytes(parts_.comm, std::as_bytes(std::span(text)), owner, "bad loss");
   throw NumericError("loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
                      std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
@@ -215,6 +217,7 @@ void Trainer::save_now(bool final) {
       parts_.log.warning("checkpoint of step " + std::to_string(step_) +
                          " failed, training goes on and later ones are tried without a word: " + e.what());
   }
+  replicas_->release_state();
 }
 
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ struct TrainerParts {
   const Registry& registry;
   Log& log;
   std::shared_ptr<const Dataset> train, validation, test;  // the last two may be null
+  std::function<int(int local_rank)> domain_of = {};       // as DataParallel::Parts
 };
 
 /// One thread a rank; every call is collective.
@@ -64,6 +66,8 @@ class Trainer {
 
  private:
   void check_sizes() const;
+  void check_costs() const;
+  std::span<const double> costs() const;  // empty: workers get equal numbers of rows
   void allocate();
   void restore();
   void check_model() const;  // before a node's ranks share memory of its size
@@ -72,8 +76,8 @@ class Trainer {
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
   void trace_window();
   void end_trace();
-  void compute(std::span<const std::int64_t> batch);
-  StepOutcome compute_and_exchange(std::span<const std::int64_t> batch);
+  void compute();
+  StepOutcome compute_and_exchange();
   void refuse_bad_loss(const StepOutcome& outcome);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
@@ -92,6 +96,7 @@ class Trainer {
   TrainerConfig config_;
   FlatParams params_;
   Sampler sampler_;
+  std::optional<BatchCut> cut_;  // of the step under way
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   Stop stopped_ = Stop::none;
   bool evaluation_missed_ = false, was_trying_ = false;

@@ -1,7 +1,9 @@
 // What a trainer does before its first step: sizes, memory, restoring, and the check that all ranks are about to do the same.
 #include <algorithm>
+#include <cmath>
 
 #include <chorale/core/base/build_id.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
@@ -38,17 +40,23 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   config_.identity.merge(std::map<std::string, std::string>{{"train.seed", std::to_string(t.seed)},
                                                             {"train.batch", std::to_string(t.batch)},
                                                             {"train.accumulate", std::to_string(t.accumulate)},
-                                                            {"train.dtype", t.dtype}});
+                                                            {"train.dtype", t.dtype},
+                                                            {"parallel.balance", config.parallel.balance}});
+  check_costs();
   check_model();
   allocate();
   if (config.resume) restore();
   check_sizes();
   check_ranks();
+  cut_.emplace(workers_, costs());
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
   replicas_->start(workers_);
-  if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
+  if (checkpointing_ && step_ > 0) {
+    checkpointing_->restore_carried(replicas_->carried(), parts_.log);
+    replicas_->release_state();
+  }
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
-                                                      static_cast<std::uint64_t>(config.train.seed), workers_, config.train.accumulate,
+                                                      static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
                                                       traces() ? &trace_ : nullptr});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
@@ -72,9 +80,32 @@ void Trainer::check_sizes() const {
                      text(workers_));
 }
 
+std::span<const double> Trainer::costs() const {
+  return config_.parallel.balance == "cost" ? parts_.train->costs() : std::span<const double>();
+}
+
+void Trainer::check_costs() const {
+  if (config_.parallel.balance == "rows") return;
+  const std::string what = "parallel.balance = " + config_.parallel.balance;
+  if (config_.parallel.balance != "cost") throw UsageError(what + " is refused: expected rows or cost");
+  const std::span<const double> given = parts_.train->costs();
+  const auto rows = static_cast<std::size_t>(parts_.train->rows());
+  if (given.empty())
+    throw UsageError(what +
+                     " needs to know what rows cost, and these data say nothing, as rows of tables all cost the same; remove it, or "
+                     "give a data set of your own Dataset::costs()");
+  if (given.size() != rows)
+    throw UsageError(what + " needs a cost for each of " + std::to_string(rows) + " training rows, got " + std::to_string(given.size()) +
+                     "; Dataset::costs() gives one a row");
+  for (std::size_t row = 0; row < rows; ++row)
+    if (!(given[row] > 0) || !std::isfinite(given[row]))
+      throw UsageError(what + ": the cost of row " + std::to_string(parts_.train->row_id(static_cast<std::int64_t>(row))) + " is " +
+                       std::to_string(given[row]) + "; give finite costs above 0");
+}
+
 void Trainer::allocate() {
   replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
-                                                                 config_.parallel, traces() ? &trace_ : nullptr});
+                                                                 config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of});
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
@@ -102,6 +133,7 @@ void Trainer::restore() {
   else if (workers_ != found->virtual_workers && speaks)
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
+  replicas_->filled();
   step_ = first_step_ = saved_step_ = found->step;
   evaluation_missed_ = found->evaluation_missed;
   epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
@@ -112,7 +144,13 @@ void Trainer::check_model() const {
   Facts facts = {{"version", CHORALE_VERSION}, {"build", build_id()}, {"instruction set", parts_.device.text()}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
   facts.emplace_back("parallel.exchange", config_.parallel.exchange);
+  facts.emplace_back("parallel.copies", config_.parallel.copies);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
+  if (const std::span<const double> given = costs(); !given.empty()) {
+    ContentHash hash;
+    hash.add(std::as_bytes(given));
+    facts.emplace_back("costs of training rows", hash.text());
+  }
   facts.emplace_back("steps", std::to_string(total_steps()));
   for (const std::string& state : parts_.optimizer.state_names()) facts.emplace_back("state of the optimiser", state);
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());

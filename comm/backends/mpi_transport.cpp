@@ -20,6 +20,7 @@ std::size_t chunk_bytes(std::size_t bytes) {
 /// The parts of one message. After a failure requests are left alone: MPI is not called again.
 class MpiTransfer final : public Transfer {
  public:
+  explicit MpiTransfer(BlockPool& pool) : requests_(PoolAllocator<MPI_Request>(pool)) {}
   void add(MPI_Request request) { requests_.push_back(request); }
   bool test() override {
     if (requests_.empty()) return true;
@@ -30,12 +31,12 @@ class MpiTransfer final : public Transfer {
   }
 
  private:
-  std::vector<MPI_Request> requests_;
+  PoolVector<MPI_Request> requests_;
 };
 
 template <class Post>
-std::unique_ptr<Transfer> in_chunks(std::size_t bytes, Post post) {
-  auto transfer = std::make_unique<MpiTransfer>();
+std::unique_ptr<Transfer> in_chunks(BlockPool& pool, std::size_t bytes, Post post) {
+  std::unique_ptr<MpiTransfer> transfer(new (pool) MpiTransfer(pool));
   const std::size_t chunk = chunk_bytes(bytes);
   std::size_t at = 0;
   do {  // an empty message is a message
@@ -59,13 +60,13 @@ void check_mpi(int code, const char* call) {
 }
 
 std::unique_ptr<Transfer> MpiTransport::send(int to, int tag, std::span<const std::byte> bytes) {
-  return in_chunks(bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
+  return in_chunks(*pool_, bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
     check_mpi(MPI_Isend(bytes.data() + at, count, MPI_BYTE, mpi_ranks_[static_cast<std::size_t>(to)], tag, comm_, request), "MPI_Isend");
   });
 }
 
 std::unique_ptr<Transfer> MpiTransport::receive(int from, int tag, std::span<std::byte> bytes) {
-  return in_chunks(bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
+  return in_chunks(*pool_, bytes.size(), [&](std::size_t at, int count, MPI_Request* request) {
     check_mpi(MPI_Irecv(bytes.data() + at, count, MPI_BYTE, mpi_ranks_[static_cast<std::size_t>(from)], tag, comm_, request), "MPI_Irecv");
   });
 }

@@ -23,6 +23,7 @@ class MpiTransport final : public Transport {
  private:
   MPI_Comm comm_;
   std::vector<int> mpi_ranks_;
+  BlockPool::Owner pool_ = BlockPool::make();
 };
 
 }  // namespace chorale

@@ -30,9 +30,11 @@ class Awaited final : public Transfer {
 }  // namespace
 
 void Mailboxes::put(Address address, std::span<const std::byte> bytes) {
-  std::vector<std::byte> message(bytes.begin(), bytes.end());
   const std::lock_guard lock(mutex_);
-  boxes_[address].messages.push_back(std::move(message));
+  if (spare_.empty()) spare_.emplace_back();
+  spare_.front().assign(bytes.begin(), bytes.end());
+  Messages& messages = boxes_[address].messages;
+  messages.splice(messages.end(), spare_, spare_.begin());
 }
 
 std::uint64_t Mailboxes::queue(Address address) {
@@ -41,15 +43,12 @@ std::uint64_t Mailboxes::queue(Address address) {
 }
 
 bool Mailboxes::take(Address address, std::uint64_t turn, std::span<std::byte> bytes) {
-  std::vector<std::byte> message;
-  {
-    const std::lock_guard lock(mutex_);
-    Box& box = boxes_[address];
-    if (box.served != turn || box.messages.empty()) return false;
-    message = std::move(box.messages.front());
-    box.messages.pop_front();
-    ++box.served;
-  }
+  const std::lock_guard lock(mutex_);
+  Box& box = boxes_[address];
+  if (box.served != turn || box.messages.empty()) return false;
+  spare_.splice(spare_.begin(), box.messages, box.messages.begin());
+  ++box.served;
+  const std::vector<std::byte>& message = spare_.front();
   if (message.size() != bytes.size())
     throw InternalError("a message of " + std::to_string(message.size()) + " bytes where " + std::to_string(bytes.size()) +
                         " were awaited");
@@ -59,11 +58,11 @@ bool Mailboxes::take(Address address, std::uint64_t turn, std::span<std::byte> b
 
 std::unique_ptr<Transfer> ThreadTransport::send(int to, int tag, std::span<const std::byte> bytes) {
   boxes_->put({rank_, to, tag}, bytes);
-  return std::make_unique<Sent>();
+  return std::unique_ptr<Transfer>(new (*pool_) Sent);
 }
 
 std::unique_ptr<Transfer> ThreadTransport::receive(int from, int tag, std::span<std::byte> bytes) {
-  return std::make_unique<Awaited>(*boxes_, Mailboxes::Address{from, rank_, tag}, bytes);
+  return std::unique_ptr<Transfer>(new (*pool_) Awaited(*boxes_, Mailboxes::Address{from, rank_, tag}, bytes));
 }
 
 }  // namespace chorale

@@ -1,7 +1,7 @@
 // Messages between simulated nodes of one process: mailboxes that copy. Any thread.
 #pragma once
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -22,12 +22,14 @@ class Mailboxes {
   bool take(Address address, std::uint64_t turn, std::span<std::byte> bytes);
 
  private:
+  using Messages = std::list<std::vector<std::byte>>;
   struct Box {
-    std::deque<std::vector<std::byte>> messages;
+    Messages messages;
     std::uint64_t queued = 0, served = 0;
   };
   std::mutex mutex_;
   std::map<Address, Box> boxes_;
+  Messages spare_;  // for later messages
 };
 
 class ThreadTransport final : public Transport {
@@ -40,6 +42,7 @@ class ThreadTransport final : public Transport {
  private:
   std::shared_ptr<Mailboxes> boxes_;
   int rank_;
+  BlockPool::Owner pool_ = BlockPool::make();
 };
 
 }  // namespace chorale

@@ -24,6 +24,8 @@ class Dataset {
   virtual const std::vector<Field>& fields() const = 0;
   /// Copies the given rows of field f, packed, to `out` (rows.size() * elements of a row). Rows are in [0, rows()).
   virtual void gather(int field, std::span<const std::int64_t> rows, void* out) const = 0;
+  /// What each row costs to compute, above 0, in any unit (tokens, for instance); empty: all cost the same.
+  virtual std::span<const double> costs() const { return {}; }
   /// What messages call row `row`: its number in the file, where there is one.
   virtual std::int64_t row_id(std::int64_t row) const { return row; }
 };

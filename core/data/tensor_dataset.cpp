@@ -14,6 +14,13 @@ void TensorDataset::add(const std::string& name, const Shape& row_shape, std::ve
   values_.push_back(std::move(values));
 }
 
+void TensorDataset::set_costs(std::vector<double> costs) {
+  if (static_cast<std::int64_t>(costs.size()) != rows_)
+    throw ShapeError("[TensorDataset] expected a cost for each of " + std::to_string(rows_) + " rows, got " + std::to_string(costs.size()) +
+                     "; give one number a row");
+  costs_ = std::move(costs);
+}
+
 void TensorDataset::gather(int field, std::span<const std::int64_t> rows, void* out) const {
   const std::size_t per_row = static_cast<std::size_t>(fields_[static_cast<std::size_t>(field)].row_shape.elements());
   const float* from = values_[static_cast<std::size_t>(field)].data();

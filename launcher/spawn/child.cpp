@@ -37,7 +37,7 @@ std::string text_of(const std::string& path) {
 
 }  // namespace
 
-pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files) {
+pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files, const ChildEnvironment& environment) {
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -51,6 +51,7 @@ pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files
   redirect(STDOUT_FILENO, files.output);
   redirect(STDERR_FILENO, files.messages);
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP}) std::signal(signal, SIG_DFL);
+  for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
   ::execvp(argv[0], argv.data());
   std::perror(argv[0]);
   ::_exit(127);

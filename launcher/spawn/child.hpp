@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace chorale {
@@ -14,7 +15,9 @@ namespace chorale {
 struct ChildFiles {
   std::string output, messages;
 };
-pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files = {});
+/// Names and values that the child's environment has more or otherwise than ours.
+using ChildEnvironment = std::vector<std::pair<std::string, std::string>>;
+pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files = {}, const ChildEnvironment& environment = {});
 
 /// Waits at most `limit`; true when the child has ended, with `status` as waitpid gives it.
 bool ended_within(pid_t child, std::chrono::milliseconds limit, int& status);

@@ -1,4 +1,4 @@
-// A folder of this process in TMPDIR that goes with its owner.
+// A folder of this process in TMPDIR that goes with its owner. One whose owner was killed goes when the next is made.
 #pragma once
 #include <string>
 
@@ -14,6 +14,7 @@ class PrivateFolder {
 
  private:
   std::string path_;
+  int lock_ = -1;  // held as long as the owner lives, however it ends
 };
 
 }  // namespace chorale

@@ -1,6 +1,5 @@
 #include <chorale/launcher/spawn/run_body.hpp>
 
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -13,6 +12,8 @@
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/supervisor/attempt.hpp>
+#include <chorale/launcher/supervisor/rank_control.hpp>
 
 namespace chorale {
 
@@ -67,18 +68,6 @@ void print_error(int rank, int size, const std::string& text) {
   else
     std::fprintf(stderr, "chorale: %s\n", text.c_str());
 }
-
-/// True for the first rank of the run that asks: it writes the code where the starting process looks for it.
-bool claim_verdict(int code) {
-  const char* folder = std::getenv("CHORALE_RUN_FOLDER");
-  if (!folder) return true;
-  const int file = ::open((std::string(folder) + "/verdict").c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
-  if (file < 0) return false;
-  const std::string text = std::to_string(code);
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  ::close(file);
-  return written;
-}
 }  // namespace
 
 int run_threads(int ranks, const RankBody& body) {
@@ -99,58 +88,84 @@ int run_threads(int ranks, const RankBody& body) {
 }
 
 namespace {
-/// Ranks that leave with 99 one after the other give srun's 143. So all but rank 0 leave with 0, and rank 0 when they have gone; that
-/// only takes time where the code counts, and the batch script reads events.jsonl first.
-int leave_last(std::unique_ptr<Communicator> comm, int code) {
-  const int rank = comm->rank();
-  comm.reset();  // MPI_Finalize: all ranks are here
-  if (rank != 0) return 0;
-  std::this_thread::sleep_for(std::chrono::seconds(1));
-  return code;
+/// MPI and the body. What it throws before a communicator is there is this rank's own trouble.
+RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body) {
+  std::unique_ptr<Communicator> comm;
+  try {
+    comm = make_mpi_world();
+    if (comm->size() != around.outer_size && comm->size() == 1)
+      throw UsageError("the launcher started " + std::to_string(around.outer_size) + " tasks, but MPI sees 1: " +
+                       (around.slurm_step ? "PMIx did not connect. Use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch"
+                                          : "use the mpirun of the Open MPI that this program is linked with"));
+  } catch (...) {
+    return describe_failure();
+  }
+  if (control) control->guard(*comm);
+  const RankResult result = run_body(*comm, body);
+  if (control) control->release();
+  if (!result.error.empty()) comm.release();  // no MPI_Finalize after an abort: it would wait for the dead
+  return result;
+}
+
+/// Who watches the run says it, once; else the rank that failed first, and those that only follow wait for it.
+void report(const RankResult& result, const Surroundings& around, RankControl* control) {
+  const bool speaks = !around.started_by_us;
+  if (speaks && !result.follows) print_error(around.outer_rank, around.outer_size, result.error);
+  if (control) control->channel().tell({.code = result.code, .text = result.error, .follows = result.follows, .culprit = result.rank});
+  if (!speaks || !result.follows) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  print_error(around.outer_rank, around.outer_size, result.error);
 }
 }  // namespace
 
-int run_inside(int expected_ranks, bool slurm, const RankBody& body) {
+int run_inside(const Surroundings& around, const RankBody& body) {
   // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
-  if (std::getenv("CHORALE_RUN_FOLDER") && !slurm) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  std::unique_ptr<Communicator> comm = make_mpi_world();
-  if (comm->size() != expected_ranks && comm->size() == 1)
-    throw UsageError("the launcher started " + std::to_string(expected_ranks) + " tasks, but MPI sees 1: " +
-                     (slurm ? "PMIx did not connect. Use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch"
-                            : "use the mpirun of the Open MPI that this program is linked with"));
-  const int rank = comm->rank(), size = comm->size();
-  const RankResult result = run_body(*comm, body);
-  if (result.error.empty()) {
-    if (rank == 0) claim_verdict(result.code);
-    // mpirun that ends its ranks on Ctrl-C answers no MPI_Finalize: the ranks would hang in it until they are killed.
-    if (result.code == static_cast<int>(ExitCode::interrupted) && !std::getenv("CHORALE_RUN_FOLDER")) {
-      std::fflush(nullptr);
-      ::_exit(result.code);
-    }
-    // A launcher treats any code but 0 as a crash and kills the others; ours reads the verdict.
-    if (std::getenv("CHORALE_RUN_FOLDER")) return 0;
-    return result.code == static_cast<int>(ExitCode::requeue) ? leave_last(std::move(comm), result.code) : result.code;
+  if (around.started_by_us && !around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const std::unique_ptr<RankControl> control = around.outer_size > 1 || around.started_by_us ? RankControl::open(around) : nullptr;
+  const RankResult result = run_with_mpi(around, control.get(), body);
+  if (!result.error.empty()) {
+    report(result, around, control.get());
+    std::fflush(nullptr);
+    ::_exit(result.code);
   }
-  // The rank that failed first speaks; those that only follow wait for it.
-  if (result.follows) std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  if (claim_verdict(result.code)) print_error(rank, size, result.error);
-  std::fflush(nullptr);
-  ::_exit(result.code);  // no MPI_Finalize after an abort: it would wait for the dead
+  if (control) control->channel().bye(result.code);
+  // mpirun that ends its ranks on Ctrl-C answers no MPI_Finalize: the ranks would hang in it until they are killed.
+  if (result.code == static_cast<int>(ExitCode::interrupted) && !around.started_by_us) {
+    std::fflush(nullptr);
+    ::_exit(result.code);
+  }
+  // A launcher treats any code but 0 as a crash and kills the others; who watches has heard the real one.
+  if (around.started_by_us) return 0;
+  // Ranks that leave with 99 one after the other give srun's 143: all but rank 0 leave with 0, and rank 0 when they have gone.
+  if (result.code == static_cast<int>(ExitCode::requeue)) {
+    if (around.outer_rank != 0) return 0;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  return result.code;
 }
+
+namespace {
+/// Once, for commands that have no checkpoints to go on from.
+int run_attempt(const RankPlan& plan, std::span<const std::string> words) {
+  const AttemptEnd end = Attempt({.plan = plan, .words = {words.begin(), words.end()}, .silence = std::chrono::minutes(10)}).run();
+  if (!end.cause.empty()) std::fprintf(stderr, "chorale: %s\n", end.cause.c_str());
+  return end.code;
+}
+}  // namespace
 
 int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body) {
   if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
-  catch_signals(plan.how != RankPlan::How::mpirun && plan.how != RankPlan::How::srun);  // run_launcher has a limit of its own
+  catch_signals(plan.how != RankPlan::How::mpirun && plan.how != RankPlan::How::srun);  // an attempt has a limit of its own
   switch (plan.how) {
     case RankPlan::How::alone:
       return run_threads(1, body);
     case RankPlan::How::threads:
       return run_threads(plan.ranks, body);
     case RankPlan::How::inside:
-      return run_inside(plan.ranks, std::getenv("SLURM_STEP_ID") != nullptr, body);
+      return run_inside(look_around(), body);
     case RankPlan::How::mpirun:
     case RankPlan::How::srun:
-      return run_launcher(plan, words);
+      return run_attempt(plan, words);
   }
   return 0;
 }

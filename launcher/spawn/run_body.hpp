@@ -21,8 +21,6 @@ RankResult describe_failure();
 RankResult run_body(Communicator& comm, const RankBody& body);
 
 int run_threads(int ranks, const RankBody& body);
-int run_inside(int expected_ranks, bool slurm, const RankBody& body);
-/// Starts the ranks by mpirun or srun and waits, with limits.
-int run_launcher(const RankPlan& plan, std::span<const std::string> words);
+int run_inside(const Surroundings& around, const RankBody& body);
 
 }  // namespace chorale

@@ -17,6 +17,7 @@ class Listening final : public Exchange {
   const std::vector<Phases>& phases() const override { return phases_; }
   std::uint64_t bytes_per_step() const override { return 0; }
   void gather_state(Optimizer&) override {}
+  void release_state(Optimizer&) override {}
   std::vector<Carried> carried() const override { return {}; }
   std::string heard;
 

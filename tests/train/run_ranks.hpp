@@ -37,6 +37,7 @@ struct SmallRun {
   std::vector<Callback*> callbacks = {};
   Log* log = nullptr;  // of rank 0
   std::function<void(int rank, TrainerConfig&)> per_rank = {};
+  std::function<int(int local_rank)> domain_of = {};  // NUMA domains of a machine that this one need not be
 
   struct Result {
     Summary summary;
@@ -79,7 +80,7 @@ struct SmallRun {
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;
     if (per_rank) per_rank(r, mine);
-    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test}, mine);
+    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of}, mine);
     for (Callback* callback : callbacks) trainer.add(*callback);
     const Summary summary = trainer.run();
     out.hashes[static_cast<std::size_t>(r)] = summary.parameters_hash;

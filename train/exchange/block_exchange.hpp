@@ -16,6 +16,7 @@ class BlockExchange : public Exchange {
   const std::vector<Phases>& phases() const override { return sum_.phases(); }
   std::uint64_t bytes_per_step() const override { return sum_.bytes_per_step(); }
   void gather_state(Optimizer&) override {}  // every node has it
+  void release_state(Optimizer&) override {}
   std::vector<Carried> carried() const override { return {}; }
 
  protected:

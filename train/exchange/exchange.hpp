@@ -79,6 +79,8 @@ class Exchange {
   virtual std::uint64_t bytes_per_step() const = 0;
   /// Afterwards every node has all of the optimiser's state, and of what carried() names (checkpoints). Collective.
   virtual void gather_state(Optimizer& optimizer) = 0;
+  /// What gather_state() has brought here is no longer needed: its memory may go. Collective.
+  virtual void release_state(Optimizer& optimizer) = 0;
   /// State of its own, in the arena's layout, that a checkpoint must carry.
   virtual std::vector<Carried> carried() const = 0;
 };
@@ -88,7 +90,8 @@ struct ExchangeSetup {
   FlatParams& params;
   std::int64_t virtual_workers;
   std::vector<Bucket> buckets;
-  DType wire = DType::f32;  // between nodes: f32 or bf16
+  DType wire = DType::f32;              // between nodes: f32 or bf16
+  std::span<const Buffer> copies = {};  // by local rank: the parameters that it reads and writes; empty: its own
   LocalSgdOptions local = {};
   Trace* trace = nullptr;
 };

@@ -20,6 +20,7 @@ class LocalSgd final : public Exchange {
   /// Of a step that ends a round without settling.
   std::uint64_t bytes_per_step() const override { return average_.bytes_per_step(); }
   void gather_state(Optimizer&) override {}  // settled: equal everywhere
+  void release_state(Optimizer&) override {}
   std::vector<Carried> carried() const override;
 
  private:

@@ -46,6 +46,17 @@ int NodeLink::carrier(int node, int owner) const {
 
 bool NodeLink::carries(int owner) const { return ranks_[static_cast<std::size_t>(owner)].node != node_ && carrier(node_, owner) == rank_; }
 
+std::vector<std::vector<Share>> NodeLink::written_by_local() const {
+  const std::vector<int>& here = of_node_[static_cast<std::size_t>(node_)];
+  std::vector<std::vector<Share>> out(here.size());
+  for (int owner = 0; owner < setup_.comm.size(); ++owner) {
+    const int writer = ranks_[static_cast<std::size_t>(owner)].node == node_ ? owner : carrier(node_, owner);
+    std::vector<Share>& of = out[static_cast<std::size_t>(writer - here[0])];
+    for (const Share& part : owned_parts(setup_.buckets, owner, setup_.comm.size())) of.push_back(part);
+  }
+  return out;
+}
+
 void NodeLink::open(const Bucket& bucket, Travelling& way) {
   const int size = setup_.comm.size();
   const auto tensor = [&](std::int64_t elements) { return Tensor::empty(setup_.params.device(), {elements}, wire_); };

@@ -33,6 +33,8 @@ class NodeLink {
   bool is_narrow() const { return wire_ == DType::bf16; }
   /// The arena's trainable length, one copy a node.
   Buffer sums() const { return sums_; }
+  /// By local rank: what spread() has it write, its own parts and those it carries.
+  std::vector<std::vector<Share>> written_by_local() const;
   /// What this rank owns.
   const std::vector<Share>& own_parts() const { return own_parts_; }
   std::uint64_t bytes_per_step() const { return bytes_; }

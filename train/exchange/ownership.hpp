@@ -25,4 +25,11 @@ inline std::vector<Share> owned_parts(const std::vector<Bucket>& buckets, std::i
   return out;
 }
 
+/// The same by owner.
+inline std::vector<std::vector<Share>> parts_by_owner(const std::vector<Bucket>& buckets, std::int64_t owners) {
+  std::vector<std::vector<Share>> out;
+  for (std::int64_t r = 0; r < owners; ++r) out.push_back(owned_parts(buckets, r, owners));
+  return out;
+}
+
 }  // namespace chorale

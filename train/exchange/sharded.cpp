@@ -1,13 +1,36 @@
 #include <chorale/train/exchange/sharded.hpp>
 
+#include <chorale/comm/discard.hpp>
 #include <chorale/train/exchange/narrow.hpp>
 #include <chorale/train/exchange/ownership.hpp>
 
 namespace chorale {
 
+namespace {
+
+/// What ranks of other nodes own, neighbours joined.
+std::vector<Share> owned_elsewhere(const std::vector<Bucket>& buckets, const Communicator& comm) {
+  std::vector<Share> out;
+  for (const Bucket& bucket : buckets) {
+    for (int owner = 0; owner < comm.size(); ++owner) {
+      const Share part = owned_part(bucket, owner, comm.size());
+      if (comm.node_of(owner) == comm.node_index() || part.count == 0) continue;
+      if (!out.empty() && out.back().first + out.back().count == part.first)
+        out.back().count += part.count;
+      else
+        out.push_back(part);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 Sharded::Sharded(const ExchangeSetup& setup)
     : BlockExchange(setup, {.doubled = false, .everywhere = false},
-                    {.parts = owned_parts(setup.buckets, setup.comm.rank(), setup.comm.size()), .among = &setup.comm}) {
+                    {.parts = owned_parts(setup.buckets, setup.comm.rank(), setup.comm.size()), .among = &setup.comm}),
+      copies_(setup, sum_.one_node() ? parts_by_owner(setup.buckets, setup.comm.size()) : sum_.link().written_by_local()),
+      elsewhere_(owned_elsewhere(setup.buckets, setup.comm)) {
   if (sum_.one_node() || !sum_.link().is_narrow()) return;
   const std::int64_t n = setup.params.trainable_elements();
   residual_memory_ = comm_.node().allocate(comm_.node().rank() == 0 ? n : 0, DType::f32);
@@ -39,12 +62,27 @@ void Sharded::publish(FlatParams& params) {
     comm_.barrier("parameters").wait();
   else
     sum_.link().spread(params.values(), "parameters");
+  copies_.publish();
 }
 
 void Sharded::gather_state(Optimizer& optimizer) {
   if (sum_.one_node()) return;
   for (const Buffer& state : optimizer.state()) sum_.link().spread(state, "optimiser state");
   if (is_narrow()) sum_.link().spread(residual_, "residuals");
+}
+
+void Sharded::release_state(Optimizer& optimizer) {
+  if (sum_.one_node()) return;
+  Communicator& node = comm_.node();
+  node.barrier("state is no longer needed").wait();
+  const auto drop = [&](Buffer state) {
+    for (const Share& part : elsewhere_) discard(state.part(part.first, part.count));
+  };
+  if (node.rank() == 0) {
+    for (const Buffer& state : optimizer.state()) drop(state);
+    if (is_narrow()) drop(residual_);
+  }
+  node.barrier("state is released").wait();  // the next gathering writes there
 }
 
 std::vector<Carried> Sharded::carried() const {

@@ -1,9 +1,10 @@
 // The `sharded` exchange: optimiser state and update are cut over all ranks of all nodes. The owner of a block sums it, updates it and
-// sends the new parameters to every other node, where they lie once. State that other nodes' ranks own takes memory only from the first
-// checkpoint or new plan of buckets on, which gather it. On a narrow wire differences of parameters travel in bf16, and the error of
-// rounding is fed back.
+// sends the new parameters to every other node, where they lie once (or once a NUMA domain). State that other nodes' ranks own takes memory
+// only while a checkpoint or a new plan of buckets needs all of it. On a narrow wire differences of parameters travel in bf16, and the
+// error of rounding is fed back.
 #pragma once
 #include <chorale/train/exchange/block_exchange.hpp>
+#include <chorale/train/exchange/domain_copies.hpp>
 
 namespace chorale {
 
@@ -11,6 +12,7 @@ class Sharded final : public BlockExchange {
  public:
   explicit Sharded(const ExchangeSetup& setup);
   void gather_state(Optimizer& optimizer) override;
+  void release_state(Optimizer& optimizer) override;
   std::vector<Carried> carried() const override;
 
  private:
@@ -21,6 +23,8 @@ class Sharded final : public BlockExchange {
   SharedMemory residual_memory_;
   Buffer residual_;
   Tensor before_;  // parameters before the update
+  DomainCopies copies_;
+  std::vector<Share> elsewhere_;  // what ranks of other nodes own
 };
 
 }  // namespace chorale

@@ -5,11 +5,14 @@
 namespace chorale {
 
 Shared::Shared(const ExchangeSetup& setup)
-    : BlockExchange(
-          setup, {.doubled = false, .everywhere = true},
-          {.parts = owned_parts(setup.buckets, setup.comm.node().rank(), setup.comm.node().size()), .among = &setup.comm.node()}) {}
+    : BlockExchange(setup, {.doubled = false, .everywhere = true},
+                    {.parts = owned_parts(setup.buckets, setup.comm.node().rank(), setup.comm.node().size()), .among = &setup.comm.node()}),
+      copies_(setup, parts_by_owner(setup.buckets, setup.comm.node().size())) {}
 
-void Shared::publish(FlatParams&) { comm_.node().barrier("parameters").wait(); }
+void Shared::publish(FlatParams&) {
+  comm_.node().barrier("parameters").wait();
+  copies_.publish();
+}
 
 void register_shared(Registry& registry) {
   registry.of<ExchangeEntry>().add(

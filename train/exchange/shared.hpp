@@ -1,7 +1,9 @@
 // The `shared` exchange: a node holds parameters and optimiser state once. Each of its ranks sums and updates the blocks it owns, where all
-// read them. Two meetings a step: before, all gradients are there; after, all parameters are.
+// read them. Two meetings a step: before, all gradients are there; after, all parameters are. A third where each NUMA domain has a copy of
+// the parameters.
 #pragma once
 #include <chorale/train/exchange/block_exchange.hpp>
+#include <chorale/train/exchange/domain_copies.hpp>
 
 namespace chorale {
 
@@ -11,6 +13,7 @@ class Shared final : public BlockExchange {
 
  private:
   void publish(FlatParams& params) override;
+  DomainCopies copies_;
 };
 
 }  // namespace chorale

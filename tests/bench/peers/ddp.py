@@ -1,8 +1,9 @@
-"""Training steps in PyTorch, strict f32, Adam: one process, or DistributedDataParallel over gloo.
+"""Training steps in PyTorch, strict f32, Adam: one process, or DistributedDataParallel over gloo; and gloo's all_reduce alone.
 
   python3 ddp.py --ranks 2 --networks article,mlp,wide      starts the processes itself and prints a JSON object a network
   python3 ddp.py --ranks 2 --serve                          stays, and measures what each line of standard input asks for:
                                                             {"network": "mlp", "batch": 128, "steps": 60, "threads": 1}
+                                                            {"all_reduce": 1048576}, in bytes
   python3 ddp.py --rank 0 --ranks 2 --init URL              one rank, started by hand; URL as init_process_group takes it
 
 Staying saves the import, which takes longer than most measurements. Batches are a rank's.
@@ -29,7 +30,8 @@ def build(torch, widths):
 
 def measure(torch, dist, order, rank, ranks):
     network = NETWORKS[order["network"]]
-    widths, batch, steps = network["widths"], order.get("batch", network["batch"]), order.get("steps", network["torch_steps"])
+    widths = order.get("widths", network["widths"])
+    batch, steps = order.get("batch", network["batch"]), order.get("steps", network["torch_steps"])
     torch.set_num_threads(order.get("threads", 1))
     torch.manual_seed(1)
     model = build(torch, widths)
@@ -60,6 +62,26 @@ def measure(torch, dist, order, rank, ranks):
             "batch_per_rank": batch, "step_ms": {"p10": at(0.1), "p50": at(0.5), "p90": at(0.9)}, "loss": value.item()}
 
 
+def measure_all_reduce(torch, dist, order, rank, ranks):
+    """As `chorale bench comm` does: every repetition fills the data anew, meets, and takes the mean of the ranks' times."""
+    data, times = torch.empty(order["all_reduce"] // 4), []
+    repeat = order.get("repeat", 201 if order["all_reduce"] <= 1 << 20 else 11)
+    for repetition in range(repeat + 3):
+        data.fill_(rank + 1)
+        dist.barrier()
+        start = time.perf_counter()
+        dist.all_reduce(data)
+        if repetition >= 3:
+            times.append(1e6 * (time.perf_counter() - start))
+    if data[0].item() != ranks * (ranks + 1) / 2:
+        raise RuntimeError(f"all_reduce gave {data[0].item()} where {ranks * (ranks + 1) / 2} was due")
+    means = torch.tensor(times, dtype=torch.float64)
+    dist.all_reduce(means)
+    means = sorted((means / ranks).tolist())
+    at = lambda q: means[int(q * (len(means) - 1))]
+    return {"program": "gloo", "bytes": order["all_reduce"], "ranks": ranks, "time_us": {"p10": at(0.1), "p50": at(0.5), "p90": at(0.9)}}
+
+
 def work(rank, ranks, init):
     import torch
     import torch.distributed as dist
@@ -68,7 +90,8 @@ def work(rank, ranks, init):
     if ranks > 1:
         dist.init_process_group("gloo", init_method=init, rank=rank, world_size=ranks)
     for line in sys.stdin:
-        result = measure(torch, dist, json.loads(line), rank, ranks)
+        order = json.loads(line)
+        result = (measure_all_reduce if "all_reduce" in order else measure)(torch, dist, order, rank, ranks)
         if rank == 0:
             print(json.dumps(result), flush=True)
     if ranks > 1:

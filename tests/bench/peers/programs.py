@@ -59,6 +59,9 @@ class Built:
         steps = str(NETWORKS[network]["steps"])
         return run_json([self.path("chorale"), "bench", "step", "--preset", network, "-n", str(ranks), "--steps", steps, "--json"] + self.extra)
 
+    def all_reduce(self, size_bytes, ranks):
+        return run_json([self.path("chorale"), "bench", "comm", "--op", "all_reduce", "--sizes", str(size_bytes), "-n", str(ranks), "--json"])
+
     def floor(self, network, ranks, form, gemm):
         n = NETWORKS[network]
         return run_json([self.path("tests/mlp_floor"), "--ranks", str(ranks), "--batch", str(n["batch"]), "--steps", str(n["steps"]),

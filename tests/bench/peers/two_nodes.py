@@ -38,6 +38,12 @@ c.send(b"x"); c.close()
 """
 
 
+def cannot():
+    """Why there can be no nodes here; empty: they can be."""
+    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
+    return "network namespaces need root" + "".join(f", {tool}" for tool in missing) if os.geteuid() != 0 or missing else ""
+
+
 def link_speed(nodes):
     """Bytes a second through a plain socket, in 10^9."""
     receiver = Asked([nodes.on(1, [sys.executable, "-c", RECEIVER])])
@@ -112,9 +118,8 @@ def main():
     words.networks = words.networks.split(",")
     if any(n not in NETWORKS for n in words.networks) or words.per_node < 1 or words.repeat < 1:
         parser.error(f"--networks takes {', '.join(NETWORKS)}; --per-node and --repeat take at least 1")
-    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
-    if os.geteuid() != 0 or missing:
-        print("two_nodes.py: network namespaces need root" + "".join(f", {tool}" for tool in missing), file=sys.stderr)
+    if cannot():
+        print(f"two_nodes.py: {cannot()}", file=sys.stderr)
         return SKIPPED
     words.build = os.path.abspath(words.build)
     try:

@@ -1,0 +1,109 @@
+// A rank's end of the control channel: one small sleeping thread and one TCP connection, there before MPI is. It says twice a second where
+// the rank is, why it ends, and hears "stop" and "leave". The first rank of a node also passes on what its neighbours say.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <chorale/comm/control/connection.hpp>
+
+namespace chorale {
+
+/// Where the hub listens and what it wants to hear.
+struct ControlAddress {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string secret;
+  /// "host:port"; the secret stays out of it, since command lines are public. Throws UsageError.
+  static ControlAddress parse(const std::string& text, std::string secret);
+  std::string text() const { return host + ":" + std::to_string(port); }
+};
+/// 128 random bits in hexadecimal.
+std::string new_secret();
+
+/// What the hub knows of another rank.
+struct Whereabouts {
+  Sighting sighting;
+  std::chrono::milliseconds still{0};  // since it was last seen to get on
+  std::string host;
+  bool is_here = false;  // its connection stands
+};
+
+/// tell(), bye() and where() from any thread.
+class ControlChannel {
+ public:
+  struct Options {
+    ControlAddress hub;
+    int rank, local_rank = 0;  // local_rank 0 leads its node
+    std::string host = host_name();
+    /// "Leave now", or nobody is left to say so. From the channel's thread, at most once: the rank's own may hang.
+    std::function<void(int code, const std::string& cause)> on_leave;
+    /// A stop is wanted; kind: which signal asked for it. From the channel's thread.
+    std::function<void(int kind)> on_stop;
+    std::chrono::milliseconds silence{60000};  // a hub that says nothing for so long is gone
+  };
+  /// Returns when the hub has welcomed this rank. Throws CommError after `limit`.
+  explicit ControlChannel(Options options, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  ~ControlChannel();
+  ControlChannel(const ControlChannel&) = delete;
+  ControlChannel& operator=(const ControlChannel&) = delete;
+
+  /// From now on the rank's place is read there. The object outlives the channel or is replaced before it goes.
+  void follow(const Presence* presence) { presence_ = presence; }
+  /// Why this rank ends.
+  struct Cause {
+    int code;
+    std::string text;
+    bool follows = false;  // only because another rank has failed
+    int culprit = -1;      // the rank that it names; -1: itself
+  };
+  /// Returns when it is on its way, or after half a second.
+  void tell(const Cause& cause);
+  /// It ends as it should. Nobody is told to leave because this connection ends.
+  void bye(int code);
+  /// Asks the hub; empty when it does not answer within `limit`.
+  std::optional<Whereabouts> where(int rank, std::chrono::milliseconds limit = std::chrono::milliseconds(500));
+
+ private:
+  struct Neighbour {
+    ControlConnection connection;
+    int rank = -1;
+    bool closed = false;
+  };
+  void run();
+  void turn();
+  void greet();
+  void say_where();
+  void send_outbox();
+  void hear(const ControlMessage& message);
+  void serve_neighbours();
+  void pass_on(const ControlMessage& message);
+  void lose_hub(const std::string& why);
+  void order_to_leave(int code, const std::string& cause);
+  void post(ControlMessage message);
+
+  Options options_;
+  std::atomic<const Presence*> presence_{nullptr};
+  Descriptor wake_;  // eventfd: the outbox is not empty, or it is over
+  std::optional<ControlConnection> hub_;
+  std::uint16_t port_ = 0;  // where neighbours find us
+  Descriptor listener_;
+  std::list<Neighbour> neighbours_;
+  std::chrono::steady_clock::time_point heard_, said_;
+  bool ordered_ = false;  // to leave
+
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<ControlMessage> outbox_;
+  bool is_welcome_ = false, is_over_ = false, said_bye_ = false, hub_lost_ = false;
+  std::optional<ControlMessage> answer_;
+  std::thread thread_;
+};
+
+}  // namespace chorale

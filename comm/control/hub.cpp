@@ -1,0 +1,207 @@
+#include <chorale/comm/control/hub.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+
+namespace chorale {
+
+namespace {
+using Clock = RankStatus::Clock;
+using Kind = ControlMessage::Kind;
+constexpr std::size_t kMostStrangers = 64;               // connections that have not said hello
+constexpr auto kHelloWithin = std::chrono::seconds(30);  // a rank whose leader is late waits as long
+constexpr auto kBeatEvery = std::chrono::milliseconds(1000);
+
+/// In a time that does not depend on where the texts differ.
+bool same_secret(std::string_view a, std::string_view b) {
+  unsigned difference = a.size() != b.size();
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+std::string_view host_in(std::string_view hello) { return hello.substr(std::min(hello.size(), hello.find('\n') + 1)); }
+}  // namespace
+
+ControlHub::ControlHub(Options options)
+    : options_(std::move(options)),
+      port_(options_.port),
+      listener_(listen_at(options_.address, port_)),
+      ranks_(static_cast<std::size_t>(options_.ranks)) {}
+
+int ControlHub::registered() const {
+  return static_cast<int>(
+      std::count_if(ranks_.begin(), ranks_.end(), [](const RankStatus& r) { return r.state != RankStatus::State::awaited; }));
+}
+
+int ControlHub::present() const {
+  return static_cast<int>(
+      std::count_if(ranks_.begin(), ranks_.end(), [](const RankStatus& r) { return r.state == RankStatus::State::here; }));
+}
+
+void ControlHub::serve(std::chrono::milliseconds limit) {
+  std::vector<pollfd> waiting = {{listener_.number(), POLLIN, 0}};
+  for (const Peer& peer : peers_)
+    waiting.push_back({peer.connection.descriptor(), static_cast<short>(POLLIN | (peer.connection.wants_to_write() ? POLLOUT : 0)), 0});
+  ::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
+  accept_all();
+  for (Peer& peer : peers_) {
+    const bool stands = peer.connection.pump();
+    for (const ControlMessage& message : peer.connection.take())
+      if (!peer.closed) handle(peer, message);
+    peer.closed = peer.closed || !stands;
+    if (!peer.closed && peer.rank < 0 && Clock::now() - peer.since > kHelloWithin) peer.closed = true, ++refused_;
+  }
+  redirect_waiting();
+  if (Clock::now() - last_beat_ >= kBeatEvery) {
+    last_beat_ = Clock::now();
+    tell_all({.kind = Kind::beat});
+  }
+  drop_closed();
+}
+
+void ControlHub::accept_all() {
+  while (Descriptor socket = accept_from(listener_)) {
+    const auto strangers = std::count_if(peers_.begin(), peers_.end(), [](const Peer& p) { return p.rank < 0 && !p.waiting; });
+    if (static_cast<std::size_t>(strangers) >= kMostStrangers)
+      ++refused_;
+    else
+      peers_.push_back({.connection = ControlConnection(std::move(socket)), .since = Clock::now()});
+  }
+}
+
+void ControlHub::handle(Peer& peer, const ControlMessage& message) {
+  if (message.kind == Kind::hello) return greet(peer, message);
+  const bool is_known = message.rank >= 0 && message.rank < options_.ranks;
+  const bool speaks_for_it =
+      is_known && peer.rank >= 0 && (message.rank == peer.rank || ranks_[static_cast<std::size_t>(message.rank)].through == peer.rank);
+  if (!speaks_for_it) {
+    peer.closed = true;
+    ++refused_;
+    return;
+  }
+  RankStatus& rank = ranks_[static_cast<std::size_t>(message.rank)];
+  rank.heard = Clock::now();
+  if (message.kind == Kind::beat) {
+    if (message.sighting.beat != rank.sighting.beat) rank.moved = rank.heard;
+    rank.sighting = message.sighting;
+  } else if (message.kind == Kind::cause || message.kind == Kind::bye) {
+    note_end(message.rank, message);
+  } else if (message.kind == Kind::gone) {
+    lose(message.rank);
+  } else if (message.kind == Kind::ask) {
+    answer(peer, message);
+  }
+}
+
+bool ControlHub::knows_secret(const ControlMessage& hello) const {
+  return same_secret(std::string_view(hello.text).substr(0, hello.text.find('\n')), options_.secret);
+}
+
+ControlHub::Peer* ControlHub::leader_on(const std::string& host) {
+  for (Peer& peer : peers_)
+    if (peer.rank >= 0 && peer.port != 0 && ranks_[static_cast<std::size_t>(peer.rank)].host == host) return &peer;
+  return nullptr;
+}
+
+void ControlHub::greet(Peer& peer, const ControlMessage& hello) {
+  const bool is_free =
+      hello.rank >= 0 && hello.rank < options_.ranks && ranks_[static_cast<std::size_t>(hello.rank)].state == RankStatus::State::awaited;
+  if (!is_free || !knows_secret(hello)) {
+    peer.closed = true;
+    ++refused_;
+    return;
+  }
+  const std::string host(host_in(hello.text));
+  const bool is_relayed = peer.rank >= 0;
+  // Ranks of the hub's own node come straight; those of others share their leader's connection.
+  if (!is_relayed && hello.code > 0 && host != host_name()) {
+    peer.waiting = hello;
+    return;
+  }
+  if (!is_relayed) peer.rank = hello.rank, peer.port = hello.port;
+  RankStatus& rank = ranks_[static_cast<std::size_t>(hello.rank)];
+  rank.state = RankStatus::State::here;
+  rank.host = host, rank.process = hello.number;
+  rank.heard = rank.moved = Clock::now();
+  rank.through = is_relayed ? peer.rank : -1;
+  peer.connection.send({.kind = Kind::welcome, .rank = hello.rank});
+  for (const auto* order : {&stopping_, &leaving_})
+    if (*order) peer.connection.send(**order);
+}
+
+void ControlHub::redirect_waiting() {
+  for (Peer& peer : peers_) {
+    if (!peer.waiting) continue;
+    const Peer* leader = leader_on(std::string(host_in(peer.waiting->text)));
+    if (!leader) continue;
+    peer.connection.send({.kind = Kind::redirect, .rank = peer.waiting->rank, .port = leader->port});
+    peer.connection.flush(std::chrono::milliseconds(100));
+    peer.closed = true;
+  }
+}
+
+void ControlHub::note_end(int index, const ControlMessage& message) {
+  RankStatus& rank = ranks_[static_cast<std::size_t>(index)];
+  rank.code = message.code;
+  if (message.kind == Kind::bye) {
+    if (rank.state == RankStatus::State::here) rank.state = RankStatus::State::left;
+    return;
+  }
+  const bool is_first_word = rank.cause.empty();
+  rank.cause = message.text, rank.follows = message.number != 0;
+  rank.culprit = message.port <= options_.ranks ? message.port - 1 : -1;
+  if (is_first_word) fallen_.push_back(index);
+}
+
+void ControlHub::lose(int index) {
+  RankStatus& rank = ranks_[static_cast<std::size_t>(index)];
+  if (rank.state != RankStatus::State::here) return;
+  rank.state = RankStatus::State::lost;
+  if (rank.cause.empty()) fallen_.push_back(index);
+}
+
+void ControlHub::answer(Peer& peer, const ControlMessage& question) {
+  if (question.code < 0 || question.code >= options_.ranks) return;
+  const RankStatus& rank = ranks_[static_cast<std::size_t>(question.code)];
+  const auto still = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - rank.moved);
+  peer.connection.send({.kind = Kind::answer,
+                        .rank = question.rank,
+                        .code = question.code,
+                        .number = rank.state == RankStatus::State::awaited ? -1 : still.count(),
+                        .port = rank.state == RankStatus::State::here,
+                        .sighting = rank.sighting,
+                        .text = rank.host});
+}
+
+void ControlHub::tell_all(const ControlMessage& message) {
+  for (Peer& peer : peers_) {
+    if (peer.rank < 0) continue;
+    peer.connection.send(message);
+    peer.connection.pump();
+  }
+}
+
+void ControlHub::stop(int kind) {
+  if (stopping_) return;
+  stopping_ = ControlMessage{.kind = Kind::stop, .code = kind};
+  tell_all(*stopping_);
+}
+
+void ControlHub::leave(int code, const std::string& cause) {
+  if (leaving_) return;
+  leaving_ = ControlMessage{.kind = Kind::leave, .code = code, .text = cause};
+  tell_all(*leaving_);
+}
+
+void ControlHub::drop_closed() {
+  for (const Peer& peer : peers_) {
+    if (!peer.closed || peer.rank < 0) continue;
+    lose(peer.rank);
+    for (std::size_t r = 0; r < ranks_.size(); ++r)
+      if (ranks_[r].through == peer.rank) lose(static_cast<int>(r));
+  }
+  peers_.remove_if([](const Peer& peer) { return peer.closed; });
+}
+
+}  // namespace chorale

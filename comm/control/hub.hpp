@@ -1,0 +1,89 @@
+// The control channel's centre: knows where every rank was last seen, who left and why, and passes on "stop" and "leave". In the process
+// that started the ranks, or in rank 0's where somebody else did. Needs no MPI.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <list>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/control/connection.hpp>
+
+namespace chorale {
+
+/// What the hub knows of one rank.
+struct RankStatus {
+  enum class State { awaited, here, left, lost };  // lost: its connection ended without a goodbye
+  using Clock = std::chrono::steady_clock;
+  State state = State::awaited;
+  std::string host;
+  std::int64_t process = 0;
+  Sighting sighting;
+  Clock::time_point heard, moved;  // when it last spoke, when it was last seen to get on
+  std::optional<int> code;         // with which it ends or has ended, as far as it said so
+  std::string cause;               // why, where it failed
+  bool follows = false;            // it only says that another rank has failed
+  int culprit = -1;                // the rank that it names; -1: itself
+  int through = -1;                // the leader whose connection it shares
+};
+
+/// One thread.
+class ControlHub {
+ public:
+  struct Options {
+    int ranks;
+    std::string secret;               // who does not know it is refused
+    std::string address = "0.0.0.0";  // to listen on
+    std::uint16_t port = 0;           // 0: any
+  };
+  explicit ControlHub(Options options);
+  std::uint16_t port() const { return port_; }
+  const std::string& secret() const { return options_.secret; }
+  const std::vector<RankStatus>& ranks() const { return ranks_; }
+  int registered() const;  // have ever been here
+  int present() const;     // are here
+  /// Ranks in the order in which they were lost or gave a cause.
+  const std::vector<int>& fallen() const { return fallen_; }
+  /// Waits at most `limit` for news and handles them.
+  void serve(std::chrono::milliseconds limit);
+  /// All ranks checkpoint at the next step boundary and end. kind: the signal that asked for it.
+  void stop(int kind);
+  /// All ranks end now, with this code. Ranks that come later hear it too.
+  void leave(int code, const std::string& cause);
+  /// Connections refused because they did not know the secret, came twice or spoke another language.
+  int refused() const { return refused_; }
+
+ private:
+  struct Peer {
+    ControlConnection connection;
+    RankStatus::Clock::time_point since;
+    int rank = -1;                               // its own; -1: has not said hello
+    std::uint16_t port = 0;                      // where it listens for ranks of its node
+    std::optional<ControlMessage> waiting = {};  // a hello whose node's leader is not here yet
+    bool closed = false;
+  };
+  void accept_all();
+  void handle(Peer& peer, const ControlMessage& message);
+  void greet(Peer& peer, const ControlMessage& hello);
+  bool knows_secret(const ControlMessage& hello) const;
+  Peer* leader_on(const std::string& host);
+  void redirect_waiting();
+  void note_end(int rank, const ControlMessage& message);
+  void lose(int rank);
+  void answer(Peer& peer, const ControlMessage& question);
+  void tell_all(const ControlMessage& message);
+  void drop_closed();
+
+  Options options_;
+  std::uint16_t port_;
+  Descriptor listener_;
+  std::vector<RankStatus> ranks_;
+  std::vector<int> fallen_;
+  std::list<Peer> peers_;
+  std::optional<ControlMessage> stopping_, leaving_;
+  RankStatus::Clock::time_point last_beat_;
+  int refused_ = 0;
+};
+
+}  // namespace chorale

@@ -1,0 +1,53 @@
+// What travels on the control channel: one bounded frame. Never tensors. One program runs on all nodes, so fields travel as they lie.
+// What comes from the wire is not trusted: a frame that is too long, too short or of an unknown kind is refused.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/presence.hpp>
+
+namespace chorale {
+
+struct ControlMessage {
+  enum class Kind : std::uint8_t {
+    hello,     // rank to hub, first: text = secret, host; number = process; code = rank within its node; port = where a leader listens
+    welcome,   // hub to rank: it belongs to the run
+    redirect,  // hub to rank: go through your node's leader, at `port`
+    beat,      // either way: alive; a rank adds where it is
+    cause,     // rank to hub: why it ends, with the code; number = 1: it only follows another; port = 1 + the rank at fault, 0: itself
+    bye,       // rank to hub: it ends as it should, with the code
+    gone,      // leader to hub: this rank's connection has ended
+    stop,      // hub to ranks: checkpoint and end
+    leave,     // hub to ranks: end now; code and text say why
+    ask,       // rank to hub: where is rank `code`?
+    answer,    // hub to rank: rank `code` was seen there; number = ms since it got on, -1: never here; port = 1: it is here; text = host
+  };
+  Kind kind = Kind::beat;
+  std::int32_t rank = -1;  // from whom, or for whom; -1: everybody
+  std::int32_t code = 0;
+  std::int64_t number = 0;
+  std::uint16_t port = 0;
+  Sighting sighting = {};
+  std::string text = {};  // at most kMostText
+  static constexpr std::size_t kMostText = 1024;
+};
+
+/// Length, then fields.
+std::vector<std::byte> encoded(const ControlMessage& message);
+
+/// Bytes of a stream become messages.
+class ControlReader {
+ public:
+  void take(std::span<const std::byte> bytes);
+  /// The next complete message; empty: more bytes are needed. Throws DataError for what no peer of ours sends.
+  std::optional<ControlMessage> next();
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,192 @@
+#include <chorale/launcher/supervisor/attempt.hpp>
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include <chorale/comm/control/channel.hpp>
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/spawn/child.hpp>
+#include <chorale/launcher/supervisor/launcher_words.hpp>
+
+namespace chorale {
+
+namespace {
+using namespace std::chrono_literals;
+constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
+constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
+constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
+constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
+constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
+constexpr auto kInterruptWithin = 1900ms;
+constexpr int kComm = static_cast<int>(ExitCode::comm);
+
+bool has_passed(std::chrono::steady_clock::time_point at, std::chrono::milliseconds limit) {
+  return at.time_since_epoch().count() != 0 && std::chrono::steady_clock::now() - at >= limit;
+}
+
+double seconds_since(std::chrono::steady_clock::time_point at) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - at).count();
+}
+}  // namespace
+
+Attempt::Attempt(Order order)
+    : order_(std::move(order)),
+      hub_({.ranks = order_.plan.ranks, .secret = new_secret(), .address = is_on_one_node(order_.plan) ? "127.0.0.1" : "0.0.0.0"}) {}
+
+AttemptEnd Attempt::run() {
+  start();
+  while (watch()) {
+  }
+  end_launcher();
+  AttemptEnd end = verdict().value_or(orderly_end());
+  end.step = furthest_step();
+  end.asked = stop_passed_ != 0;
+  return end;
+}
+
+void Attempt::start() {
+  std::vector<std::string> all = launcher_words(order_.plan, folder_.path());
+  all.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
+  all.insert(all.end(), order_.words.begin(), order_.words.end());
+  child_ = start_child(all, {},
+                       launcher_environment(order_.plan, folder_.path(),
+                                            hub_));  // a group of its own: mpirun would kill the ranks before they can checkpoint
+  began_ = Clock::now();
+}
+
+bool Attempt::watch() {
+  hub_.serve(20ms);
+  pass_on_stop();
+  look_for_trouble();
+  const bool all_came = hub_.registered() == order_.plan.ranks, nobody = hub_.present() == 0;
+  if (has_passed(trouble_at_, kGatherFor) && ordered_at_ == Clock::time_point{}) {
+    const AttemptEnd why = *verdict();
+    hub_.leave(why.code, why.cause);
+    ordered_at_ = Clock::now();
+  }
+  if (ordered_at_ != Clock::time_point{}) return !nobody && !has_passed(ordered_at_, kLeaveWithin);
+  if (stop_passed_ == static_cast<int>(Stop::interrupt) && has_passed(stop_at_, kInterruptWithin)) return false;
+  if (interrupts() > 1) return false;
+  if (!all_came || !nobody) return true;
+  if (empty_at_ == Clock::time_point{}) empty_at_ = Clock::now();
+  return !launcher_has_ended() && !has_passed(empty_at_, kLauncherMayTake);
+}
+
+void Attempt::pass_on_stop() {
+  const int wanted = static_cast<int>(requested_stop());
+  if (wanted <= stop_passed_) return;
+  hub_.stop(wanted);
+  stop_passed_ = wanted, stop_at_ = Clock::now();
+}
+
+void Attempt::look_for_trouble() {
+  if (trouble_at_ != Clock::time_point{}) return;
+  const auto& ranks = hub_.ranks();
+  const bool all_came = hub_.registered() == order_.plan.ranks;
+  if (!all_came && has_passed(began_, kRegisterWithin))
+    trouble_ = fmt::format("{} of {} ranks have started within {} s; see what mpirun or srun says, or chorale doctor", hub_.registered(),
+                           order_.plan.ranks, std::chrono::seconds(kRegisterWithin).count());
+  // Its end can be seen before the goodbyes of the ranks are.
+  if (launcher_has_ended() && trouble_.empty() && has_passed(launcher_ended_at_, kGatherFor) && (!all_came || hub_.present() > 0))
+    trouble_ = fmt::format("{} has ended ({}) with {} of {} ranks started and {} still there", launcher_name(order_.plan),
+                           text_of_status(launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
+  for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
+    if (ranks[r].state != RankStatus::State::here || Clock::now() - ranks[r].heard < order_.silence) continue;
+    troubled_rank_ = static_cast<int>(r);
+    trouble_ = fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place(troubled_rank_), seconds_since(ranks[r].heard),
+                           ranks[r].sighting.text());
+  }
+  if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
+}
+
+std::string Attempt::place(int rank) const {
+  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+  return fmt::format("rank {} (node {}, process {})", rank, status.host, status.process);
+}
+
+AttemptEnd Attempt::fall_of(int rank) const {
+  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+  AttemptEnd end = {.code = status.code.value_or(kComm), .rank = rank, .where = status.sighting.text()};
+  const auto says_the_same = [&](const RankStatus& other) { return other.cause == status.cause; };
+  if (status.cause.empty())
+    end.cause = end_of_silent_rank(rank);
+  else if (std::count_if(hub_.ranks().begin(), hub_.ranks().end(), says_the_same) > 1)
+    end.cause = status.cause;  // what all have agreed on is not one rank's
+  else
+    end.cause = is_on_one_node(order_.plan) ? fmt::format("rank {}: {}", rank, status.cause)
+                                            : fmt::format("rank {} (node {}): {}", rank, status.host, status.cause);
+  if (status.culprit >= 0) end.rank = status.culprit, end.where = hub_.ranks()[static_cast<std::size_t>(status.culprit)].sighting.text();
+  return end;
+}
+
+/// Its connection ended and it had not said why.
+std::string Attempt::end_of_silent_rank(int rank) const {
+  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+  std::string how = "it left without a word";
+  if (launcher_ended_ && signal_of_status(launcher_status_) != 0) how = name_of_signal(signal_of_status(launcher_status_));
+  if (const std::int64_t kills = kills_.count(); kills > 0)
+    how += fmt::format(", and its memory cgroup counted {} oom_kill; give it more memory or fewer ranks a node", kills);
+  return fmt::format("{} has ended: {}, last seen in {}", place(rank), how, status.sighting.text());
+}
+
+/// A rank's own trouble comes first, then a death without a word, then what peers saw of it, then those that only follow.
+std::optional<AttemptEnd> Attempt::verdict() const {
+  std::optional<AttemptEnd> best;
+  int best_order = 4;
+  for (const int rank : hub_.fallen()) {
+    const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+    const bool is_own = !status.cause.empty() && !status.follows && status.code != kComm;
+    const int order = is_own ? 0 : status.cause.empty() ? 1 : !status.follows ? 2 : 3;
+    if (order < best_order) best_order = order, best = fall_of(rank);
+  }
+  if (!best && !trouble_.empty())
+    best = AttemptEnd{.code = kComm,
+                      .cause = trouble_,
+                      .rank = troubled_rank_,
+                      .where = troubled_rank_ < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(troubled_rank_)].sighting.text()};
+  return best;
+}
+
+AttemptEnd Attempt::orderly_end() const {
+  if (hub_.registered() == 0 && WIFEXITED(launcher_status_) && WEXITSTATUS(launcher_status_) == 127)
+    return {.code = static_cast<int>(ExitCode::usage)};
+  const std::optional<int> code = hub_.ranks()[0].code;
+  if (stop_passed_ == static_cast<int>(Stop::interrupt) && !code) return {.code = static_cast<int>(ExitCode::interrupted)};
+  return {.code = code.value_or(kComm), .cause = code ? "" : "rank 0 left without a word"};
+}
+
+std::int64_t Attempt::furthest_step() const {
+  std::int64_t out = 0;
+  for (const RankStatus& status : hub_.ranks()) out = std::max(out, status.sighting.step);
+  return out;
+}
+
+bool Attempt::launcher_has_ended() {
+  if (launcher_ended_) return true;
+  launcher_ended_ = ::waitpid(child_, &launcher_status_, WNOHANG) == child_;
+  if (launcher_ended_) launcher_ended_at_ = Clock::now();
+  return launcher_ended_;
+}
+
+void Attempt::end_launcher() {
+  for (const RankStatus& status : hub_.ranks())
+    if (status.state == RankStatus::State::here && status.host == host_name()) ::kill(static_cast<pid_t>(status.process), SIGKILL);
+  // Where a rank was killed mpirun is ending by itself, and its code says by which signal. A TERM on top makes it crash. Its daemons on
+  // other nodes end with it.
+  const auto limit = ordered_at_ == Clock::time_point{} ? 0ms : kCodeWithin;
+  for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
+    std::this_thread::sleep_for(5ms);
+  if (launcher_has_ended()) return;
+  ::kill(-child_, SIGKILL);
+  ended_within(child_, 1s, launcher_status_);
+}
+
+}  // namespace chorale

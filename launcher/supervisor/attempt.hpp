@@ -1,0 +1,66 @@
+// One start of all ranks by mpirun or srun, watched over the control channel until the last of them has gone. Never waits for a launcher
+// without a limit: what ended, and why, it says from its own knowledge.
+#pragma once
+#include <sys/types.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/control/hub.hpp>
+#include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/launcher/supervisor/memory_kills.hpp>
+
+namespace chorale {
+
+/// How an attempt ended.
+struct AttemptEnd {
+  int code = 0;
+  std::string cause = {};  // one line, with the rank; empty: it ended as it should
+  int rank = -1;           // that it began with
+  std::string where = {};  // what that rank did
+  std::int64_t step = 0;   // the furthest that a rank was seen in
+  bool asked = false;      // this process had been asked to stop
+};
+
+class Attempt {
+ public:
+  struct Order {
+    RankPlan plan;
+    std::vector<std::string> words;     // of this program
+    std::chrono::milliseconds silence;  // a rank that says nothing for so long is lost
+  };
+  explicit Attempt(Order order);
+  AttemptEnd run();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void start();
+  bool watch();  // false: it is over
+  void pass_on_stop();
+  void look_for_trouble();
+  std::optional<AttemptEnd> verdict() const;
+  AttemptEnd fall_of(int rank) const;
+  std::string end_of_silent_rank(int rank) const;
+  AttemptEnd orderly_end() const;
+  bool launcher_has_ended();
+  void end_launcher();
+  std::string place(int rank) const;
+  std::int64_t furthest_step() const;
+
+  Order order_;
+  PrivateFolder folder_;
+  ControlHub hub_;
+  MemoryKills kills_;
+  pid_t child_ = -1;
+  bool launcher_ended_ = false;
+  int launcher_status_ = 0;
+  int stop_passed_ = 0;
+  Clock::time_point began_, stop_at_, trouble_at_, ordered_at_, empty_at_, launcher_ended_at_;  // zero: not yet
+  std::string trouble_;                                                                         // found by looking, not told by a rank
+  int troubled_rank_ = -1;
+};
+
+}  // namespace chorale

@@ -1,0 +1,62 @@
+#include <chorale/launcher/supervisor/launcher_words.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+namespace chorale {
+
+bool is_on_one_node(const RankPlan& plan) {
+  return plan.how == RankPlan::How::mpirun && plan.hosts.empty() && !std::getenv("SLURM_JOB_ID");
+}
+
+std::string launcher_name(const RankPlan& plan) { return plan.how == RankPlan::How::srun ? "srun" : "mpirun"; }
+
+std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder) {
+  const std::string n = std::to_string(plan.ranks);
+  if (plan.how == RankPlan::How::srun) return {"srun", "-n", n, "--mpi=pmix", "-K1"};
+  std::vector<std::string> out = {"mpirun", "-q", "-np", n, "--mca", "orte_tmpdir_base", folder};
+  if (!plan.hosts.empty()) out.insert(out.end(), {"--host", plan.hosts});
+  const std::vector<std::string> placing =
+      !plan.hosts.empty() ? std::vector<std::string>{"--map-by", "slot"}
+      : plan.crowded      ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
+                          : std::vector<std::string>{"--map-by", "core", "--bind-to", "core"};
+  out.insert(out.end(), placing.begin(), placing.end());
+  // A remote shell has neither our PATH nor our libraries.
+  if (!plan.hosts.empty())
+    for (const char* name : {"PATH", "LD_LIBRARY_PATH", "CHORALE_DATA"})
+      if (std::getenv(name)) out.insert(out.end(), {"-x", name});
+  if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
+  if (!is_on_one_node(plan))
+    for (const char* name : {"CHORALE_CONTROL", "CHORALE_SECRET", "CHORALE_TERMINAL"}) out.insert(out.end(), {"-x", name});
+  return out;
+}
+
+ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder, const ControlHub& hub) {
+  const std::string host = is_on_one_node(plan) ? "127.0.0.1" : host_name();
+  ChildEnvironment out = {{"CHORALE_CONTROL", host + ":" + std::to_string(hub.port())},
+                          {"CHORALE_SECRET", hub.secret()},
+                          {"CHORALE_TERMINAL", std::to_string(terminal_columns())}};
+  if (::geteuid() == 0) out.insert(out.end(), {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}});
+  // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
+  if (is_on_one_node(plan)) out.emplace_back("TMPDIR", folder);
+  return out;
+}
+
+int signal_of_status(int status) {
+  return WIFEXITED(status) && WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG ? WEXITSTATUS(status) - 128 : 0;
+}
+
+std::string name_of_signal(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
+}
+
+std::string text_of_status(int status) {
+  return WIFSIGNALED(status) ? name_of_signal(WTERMSIG(status)) : "code " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace chorale

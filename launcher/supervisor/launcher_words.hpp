@@ -1,0 +1,27 @@
+// How mpirun and srun are called, and what their ends mean.
+#pragma once
+#include <string>
+#include <vector>
+
+#include <chorale/comm/control/hub.hpp>
+#include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/spawn/child.hpp>
+
+namespace chorale {
+
+/// All ranks run where this process does.
+bool is_on_one_node(const RankPlan& plan);
+std::string launcher_name(const RankPlan& plan);
+/// folder: of this process, goes with it; what Open MPI leaves behind lies there.
+std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder);
+/// What ranks find in their environment: where the hub is and the run's secret, which belongs on no command line.
+ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder, const ControlHub& hub);
+
+/// By which signal a rank was killed: its launcher ends with 128 + N then. 0: none, or the launcher itself was killed.
+int signal_of_status(int status);
+/// "SIGKILL".
+std::string name_of_signal(int signal);
+/// "code 1", "SIGKILL".
+std::string text_of_status(int status);
+
+}  // namespace chorale

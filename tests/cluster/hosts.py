@@ -1,0 +1,128 @@
+"""`chorale train --hosts` over two nodes: asks them first, starts again after a killed rank, goes on without a node that does not answer.
+
+  python3 tests/cluster/hosts.py build/release/chorale
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from nodes import TwoNodes
+
+RECIPE = """[data]
+file    = shop/sessions.csv
+target  = purchase
+drop    = session_id customer_id product_id
+date    = date
+split   = random 0.70 0.15 0.15
+[model]
+layers  = linear(16) relu linear(1)
+[train]
+loss    = binary_cross_entropy
+batch   = 64
+epochs  = 8
+metrics = auc
+[parallel]
+virtual_workers = 4
+[checkpoint]
+every_steps = 50
+"""
+
+
+class Trial:
+    def __init__(self, chorale, nodes):
+        self.chorale, self.nodes, self.wrong = chorale, nodes, 0
+        self.hosts = ",".join(f"{host}:{n}" for host, n in zip(nodes.hosts, (2, 2)))
+        mca = {"plm_rsh_agent": nodes.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
+               "oob_tcp_if_include": "eth0", "hwloc_base_binding_policy": "none"}
+        self.env = dict(os.environ, **{"OMPI_MCA_" + key: value for key, value in mca.items()})
+
+    def start(self, run, *options):
+        words = [self.chorale, "train", self.nodes.folder + "/recipe.ini", "--run-dir", self.path(run), "--quiet", *options]
+        return subprocess.Popen(self.nodes.on(0, words), env=self.env, stderr=subprocess.PIPE, text=True)
+
+    def path(self, run):
+        return self.nodes.folder + "/" + run
+
+    def end(self, child, limit=120):
+        try:
+            _, said = child.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            sys.exit("a run has not ended in time")
+        return child.returncode, said
+
+    def hash_of(self, run):
+        with open(self.path(run) + "/summary.json", encoding="utf-8") as file:
+            return json.load(file)["parameters_hash"]
+
+    def events(self, run):
+        with open(self.path(run) + "/events.jsonl", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def check(self, is_right, text, *facts):
+        print("ok" if is_right else "WRONG", text, *([] if is_right else facts), flush=True)
+        self.wrong += not is_right
+
+    def kill_rank(self, rank, run):
+        """SIGKILL once the run has a checkpoint."""
+        until = time.time() + 60
+        while not (os.path.isdir(self.path(run) + "/checkpoints") and os.listdir(self.path(run) + "/checkpoints")) and time.time() < until:
+            time.sleep(0.05)
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
+                    environment = file.read()
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                    line = file.read()
+            except OSError:
+                continue
+            if f"OMPI_COMM_WORLD_RANK={rank}\0" in environment and self.path(run) in line:
+                os.kill(int(pid), signal.SIGKILL)
+                return
+        sys.exit(f"there is no rank {rank} to kill")
+
+
+def run_all(chorale):
+    with TwoNodes("") as nodes:
+        trial = Trial(chorale, nodes)
+        subprocess.run([chorale, "data", "shop", "--sessions", "4000", "--seed", "3", "--out", nodes.folder + "/shop"], check=True,
+                       capture_output=True)
+        with open(nodes.folder + "/recipe.ini", "w", encoding="ascii") as file:
+            file.write(RECIPE)
+        code, said = trial.end(trial.start("plain", "--hosts", trial.hosts))
+        trial.check(code == 0, "4 ranks on 2 hosts", code, said)
+        expected = trial.hash_of("plain")
+
+        child = trial.start("killed", "--hosts", trial.hosts)
+        trial.kill_rank(3, "killed")
+        code, said = trial.end(child)
+        trial.check(code == 0 and trial.hash_of("killed") == expected, "a killed rank on the other host: the run goes on to the same bits", code, said)
+        ends = [e for e in trial.events("killed") if e["event"] == "end"]
+        trial.check([e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 3 and "restart 1 of 3" in said, "and says which rank it was", ends, said)
+
+        absent = trial.hosts.replace(nodes.hosts[1], "nobody")
+        code, said = trial.end(trial.start("absent", "--hosts", absent))
+        trial.check(code == 75 and "host nobody does not" in said and "--min-ranks" in said, "a host that does not answer is named", code, said)
+        code, said = trial.end(trial.start("fewer", "--hosts", absent, "--min-ranks", "2"))
+        trial.check(code == 0 and "left out: host nobody" in said and trial.hash_of("fewer") == expected, "and left out where that is allowed, same bits",
+                    code, said)
+        return trial.wrong
+
+
+def main():
+    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
+    if os.geteuid() != 0 or missing:
+        print("CHORALE_SKIP hosts: needs root and " + " ".join(missing or ["nothing else"]))
+        return 4
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
+        print("CHORALE_SKIP hosts: network namespaces are not allowed here")
+        return 4
+    return 1 if run_all(os.path.abspath(sys.argv[1])) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

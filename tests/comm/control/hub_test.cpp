@@ -1,0 +1,189 @@
+// Ranks as threads, one hub, real TCP on the loopback.
+#include <catch2/catch.hpp>
+#include <memory>
+
+#include <chorale/comm/control/channel.hpp>
+#include <chorale/comm/control/hub.hpp>
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+
+namespace {
+using namespace std::chrono_literals;
+
+/// A hub that a thread serves until it is told to go.
+struct ServedHub {
+  explicit ServedHub(int ranks) : hub({.ranks = ranks, .secret = secret, .address = "127.0.0.1"}) {
+    thread = std::thread([this] {
+      while (!over) {
+        const std::lock_guard lock(mutex);
+        hub.serve(1ms);
+      }
+    });
+  }
+  ~ServedHub() { end(); }
+  void end() {
+    over = true;
+    if (thread.joinable()) thread.join();
+  }
+  template <class F>
+  auto with(F&& f) {
+    const std::lock_guard lock(mutex);
+    return f(hub);
+  }
+  template <class F>
+  bool soon(F&& f) {
+    for (int i = 0; i < 3000; ++i) {
+      if (with(f)) return true;
+      std::this_thread::sleep_for(1ms);
+    }
+    return false;
+  }
+  ControlChannel::Options options(int rank, int local_rank = 0, std::string host = host_name()) {
+    ControlChannel::Options out;
+    out.hub = {.host = "127.0.0.1", .port = hub.port(), .secret = secret};
+    out.rank = rank, out.local_rank = local_rank, out.host = std::move(host);
+    return out;
+  }
+  std::string secret = new_secret();
+  ControlHub hub;
+  std::mutex mutex;
+  std::atomic<bool> over{false};
+  std::thread thread;
+};
+
+RankStatus::State state_of(const ControlHub& hub, int rank) { return hub.ranks()[static_cast<std::size_t>(rank)].state; }
+}  // namespace
+
+TEST_CASE("the hub knows where every rank is, and tells those who ask", "[comm]") {
+  ServedHub served(2);
+  Presence presence;
+  presence.begin_step(5);
+  presence.enter(Activity::forward, "encoder.2");
+  ControlChannel a(served.options(0)), b(served.options(1));
+  a.follow(&presence);
+  CHECK(served.soon([](ControlHub& hub) { return hub.ranks()[0].sighting.step == 5; }));
+  CHECK(served.with([](ControlHub& hub) { return hub.registered(); }) == 2);
+  const auto where = b.where(0, 2s);
+  REQUIRE(where);
+  CHECK(where->sighting.text() == "forward of 'encoder.2' in step 5");
+  CHECK(where->is_here);
+  CHECK(where->host == host_name());
+}
+
+TEST_CASE("a rank's goodbye, its cause of death and its silent end are three things", "[comm]") {
+  ServedHub served(3);
+  auto good = std::make_unique<ControlChannel>(served.options(0)), bad = std::make_unique<ControlChannel>(served.options(1)),
+       mute = std::make_unique<ControlChannel>(served.options(2));
+  good->bye(0);
+  bad->tell({.code = 65, .text = "row 3 is no number", .culprit = 2});
+  mute.reset();
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::lost; }));
+  served.with([](ControlHub& hub) {
+    CHECK(state_of(hub, 0) == RankStatus::State::left);
+    CHECK(hub.ranks()[1].code == 65);
+    CHECK(hub.ranks()[1].cause == "row 3 is no number");
+    CHECK_FALSE(hub.ranks()[1].follows);
+    CHECK(hub.ranks()[1].culprit == 2);
+    CHECK(hub.fallen() == std::vector<int>{1, 2});
+    return 0;
+  });
+}
+
+TEST_CASE("stop and leave reach every rank, one that comes late too", "[comm]") {
+  ServedHub served(2);
+  std::atomic<int> stops{0}, leaves{0};
+  const auto listening = [&](int rank) {
+    ControlChannel::Options options = served.options(rank);
+    options.on_stop = [&](int kind) { stops += kind; };
+    options.on_leave = [&](int code, const std::string& cause) {
+      if (code == 75 && cause == "rank 7 has died") ++leaves;
+    };
+    return options;
+  };
+  ControlChannel a(listening(0));
+  served.with([](ControlHub& hub) { return hub.stop(10), hub.leave(75, "rank 7 has died"), 0; });
+  ControlChannel late(listening(1));
+  CHECK(served.soon([&](ControlHub&) { return stops == 20 && leaves == 2; }));
+}
+
+TEST_CASE("ranks of another node go through its leader, and fall with it", "[comm]") {
+  ServedHub served(4);
+  ControlChannel here(served.options(0));
+  std::unique_ptr<ControlChannel> leader, third;
+  std::atomic<int> stops{0}, leaves{0};
+  const auto far = [&](int rank, int local) {
+    ControlChannel::Options options = served.options(rank, local, "faraway");
+    options.on_stop = [&](int) { ++stops; };
+    options.on_leave = [&](int, const std::string&) { ++leaves; };
+    return options;
+  };
+  std::thread early([&] { third = std::make_unique<ControlChannel>(far(2, 1)); });  // before its leader is there
+  leader = std::make_unique<ControlChannel>(far(1, 0));
+  early.join();
+  ControlChannel fourth(far(3, 2));
+  CHECK(served.soon([](ControlHub& hub) { return hub.registered() == 4; }));
+  served.with([](ControlHub& hub) {
+    CHECK(hub.ranks()[2].through == 1);
+    CHECK(hub.ranks()[3].through == 1);
+    return hub.stop(12), 0;
+  });
+  CHECK(served.soon([&](ControlHub&) { return stops == 3; }));
+  const auto where = fourth.where(2, 2s);
+  REQUIRE(where);
+  CHECK(where->host == "faraway");
+  third.reset();  // its leader says so
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::lost; }));
+  leader.reset();
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 3) == RankStatus::State::lost; }));
+  CHECK(served.soon([&](ControlHub&) { return leaves == 1; }));
+}
+
+TEST_CASE("when the hub goes, ranks leave; after a goodbye they do not", "[comm]") {
+  auto served = std::make_unique<ServedHub>(2);
+  std::atomic<int> leaves{0};
+  ControlChannel::Options options = served->options(0), gone = served->options(1);
+  options.on_leave = gone.on_leave = [&](int code, const std::string& cause) {
+    if (code == 75 && cause.find("has gone") != std::string::npos) ++leaves;
+  };
+  ControlChannel a(options), b(gone);
+  b.bye(0);
+  served.reset();
+  for (int i = 0; i < 3000 && leaves == 0; ++i) std::this_thread::sleep_for(1ms);
+  std::this_thread::sleep_for(50ms);
+  CHECK(leaves == 1);
+}
+
+TEST_CASE("who does not know the run's secret, or comes twice, is refused", "[comm]") {
+  ServedHub served(2);
+  ControlChannel::Options stranger = served.options(0);
+  stranger.hub.secret[3] ^= 1;
+  CHECK_THROWS_AS(ControlChannel(stranger, 2s), CommError);
+  ControlChannel first(served.options(0));
+  CHECK_THROWS_AS(ControlChannel(served.options(0), 2s), CommError);
+  CHECK_THROWS_AS(ControlChannel(served.options(2), 2s), CommError);  // no such rank
+  served.with([](ControlHub& hub) {
+    CHECK(hub.refused() == 3);
+    CHECK(hub.registered() == 1);
+    return 0;
+  });
+}
+
+TEST_CASE("a hub that answers nothing is given up", "[comm]") {
+  std::uint16_t port = 0;
+  const Descriptor deaf = listen_at("127.0.0.1", port);
+  ControlChannel::Options options;
+  options.hub = {.host = "127.0.0.1", .port = port, .secret = "x"};
+  options.rank = 0;
+  const auto start = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(ControlChannel(options, 300ms), CommError);
+  CHECK(std::chrono::steady_clock::now() - start < 2s);
+}
+
+TEST_CASE("an address is a host and a port", "[comm]") {
+  CHECK(ControlAddress::parse("node1:4711", "s").port == 4711);
+  for (const char* text : {"", "node1", "node1:", ":3", "node1:0", "node1:70000", "node1:12x"})
+    CHECK_THROWS_AS(ControlAddress::parse(text, "s"), UsageError);
+}
+
+}  // namespace chorale
