@@ -7,6 +7,7 @@ namespace chorale {
 
 namespace {
 using namespace std::chrono_literals;
+constexpr auto kByeWithin = 2s;     // ranks that find their hub gone before they have said goodbye take it for a death and end with 75
 constexpr auto kGatherFor = 300ms;  // the first news of a failure need not be its cause; ranks that can speak end by themselves
 }  // namespace
 
@@ -21,9 +22,11 @@ HostedHub::~HostedHub() {
 
 void HostedHub::run() {
   using Clock = std::chrono::steady_clock;
-  Clock::time_point fallen_at{};
-  while (!over_) {
-    hub_.serve(100ms);
+  Clock::time_point fallen_at{}, over_at{};
+  for (;;) {
+    if (over_ && over_at == Clock::time_point{}) over_at = Clock::now();
+    if (over_ && (hub_.present() == 0 || !hub_.fallen().empty() || Clock::now() - over_at > kByeWithin)) return;
+    hub_.serve(over_ ? 10ms : 100ms);
     if (hub_.fallen().empty()) continue;
     if (fallen_at == Clock::time_point{}) fallen_at = Clock::now();
     if (Clock::now() - fallen_at < kGatherFor) continue;
