@@ -18,6 +18,7 @@ using Clock = std::chrono::steady_clock;
 using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
 constexpr auto kSendWithin = std::chrono::milliseconds(500);
+constexpr auto kByeWithin = std::chrono::seconds(2);
 }  // namespace
 
 ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {
@@ -78,10 +79,14 @@ void ControlChannel::greet() {
 }
 
 void ControlChannel::run() {
+  Clock::time_point over_at{};
   for (;;) {
     {
       const std::lock_guard lock(mutex_);
-      if (is_over_ && outbox_.empty()) return;
+      if (is_over_ && over_at == Clock::time_point{}) over_at = Clock::now();
+      // A leader stays until its neighbours have said goodbye: they would take its end for a death.
+      const bool serves = said_bye_ && hub_ && !neighbours_.empty() && Clock::now() - over_at < kByeWithin;
+      if (is_over_ && outbox_.empty() && !serves) return;
     }
     turn();
   }
