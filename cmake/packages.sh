@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs what cmake/packages.txt lists and this machine lacks. Without anything missing it touches neither apt nor the network.
+# Installs what cmake/packages.txt, or the list that is named, has and this machine lacks. Without anything missing it touches neither apt nor the
+# network.
 set -euo pipefail
-list=$(dirname "${BASH_SOURCE[0]}")/packages.txt
+list=${1:-$(dirname "${BASH_SOURCE[0]}")/packages.txt}
 missing=()
 while read -r package; do
   [ -n "$package" ] || continue

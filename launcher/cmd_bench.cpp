@@ -68,7 +68,7 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
   config.train.loss = w.loss, config.train.steps = w.steps, config.train.dtype = w.dtype, config.parallel = parallel;
   config.train.batch = w.batch_per_rank > 0 ? w.batch_per_rank * comm.size() : w.batch;
   config.final_evaluation = false;
-  config.stop_requested = stop_requested;
+  config.stop_requested = requested_stop;
   OptimizerOptions optimizer;
   optimizer.name = w.optimizer;
   const auto model = build_layers(w.layers, {w.input}, session.registry);
@@ -87,7 +87,7 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
         "parameters, %d ranks\n",
         s.samples_per_second, s.step_ms_p50, s.step_ms_p10, s.step_ms_p90, s.phases_ms.data, s.phases_ms.forward, s.phases_ms.backward,
         s.phases_ms.communicate, s.phases_ms.update, static_cast<long long>(s.parameters), s.world_size);
-  return s.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
+  return s.status == "interrupted" || s.status == "checkpointed" ? static_cast<int>(ExitCode::interrupted) : 0;
 }
 
 }  // namespace

@@ -65,7 +65,11 @@ void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files
   files.failed();
   if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
   try {
-    run.end({.code = failure.code, .cause = failure.error, .rank = failure.rank >= 0 ? failure.rank : comm.rank(), .where = failure.where});
+    run.end({.code = failure.code,
+             .cause = failure.error,
+             .rank = failure.rank >= 0 ? failure.rank : comm.rank(),
+             .where = failure.where,
+             .step = files.steps()});
   } catch (const Error& e) {
     log.warning(e.what());
   }
@@ -83,6 +87,11 @@ void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Lo
   if (claimed.valid()) claimed.get();
 }
 
+int code_of(const std::string& status) {
+  if (status == "interrupted") return static_cast<int>(ExitCode::interrupted);
+  return status == "checkpointed" ? static_cast<int>(ExitCode::requeue) : 0;
+}
+
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
@@ -98,7 +107,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   config.identity = t.identity();
   config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
-  config.stop_requested = stop_requested;
+  config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
   Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
                    data.validation, data.test},
@@ -112,7 +121,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   trainer.add(files);
   try {
     const Summary summary = trainer.run();
-    const int code = summary.status == "interrupted" ? static_cast<int>(ExitCode::interrupted) : 0;
+    const int code = code_of(summary.status);
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
       run.end({.code = code, .cause = summary.status, .step = summary.steps});

@@ -71,6 +71,11 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"train", "RECIPE.ini [-n RANKS] [--run-dir DIR] [--resume] [--section.key VALUE ...]",
        "Trains a model from a recipe, on one rank or many.", "", run_train, train_options},
+      {"submit",
+       "RECIPE.ini --time 04:00:00 [--nodes 2] [--ranks-per-node 4] [--run-dir DIR] [--array seeds=1-5] [--dry-run] [--section.key VALUE "
+       "...]",
+       "Trains a recipe as a job of Slurm that saves itself before its time limit and goes on.", "", run_submit, submit_options},
+      {"status", "RUN [--json]", "Says how far a run is, from any machine that sees its folder.", "", run_run_status, status_options},
       {"eval", "RUN [--file F] [--part test] [--json]", "Scores a trained run on a part of its data or on another file.", "", run_eval,
        eval_options},
       {"predict", "RUN --file F --out OUT.csv", "Adds predictions to the rows of a file.", "", run_predict, predict_options},
@@ -90,7 +95,7 @@ const std::vector<Command>& commands() {
       {"version", "[--json]", "Prints the version.", "", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", "bash", run_completion, no_options},
       {"help", "[COMMAND | recipe [--markdown]]", "Lists the commands, or one command's options.",
-       "train eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help, help_options}};
+       "train submit status eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help, help_options}};
   return all;
 }
 

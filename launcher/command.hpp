@@ -31,6 +31,8 @@ int run_data(std::span<const std::string> arguments);
 int run_bench(std::span<const std::string> arguments);
 int run_scale(std::span<const std::string> arguments);
 int run_doctor(std::span<const std::string> arguments);
+int run_submit(std::span<const std::string> arguments);
+int run_run_status(std::span<const std::string> arguments);
 int run_completion(std::span<const std::string> arguments);
 int run_help(std::span<const std::string> arguments);
 std::string train_options();
@@ -42,6 +44,8 @@ std::string data_options();
 std::string bench_options();
 std::string scale_options();
 std::string doctor_options();
+std::string submit_options();
+std::string status_options();
 std::string help_options();
 
 }  // namespace chorale

@@ -26,9 +26,12 @@ std::string default_path(const std::string& name) {
   return "runs/" + name + "-" + stamp;
 }
 
-}  // namespace
+/// Slurm's number of the job that we are in; of an array, ARRAY_TASK.
+std::string own_job() {
+  const char *array = std::getenv("SLURM_ARRAY_JOB_ID"), *task = std::getenv("SLURM_ARRAY_TASK_ID"), *job = std::getenv("SLURM_JOB_ID");
+  return array && task ? std::string(array) + "_" + task : job ? job : "";
+}
 
-namespace {
 struct LastAttempt {
   int number = 0;
   bool has_ended = false;
@@ -99,7 +102,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_leftovers(path_ / "checkpoints");
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   attempt_ = last_attempt(path_).number + 1;
-  event(path_, attempt_, "start", {}, false);
+  event(path_, attempt_, "start", {}, false, own_job());
 }
 
 void RunDirectory::must_be_ours() const {
@@ -108,16 +111,19 @@ void RunDirectory::must_be_ours() const {
 
 void RunDirectory::end(const Verdict& verdict) const {
   must_be_ours();
-  event(path_, attempt_, "end", verdict, true);
+  event(path_, attempt_, "end", verdict, true, own_job());
 }
+
+void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
 void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
   if (!fs::is_directory(run)) return;
   const LastAttempt last = last_attempt(run);
-  event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true);  // one that ended before it could say that it began
+  event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true, own_job());  // one that ended before it could say that it began
 }
 
-void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended) {
+void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended,
+                         const std::string& job) {
   using Json = nlohmann::ordered_json;
   Json json = {{"time", utc_now()}, {"attempt", attempt}, {"event", name}};
   json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
@@ -125,7 +131,7 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   json["step"] = has_ended ? Json(v.step) : Json(nullptr);
   json["code"] = has_ended ? Json(v.code) : Json(nullptr);
   json["cause"] = v.cause;
-  if (const char* job = std::getenv("SLURM_JOB_ID")) json["job"] = job;
+  if (!job.empty()) json["job"] = job;
   File file = File::open_write(run / "events.jsonl");
   const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));

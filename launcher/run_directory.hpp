@@ -36,6 +36,8 @@ class RunDirectory {
   /// Makes the folder; with overwrite the old one is moved aside first, removed when the new one stands and put back when that fails.
   /// Removes what unfinished checkpoints have left and writes the attempt's start to events.jsonl. Throws IoError, OwnedError.
   void start(const std::string& recipe_text);
+  /// A job of this number will train here, as a line of events.jsonl; the folder exists.
+  void submitted(const std::string& job) const;
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
   void end(const Verdict& verdict) const;
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, nothing is.
@@ -47,7 +49,8 @@ class RunDirectory {
 
  private:
   void fill(const std::string& recipe_text);
-  static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended);
+  static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
+                    const std::string& job);
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;

@@ -69,6 +69,7 @@ void RunFiles::on_start(const RunFacts& f) {
             {"virtual_workers", f.virtual_workers},
             {"batch", f.batch},
             {"steps_per_epoch", f.steps_per_epoch},
+            {"total_steps", f.total_steps},
             {"parameters", f.parameters}}
            .dump());
 }
@@ -98,8 +99,9 @@ void RunFiles::on_evaluation(const EvaluationEvent& e) {
 }
 
 void RunFiles::on_checkpoint(const CheckpointEvent& e) {
-  Json j = {{"event", "checkpoint"},         {"step", e.step},         {"folder", e.folder},     {"bytes", e.bytes},
-            {"background", e.in_background}, {"pause_ms", e.pause_ms}, {"write_ms", e.write_ms}, {"steps_ms", e.steps_ms}};
+  Json j = {{"event", "checkpoint"},  {"step", e.step},         {"name", std::filesystem::path(e.folder).filename().string()},
+            {"folder", e.folder},     {"bytes", e.bytes},       {"background", e.in_background},
+            {"pause_ms", e.pause_ms}, {"write_ms", e.write_ms}, {"steps_ms", e.steps_ms}};
   if (!e.error.empty()) j["error"] = e.error;
   line(j.dump(-1, ' ', false, Json::error_handler_t::replace));
 }

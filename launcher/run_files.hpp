@@ -21,6 +21,7 @@ class RunFiles final : public Callback {
       : folder_(std::move(folder)), log_(log), must_be_ours_(std::move(must_be_ours)) {}
   /// After an error, where on_end does not come: a summary with status failed and what is known.
   void failed();
+  std::int64_t steps() const { return so_far_.steps; }
   void on_start(const RunFacts& facts) override;
   void on_step(const StepEvent& event) override;
   void on_evaluation(const EvaluationEvent& event) override;

@@ -1,27 +1,13 @@
 #include <chorale/launcher/session.hpp>
 
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/utc_time.hpp>
 #include <chorale/train/common_device.hpp>
 
 namespace chorale {
-
-namespace {
-std::string time_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  std::tm utc{};
-  ::gmtime_r(&now.tv_sec, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  char all[48];
-  std::snprintf(all, sizeof all, "%s.%03dZ", text, static_cast<int>(now.tv_nsec / 1000000));
-  return all;
-}
-}  // namespace
 
 void ConsoleLog::open(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "logs" / ("rank_" + std::to_string(rank_) + ".jsonl");
@@ -43,7 +29,7 @@ void ConsoleLog::note(LogLevel level, std::string_view text) {
 void ConsoleLog::file_line(LogLevel level, std::string_view text) {
   constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
   const nlohmann::ordered_json j = {
-      {"time", time_now()}, {"rank", rank_}, {"level", kNames[static_cast<int>(level)]}, {"text", std::string(text)}};
+      {"time", utc_now()}, {"rank", rank_}, {"level", kNames[static_cast<int>(level)]}, {"text", std::string(text)}};
   const std::string line = j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   if (file_.is_open())
     file_ << line << std::flush;

@@ -40,6 +40,8 @@ step() {
 }
 
 bash cmake/packages.sh
+# What only tests need: a Slurm of two nodes on this machine. Without it they skip, with the reason.
+bash cmake/packages.sh tests/packages.txt || skip "installing tests/packages.txt: see above"
 mkdir -p build
 if [ -n "${CHORALE_DATA:-}" ] && [ -d "$CHORALE_DATA" ]; then
   [ "$labels" = . ] || labels='^(tier1|tier2|cluster|data)$'

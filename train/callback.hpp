@@ -59,7 +59,7 @@ struct CheckpointEvent {
 
 /// The fields of summary.json, under the same names.
 struct Summary {
-  std::string status = "failed";  // done early_stopped interrupted failed
+  std::string status = "failed";  // done early_stopped checkpointed interrupted failed
   int world_size = 1;
   std::int64_t virtual_workers = 1, threads_per_rank = 1, parameters = 0, steps = 0, epochs = 0;
   std::string parameters_hash, best_parameters_hash;

@@ -106,7 +106,7 @@ void Trainer::compute() {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
       replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
-    last_.stop = config_.stop_requested && config_.stop_requested();
+    last_.stop = config_.stop_requested ? config_.stop_requested() : Stop::none;
     last_.save = save_report();
   } catch (const std::exception& e) {
     replicas_->fail(e.what());
@@ -172,8 +172,8 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 
 void Trainer::after_step() {
   go_on_with_save();
-  evaluation_missed_ = stopped_ && evaluation_due(step_);
-  if (!stopped_ && evaluates_after(step_)) evaluate_now();
+  evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
+  if (stopped_ == Stop::none && evaluates_after(step_)) evaluate_now();
   if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
   if (saves_after(step_) && !finished()) start_save();
 }
@@ -199,7 +199,10 @@ std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_pa
 void Trainer::finish(Summary& s) {
   last_save();
   end_trace();  // where the run ended inside the window
-  s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
+  s.status = stopped_ == Stop::interrupt ? "interrupted"
+             : stopped_ == Stop::requeue ? "checkpointed"
+             : early_.should_stop()      ? "early_stopped"
+                                         : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();
   s.steps = step_, s.epochs = step_ / sampler_.steps_per_epoch();
@@ -210,7 +213,7 @@ void Trainer::finish(Summary& s) {
   s.checkpoints_written = saves_told_.checkpoints_written, s.checkpoints_failed = saves_told_.checkpoints_failed;
   s.checkpoint_pause_ms = saves_told_.checkpoint_pause_ms, s.checkpoint_write_ms = saves_told_.checkpoint_write_ms;
   statistics_.fill(s);
-  if (stopped_ || !config_.final_evaluation) return;
+  if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};

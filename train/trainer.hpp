@@ -32,7 +32,7 @@ struct TrainerConfig {
   bool resume = false;
   std::map<std::string, std::string> identity;             // settings that a resumed run may not change
   std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
-  std::function<bool()> stop_requested;                    // asked once a step
+  std::function<Stop()> stop_requested;                    // asked once a step
   std::function<void()> still_ours;                        // of CheckpointWriter, on rank 0
   std::function<void(SavePoint)> at_save;                  // on every rank, also from its writing thread
   bool final_evaluation = true;
@@ -98,7 +98,7 @@ class Trainer {
   void last_save();
   void finish(Summary& summary);
   std::int64_t total_steps() const;
-  bool finished() const { return stopped_ || early_.should_stop() || step_ >= total_steps(); }
+  bool finished() const { return stopped_ != Stop::none || early_.should_stop() || step_ >= total_steps(); }
   void tell(const std::function<void(Callback&)>& f);
   std::string hash_of(Buffer values) const;
 
@@ -109,7 +109,8 @@ class Trainer {
   std::optional<BatchCut> cut_;  // of the step under way
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
-  bool stopped_ = false, evaluation_missed_ = false, was_trying_ = false;
+  Stop stopped_ = Stop::none;
+  bool evaluation_missed_ = false, was_trying_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   Trace trace_;

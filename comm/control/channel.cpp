@@ -19,6 +19,7 @@ using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
 constexpr auto kNeighboursWithin = std::chrono::seconds(2);
 constexpr auto kSendWithin = std::chrono::milliseconds(500);
+constexpr auto kByeWithin = std::chrono::seconds(2);
 }  // namespace
 
 ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {

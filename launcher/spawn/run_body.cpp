@@ -136,7 +136,13 @@ int run_inside(const Surroundings& around, const RankBody& body) {
     ::_exit(result.code);
   }
   // A launcher treats any code but 0 as a crash and kills the others; who watches has heard the real one.
-  return around.started_by_us ? 0 : result.code;
+  if (around.started_by_us) return 0;
+  // Ranks that leave with 99 one after the other give srun's 143: all but rank 0 leave with 0, and rank 0 when they have gone.
+  if (result.code == static_cast<int>(ExitCode::requeue)) {
+    if (around.outer_rank != 0) return 0;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  return result.code;
 }
 
 namespace {

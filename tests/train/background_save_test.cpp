@@ -185,7 +185,7 @@ TEST_CASE("rank 0's clock decides for all ranks, also where they tell each other
     run.config.checkpoint.every_seconds = 0.03;
     run.config.stop_requested = [] {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      return false;
+      return Stop::none;
     };
     for (const std::string& error : run.run().errors) CHECK(error == "");
     const auto steps = steps_in(folder.path);
@@ -233,7 +233,7 @@ TEST_CASE("a run that ends in the middle of a save leaves the older checkpoint a
   };
   run.config.stop_requested = [calls = std::make_shared<std::atomic<int>>(0)] {
     if (++*calls > 24) throw IoError("[test] a rank fails");  // both ranks count: in step 12 or 13
-    return false;
+    return Stop::none;
   };
   const auto result = run.run();
   CHECK_FALSE(result.errors[0].empty());

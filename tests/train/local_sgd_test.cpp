@@ -44,7 +44,9 @@ TEST_CASE("a stop between evaluations leaves a checkpoint that local_sgd goes on
     SmallRun run = rounds_of(3);
     run.nodes = nodes;
     run.config.checkpoint_folder = folder.path.string();
-    run.per_rank = [](int, TrainerConfig& config) { config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2; }; };
+    run.per_rank = [](int, TrainerConfig& config) {
+      config.stop_requested = [calls = std::make_shared<int>(0)] { return ++*calls >= 2 ? Stop::interrupt : Stop::none; };
+    };
     const auto stopped = run.run();
     for (const std::string& error : stopped.errors) CHECK(error == "");
     CHECK(stopped.summary.status == "interrupted");
@@ -73,7 +75,9 @@ TEST_CASE("a stop request does not wait for the end of a long round, and all ran
       run.config.final_evaluation = false;
       run.config.checkpoint_folder = folder.path.string();
       run.per_rank = [&](int rank, TrainerConfig& config) {
-        config.stop_requested = [rank, asks_at, calls = std::make_shared<int>(0)] { return ++*calls >= asks_at && rank == 2; };
+        config.stop_requested = [rank, asks_at, calls = std::make_shared<int>(0)] {
+          return ++*calls >= asks_at && rank == 2 ? Stop::interrupt : Stop::none;
+        };
       };
       const auto stopped = run.run();
       for (const std::string& error : stopped.errors) CHECK(error == "");
@@ -94,7 +98,7 @@ TEST_CASE("questions about stopping change no bit of a round") {
   run.validation = nullptr;
   run.config.train.epochs = 0, run.config.train.steps = 100;
   const auto first = run.run();
-  run.config.stop_requested = [] { return false; };
+  run.config.stop_requested = [] { return Stop::none; };
   CHECK(run.run().summary.parameters_hash == first.summary.parameters_hash);
 }
 
@@ -102,8 +106,8 @@ TEST_CASE("a rank of one node that fails inside a long round does not leave the 
   SmallRun run = rounds_of(500);
   run.per_rank = [](int rank, TrainerConfig& config) {
     if (rank == 1)
-      config.stop_requested = [calls = std::make_shared<int>(0)]() -> bool {
-        return ++*calls > 12 ? throw DataError("the disk is gone") : false;
+      config.stop_requested = [calls = std::make_shared<int>(0)]() -> Stop {
+        return ++*calls > 12 ? throw DataError("the disk is gone") : Stop::none;
       };
   };
   const auto start = std::chrono::steady_clock::now();

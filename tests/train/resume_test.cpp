@@ -84,7 +84,7 @@ TEST_CASE("a stop request at the end of an epoch does not lose that epoch's eval
     Folder folder;
     run.config.checkpoint_folder = folder.path.string();
     run.per_rank = [stop_at](int, TrainerConfig& config) {
-      config.stop_requested = [calls = std::make_shared<int>(0), stop_at] { return ++*calls >= stop_at; };
+      config.stop_requested = [calls = std::make_shared<int>(0), stop_at] { return ++*calls >= stop_at ? Stop::interrupt : Stop::none; };
     };
     const auto stopped = run.run();
     CHECK(stopped.summary.status == "interrupted");

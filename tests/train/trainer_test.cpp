@@ -178,12 +178,30 @@ TEST_CASE("a stop request on one rank stops all at a step boundary") {
   run.ranks = 3;
   run.per_rank = [](int rank, TrainerConfig& config) {
     auto calls = std::make_shared<int>(0);
-    if (rank == 1) config.stop_requested = [calls] { return ++*calls >= 4; };
+    if (rank == 1) config.stop_requested = [calls] { return ++*calls >= 4 ? Stop::interrupt : Stop::none; };
   };
   const auto result = run.run();
   check_no_errors(result);
   CHECK(result.summary.status == "interrupted");
   CHECK(result.summary.steps == 4);
+}
+
+TEST_CASE("ranks that were asked for different ends agree on the stronger one") {
+  for (const Stop other : {Stop::none, Stop::requeue, Stop::interrupt}) {
+    SmallRun run = small();
+    run.ranks = 3;
+    run.per_rank = [other](int rank, TrainerConfig& config) {
+      const Stop mine = rank == 0 ? other : rank == 1 ? Stop::requeue : Stop::none;
+      config.stop_requested = [calls = std::make_shared<int>(0), mine] { return ++*calls >= 4 ? mine : Stop::none; };
+    };
+    for (const int nodes : {1, 3}) {
+      run.nodes = nodes;
+      const auto result = run.run();
+      check_no_errors(result);
+      CHECK(result.summary.status == (other == Stop::interrupt ? "interrupted" : "checkpointed"));
+      CHECK(result.summary.steps == 4);
+    }
+  }
 }
 
 TEST_CASE("sizes that do not fit are refused with the numbers") {

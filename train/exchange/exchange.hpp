@@ -13,6 +13,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/callback.hpp>
+#include <chorale/train/stop.hpp>
 #include <chorale/train/worker_tree.hpp>
 
 namespace chorale {
@@ -42,7 +43,7 @@ struct SaveReport {
 
 /// What a rank says beside its gradients.
 struct RankReport {
-  bool stop = false;  // a signal has reached this rank
+  Stop stop = Stop::none;  // a signal has reached this rank
   SaveReport save = {};
   Phases phases;  // of its previous step
 };
@@ -56,7 +57,7 @@ struct StepOrder {
 /// What all ranks know after a step, equal everywhere.
 struct StepOutcome {
   double loss = 0, weight = 0;  // sums over the global batch, in tree order; local SGD: over the round that this step ends, else 0
-  bool stop = false;
+  Stop stop = Stop::none;
   SaveReport save = {};
   std::int64_t bad_worker = -1;  // the first whose loss or weight is not finite; nothing was updated then
   std::int64_t bad_step = 0;     // the update that it was found in

@@ -44,10 +44,10 @@ StepOutcome LocalSgd::step(FlatParams& params, Optimizer& optimizer, StepOrder o
   const double update_ms = watch.lap();
   StepOutcome out;
   const bool ends = order.settle || order.number % setup_.local.steps == 0;
-  const bool stop = stops(order.number, ends, mine);
+  const Stop stop = stops(order.number, ends, mine);
   RankReport told = mine;
-  told.stop = told.stop || stop;
-  if (ends || stop) out = end_round(params, optimizer, order, told);
+  told.stop = std::max(told.stop, stop);
+  if (ends || stop != Stop::none) out = end_round(params, optimizer, order, told);
   out.communicate_ms += watch.lap();
   out.update_ms += update_ms;
   return out;
@@ -62,21 +62,21 @@ void LocalSgd::update(FlatParams& params, Optimizer& optimizer, std::int64_t ste
   });
 }
 
-bool LocalSgd::stops(std::int64_t step, bool ends, const RankReport& mine) {
-  if (setup_.local.steps <= 2 * kStopEvery) return false;  // the round's end is as near
+Stop LocalSgd::stops(std::int64_t step, bool ends, const RankReport& mine) {
+  if (setup_.local.steps <= 2 * kStopEvery) return Stop::none;  // the round's end is as near
   const bool is_due = step % kStopEvery == 0;
-  bool stop = false;
+  Stop stop = Stop::none;
   if (asks_ && (is_due || ends)) {
     question_.wait();
     asks_ = false;
-    stop = stop_asked_ != 0;
+    stop = static_cast<Stop>(stop_asked_);
   }
   if (asks_) question_.done();  // pushes it on
-  if (!is_due || ends || stop) return stop;
-  stop_asked_ = mine.stop ? 1 : 0;
+  if (!is_due || ends || stop != Stop::none) return stop;
+  stop_asked_ = static_cast<std::int32_t>(mine.stop);
   question_ = setup_.comm.all_reduce(buffer_of(std::span(&stop_asked_, 1)), Reduce::max, "stop asked");
   asks_ = true;
-  return false;
+  return Stop::none;
 }
 
 StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine) {
@@ -89,7 +89,7 @@ StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOr
     return out;
   }
   if (outer_.defined()) outer_step(values);
-  if (order.settle || out.stop)  // a run that stops leaves a checkpoint
+  if (order.settle || out.stop != Stop::none)  // a run that stops leaves a checkpoint
     for (const Buffer& state : optimizer.state()) average(state, order.number, mine);
   round_loss_ = round_weight_ = 0;
   in_round_ = false;

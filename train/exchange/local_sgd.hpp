@@ -29,8 +29,8 @@ class LocalSgd final : public Exchange {
  private:
   void update(FlatParams& params, Optimizer& optimizer, std::int64_t step);
   StepOutcome end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine);
-  /// Whether the round ends because somebody wants to stop, equal on all ranks. Collective at fixed steps.
-  bool stops(std::int64_t step, bool ends, const RankReport& mine);
+  /// What makes the round end because somebody wants to stop, equal on all ranks. Collective at fixed steps.
+  Stop stops(std::int64_t step, bool ends, const RankReport& mine);
   /// `values` become the mean over all ranks, weighted by the samples of the round.
   StepOutcome average(Buffer values, std::int64_t step, const RankReport& mine);
   bool is_narrow() { return !average_.one_node() && average_.link().is_narrow(); }

@@ -38,8 +38,9 @@ void StepReports::meet(std::span<const WorkerReport> reports, const RankReport& 
   parity_ = 1 - parity_;
   double* to = slot(local_);
   const Phases& p = mine.phases;
-  const std::array<double, kHeader> header = {mine.stop ? 1.0 : 0.0, p.data, p.forward, p.backward, p.communicate, p.update,
-                                              mine.save.wanted ? 1.0 : 0.0, mine.save.writing ? 1.0 : 0.0};
+  const std::array<double, kHeader> header = {
+      static_cast<double>(mine.stop), p.data, p.forward, p.backward, p.communicate, p.update, mine.save.wanted ? 1.0 : 0.0,
+      mine.save.writing ? 1.0 : 0.0};
   std::copy(header.begin(), header.end(), to);
   for (std::size_t w = 0; w < reports.size(); ++w) to[kHeader + 2 * w] = reports[w].loss, to[kHeader + 2 * w + 1] = reports[w].weight;
   if (one_node_) {
@@ -56,7 +57,7 @@ StepOutcome StepReports::collect() {
   loss_.clear(), weight_.clear();
   for (int r = 0; r < size_; ++r) {
     const double* from = one_node_ ? slot(r) : all_.data() + r * elements_;
-    out.stop = out.stop || from[0] != 0;
+    out.stop = std::max(out.stop, static_cast<Stop>(static_cast<int>(from[0])));
     out.save.wanted = out.save.wanted || from[6] != 0, out.save.writing = out.save.writing || from[7] != 0;
     phases_[static_cast<std::size_t>(r)] = {from[1], from[2], from[3], from[4], from[5]};
     const Share held = workers_of(r, size_, workers_);

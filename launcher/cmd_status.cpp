@@ -1,0 +1,26 @@
+// chorale status
+#include <cstdio>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/arguments.hpp>
+#include <chorale/launcher/command.hpp>
+#include <chorale/launcher/run_status.hpp>
+
+namespace chorale {
+
+int run_run_status(std::span<const std::string> arguments) {
+  bool json = false;
+  OptionTable table;
+  table.add("json", json, "One object.");
+  const std::vector<std::string> rest = read_flags(arguments, table, 1);
+  if (rest.empty()) throw UsageError("status needs a run: chorale status RUN");
+  const auto seeds = array_runs(rest[0]);
+  if (seeds.empty()) return std::fputs((json ? status_json : status_text)(run_status(rest[0])).c_str(), stdout), 0;
+  if (json) throw UsageError("--json is for one run: chorale status " + seeds.front().string() + " --json");
+  for (const auto& seed : seeds) std::printf("%s\n%s\n", seed.filename().c_str(), status_text(run_status(seed)).c_str());
+  return 0;
+}
+
+std::string status_options() { return JsonTable().help(); }
+
+}  // namespace chorale

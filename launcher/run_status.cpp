@@ -1,0 +1,199 @@
+#include <chorale/launcher/run_status.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/io/manifest.hpp>
+#include <chorale/launcher/slurm/program_call.hpp>
+
+namespace chorale {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+constexpr double kSilentSeconds = 120;  // a step, an evaluation or a save may take a while; longer than the watchdog's deadline
+
+/// The last line of each event since the last start. A line that is cut or foreign says nothing.
+std::map<std::string, Json> last_lines(const fs::path& file) {
+  std::map<std::string, Json> out;
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    Json j = Json::parse(line, nullptr, false);
+    if (!j.is_object() || !j.contains("event") || !j["event"].is_string()) continue;
+    const std::string event = j["event"];
+    if (event == "start") std::erase_if(out, [](const auto& each) { return each.first != "submit"; });
+    out[event] = std::move(j);
+  }
+  return out;
+}
+
+double number(const Json& j, const char* key, double otherwise) {
+  return j.contains(key) && j[key].is_number() ? j[key].get<double>() : otherwise;
+}
+std::int64_t whole(const Json& j, const char* key, std::int64_t otherwise) {
+  return j.contains(key) && j[key].is_number() ? static_cast<std::int64_t>(j[key].get<double>()) : otherwise;
+}
+
+/// Files are others' words: what could move a terminal's cursor is left out.
+std::string text(const Json& j, const char* key) {
+  std::string out = j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : "";
+  std::replace_if(
+      out.begin(), out.end(), [](unsigned char c) { return c < 32 || c == 127; }, ' ');
+  return out;
+}
+
+std::int64_t newest_checkpoint(const fs::path& run) {
+  std::int64_t newest = -1;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("step_") || name.find_first_not_of("0123456789", 5) != std::string::npos || name.size() > 23 || name.size() == 5)
+      continue;
+    if (fs::exists(entry.path() / kManifestName, ignored)) newest = std::max<std::int64_t>(newest, std::stoll(name.substr(5)));
+  }
+  return newest;
+}
+
+/// Since anything of the run was written, by this machine's clock.
+double quiet_seconds(const fs::path& run) {
+  double least = -1;
+  const auto look = [&](const fs::path& path) {
+    std::error_code failed;
+    const auto at = fs::last_write_time(path, failed);
+    if (failed) return;
+    const double age = std::max(0.0, std::chrono::duration<double>(fs::file_time_type::clock::now() - at).count());
+    if (least < 0 || age < least) least = age;
+  };
+  for (const char* name : {"metrics.jsonl", "events.jsonl", "checkpoints"}) look(run / name);
+  std::error_code ignored;
+  for (const char* folder : {"logs", "checkpoints"})
+    for (const auto& entry : fs::directory_iterator(run / folder, ignored)) look(entry.path());
+  return least;
+}
+
+/// Empty where Slurm is not there, does not answer, or no longer knows the job.
+std::string job_state(const std::string& job) {
+  if (job.empty() || job.find_first_not_of("0123456789_") != std::string::npos) return "";
+  const auto answer = call_program({"squeue", "-h", "-j", job, "-o", "%T (%r)"}, "", std::chrono::seconds(10));
+  if (!answer) return "";
+  if (answer->code == 0 && !answer->output.empty()) return answer->output.substr(0, answer->output.find('\n'));
+  // Finished jobs are forgotten after a while; any other failure says nothing about the job.
+  return answer->code == 0 || answer->messages.find("Invalid job id") != std::string::npos ? "ENDED" : "";
+}
+
+void judge_end(RunStatus& s, const Json& end) {
+  s.code = whole(end, "code", -1);
+  const std::string cause = text(end, "cause");
+  s.why = cause;
+  if (s.code == 0)
+    s.state = cause == "early_stopped" ? cause : "done";
+  else if (s.code == static_cast<int>(ExitCode::requeue))
+    s.state = "saved", s.why = "it was asked to save and goes on when it is started with --resume";
+  else if (s.code == static_cast<int>(ExitCode::interrupted))
+    s.state = "interrupted";
+  else
+    s.state = "failed";
+}
+
+void judge_open(RunStatus& s, bool has_started) {
+  const bool waits = s.job_state.starts_with("PENDING") || s.job_state.starts_with("CONFIGURING");
+  const bool is_over = s.job_state == "ENDED" || s.job_state.starts_with("COMPLETED") || s.job_state.starts_with("CANCELLED") ||
+                       s.job_state.starts_with("FAILED") || s.job_state.starts_with("TIMEOUT") || s.job_state.starts_with("NODE_FAIL");
+  if (waits)
+    s.state = "queued", s.why = has_started ? "it goes on from its newest checkpoint" : "it has not started yet";
+  else if (is_over)
+    s.state = "lost", s.why = "the job has ended and the run left no verdict; see the job's output";
+  else if (!has_started)
+    s.state = "queued", s.why = "it has not started yet";
+  else if (s.quiet_seconds > kSilentSeconds)
+    s.state = "silent", s.why = fmt::format("nothing was written for {:.0f} s by this machine's clock", s.quiet_seconds);
+  else
+    s.state = "running";
+}
+
+}  // namespace
+
+RunStatus run_status(const fs::path& run) {
+  std::error_code ignored;
+  const auto events = last_lines(run / "events.jsonl");
+  const auto metrics = last_lines(run / "metrics.jsonl");
+  if (events.empty())
+    throw UsageError(run.string() + " holds no run (no events.jsonl): name the folder that --run-dir of train or submit named");
+  RunStatus s;
+  const auto line = [](const auto& lines, const char* event) { return lines.contains(event) ? lines.at(event) : Json::object(); };
+  const Json start = line(events, "start"), begun = line(metrics, "start"), step = line(metrics, "step");
+  s.attempt = whole(start, "attempt", 0);
+  s.job = text(start, "job").empty() ? text(line(events, "submit"), "job") : text(start, "job");
+  s.step = std::max(whole(begun, "step", 0), whole(step, "step", 0));
+  s.total_steps = whole(begun, "total_steps", 0);
+  s.checkpoint = newest_checkpoint(run);
+  s.samples_per_second = number(step, "samples_per_second", 0);
+  s.quiet_seconds = quiet_seconds(run);
+  if (s.samples_per_second > 0 && s.total_steps > s.step)
+    s.seconds_left = static_cast<double>((s.total_steps - s.step) * whole(begun, "batch", 0)) / s.samples_per_second;
+  s.job_state = job_state(s.job);
+  if (!events.contains("end")) {
+    judge_open(s, events.contains("start"));
+    return s;
+  }
+  judge_end(s, events.at("end"));
+  s.step = std::max(s.step, whole(events.at("end"), "step", 0));
+  if (s.state == "saved" && s.job_state.starts_with("PENDING")) s.state = "queued", s.why = "it goes on from its newest checkpoint";
+  return s;
+}
+
+std::string status_text(const RunStatus& s) {
+  std::string out = fmt::format("state       {}{}\n", s.state, s.why.empty() ? "" : ": " + s.why);
+  if (s.total_steps > 0)
+    out += fmt::format("step        {} of {} ({:.1f} %), attempt {}\n", s.step, s.total_steps,
+                       100.0 * static_cast<double>(s.step) / static_cast<double>(s.total_steps), s.attempt);
+  if (s.samples_per_second > 0) out += fmt::format("speed       {:.0f} samples/s\n", s.samples_per_second);
+  if (s.state == "running" && s.seconds_left >= 0) {
+    const auto left = static_cast<std::int64_t>(s.seconds_left);
+    out += fmt::format("time left   {}:{:02}:{:02} at most, evaluations not counted\n", left / 3600, left / 60 % 60, left % 60);
+  }
+  out += "checkpoint  " + (s.checkpoint >= 0 ? fmt::format("step {}", s.checkpoint) : std::string("none")) + "\n";
+  if (s.quiet_seconds >= 0) out += fmt::format("last word   {:.0f} s ago\n", s.quiet_seconds);
+  if (!s.job.empty()) out += fmt::format("job         {}{}\n", s.job, s.job_state.empty() ? "" : ": " + s.job_state);
+  return out;
+}
+
+std::string status_json(const RunStatus& s) {
+  const Json j = {{"state", s.state},
+                  {"why", s.why},
+                  {"attempt", s.attempt},
+                  {"code", s.code >= 0 ? Json(s.code) : Json(nullptr)},
+                  {"step", s.step},
+                  {"total_steps", s.total_steps},
+                  {"samples_per_second", s.samples_per_second},
+                  {"seconds_left", s.seconds_left >= 0 ? Json(s.seconds_left) : Json(nullptr)},
+                  {"checkpoint", s.checkpoint >= 0 ? Json(s.checkpoint) : Json(nullptr)},
+                  {"quiet_seconds", s.quiet_seconds},
+                  {"job", s.job},
+                  {"job_state", s.job_state}};
+  return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::vector<fs::path> array_runs(const fs::path& run) {
+  std::vector<std::pair<long long, fs::path>> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(run, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("seed_") && name.size() > 5 && name.size() < 20 && name.find_first_not_of("0123456789", 5) == std::string::npos)
+      found.emplace_back(std::stoll(name.substr(5)), entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<fs::path> out;
+  for (auto& [number, path] : found) out.push_back(std::move(path));
+  return out;
+}
+
+}  // namespace chorale

@@ -1,0 +1,118 @@
+#include <chorale/launcher/slurm/batch_script.hpp>
+
+#include <fmt/format.h>
+
+#include <chorale/launcher/slurm/shell_word.hpp>
+#include <chorale/launcher/slurm/time_limit.hpp>
+
+namespace chorale {
+
+namespace {
+
+std::string directives(const JobRequest& job, const SaveLead& lead) {
+  std::string out;
+  const auto line = [&](const std::string& text) { out += "#SBATCH --" + text + "\n"; };
+  line("job-name=" + job.name);
+  line(job.least_nodes < job.nodes ? fmt::format("nodes={}-{}", job.least_nodes, job.nodes) : fmt::format("nodes={}", job.nodes));
+  line(fmt::format("ntasks-per-node={}", job.ranks_per_node));
+  line(fmt::format("cpus-per-task={}", job.threads));
+  line("time=" + time_limit_text(job.seconds));
+  line(fmt::format("signal=USR2@{}", lead.seconds));
+  line("requeue");
+  line("open-mode=append");
+  line(job.seeds.empty() ? "output=slurm-%j.out" : "output=slurm-%A_%a.out");
+  if (job.min_ranks > 0) line("no-kill");
+  if (!job.partition.empty()) line("partition=" + job.partition);
+  if (!job.account.empty()) line("account=" + job.account);
+  if (!job.seeds.empty()) line("array=" + job.seeds);
+  return out;
+}
+
+/// %RANKS%, %THREADS% are numbers.
+constexpr const char* kBody = R"sh(
+if [ -n "${SLURM_HET_SIZE:-}" ]; then
+  echo "chorale: a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
+  exit 64
+fi
+job=$SLURM_JOB_ID
+# An array's last task has the array's own number: only this form means one task alone.
+[ -z "${SLURM_ARRAY_TASK_ID:-}" ] || job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+say() { echo "$(date -u +%FT%TZ) job $job: $*"; }
+nodes=$SLURM_JOB_NUM_NODES
+ranks=$((nodes * %RANKS%))
+export SRUN_CPUS_PER_TASK=%THREADS%  # srun does not read SLURM_CPUS_PER_TASK
+say "start ${SLURM_RESTART_COUNT:-0}, $ranks ranks on $nodes nodes: $SLURM_JOB_NODELIST"
+
+# One barrier of all ranks shows whether a launcher brings them together, before data are read.
+by_srun=(srun --mpi=pmix -K1 --nodes="$nodes" --ntasks="$ranks" --ntasks-per-node=%RANKS%)
+by_mpirun=(mpirun -q -np "$ranks" --map-by ppr:%RANKS%:node --bind-to none --mca ras_base_launch_orted_on_hn 1)
+probe=("$chorale" bench comm --op barrier --sizes 4 --repeat 1 --json)
+if said=$(timeout -k 5 120 "${by_srun[@]}" "${probe[@]}" 2>&1); then
+  start=("${by_srun[@]}")
+  say "ranks are started by srun --mpi=pmix"
+else
+  say "srun --mpi=pmix brings the ranks not together: $said"
+  if said=$(timeout -k 5 120 "${by_mpirun[@]}" "${probe[@]}" 2>&1); then
+    start=("${by_mpirun[@]}")
+    say "ranks are started by mpirun"
+  else
+    say "neither does mpirun: $said"
+    exit 75
+  fi
+fi
+
+newest() { ls checkpoints 2>/dev/null | sed -n 's/^step_\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1; }
+before=$(newest)
+lines=$(cat events.jsonl 2>/dev/null | wc -l)
+"${start[@]}" "$chorale" train "$recipe" --run-dir "$run" --resume "${seed[@]}"
+status=$?
+# Launchers lose exit codes; the verdict is the line that the ranks wrote before they left.
+code=$(tail -n "+$((lines + 1))" events.jsonl 2>/dev/null | sed -n 's/.*"event":"end".*,"code":\([0-9][0-9]*\),.*/\1/p' | tail -n 1)
+code=${code:-$status}
+state=$(squeue -h -j "$job" -o %T 2>/dev/null)  # a job that was cancelled or has run out of time must not come back
+again=no
+if [ "$code" = 99 ]; then
+  say "saved at step $(newest)"
+  again=yes
+elif [ "$code" = 75 ] || { [ "$code" -ge 128 ] && [ "$code" != 130 ]; }; then
+  say "lost ranks (code $code); the newest checkpoint is of step $(newest)"
+  if [ "$(newest)" != "$before" ] || [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then again=yes; fi
+fi
+if [ "$again" = yes ] && [ "$state" = RUNNING ]; then
+  say "queued again"
+  scontrol requeue "$job" || say "it cannot be queued again; go on with: cd $run && sbatch job.sh"
+fi
+say "ended with $code"
+exit "$code"
+)sh";
+
+std::string body(const JobRequest& job) {
+  std::string out = kBody;
+  const auto fill = [&](const std::string& mark, const std::string& text) {
+    for (std::size_t at; (at = out.find(mark)) != std::string::npos;) out.replace(at, mark.size(), text);
+  };
+  fill("%RANKS%", std::to_string(job.ranks_per_node));
+  fill("%THREADS%", std::to_string(job.threads));
+  return out;
+}
+
+}  // namespace
+
+std::string batch_script(const JobRequest& job, const SaveLead& lead, const ScriptPaths& paths) {
+  refuse_control_characters("the reason of the lead", lead.reason);
+  std::string out =
+      "#!/bin/bash\n# Written by chorale submit. To submit it again: cd to its folder, sbatch job.sh\n" + directives(job, lead);
+  out += fmt::format("# The run is told to save {} s before its limit: {}.\n", lead.seconds, lead.reason);
+  out += "set -u\nrun=" + shell_word("the run directory", paths.run) + "\n";
+  out += "chorale=" + shell_word("the program's path", paths.program) + "\n";
+  out += "recipe=$run/job.ini\n";
+  if (job.seeds.empty()) {
+    out += "seed=()\n";
+  } else {
+    out += "run=$run/seed_$SLURM_ARRAY_TASK_ID\nseed=(--train.seed \"$SLURM_ARRAY_TASK_ID\")\n";
+  }
+  out += "mkdir -p \"$run\" && cd \"$run\" || exit 74\n";
+  return out + body(job);
+}
+
+}  // namespace chorale

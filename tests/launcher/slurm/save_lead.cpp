@@ -1,0 +1,36 @@
+#include <catch2/catch.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/slurm/save_lead.hpp>
+#include <chorale/tests/launcher/slurm/folder.hpp>
+
+using namespace chorale;
+using Catch::Contains;
+
+TEST_CASE("the lead is three minutes where nothing was measured, and says so") {
+  const tests::Folder folder;
+  const SaveLead lead = save_lead(folder.path / "run", "recipe");
+  CHECK(lead.seconds == 180);
+  CHECK_THAT(lead.reason, Contains("no earlier run"));
+}
+
+TEST_CASE("the lead follows the slowest save, evaluation and step of an earlier run") {
+  const tests::Folder folder;
+  folder.write("recipe-20260101-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":1000}\n");
+  folder.write(
+      "recipe-20260102-000000/metrics.jsonl",
+      "{\"event\":\"checkpoint\",\"seconds\":2}\n{\"event\":\"checkpoint\",\"seconds\":41.5}\n{\"event\":\"evaluation\",\"seconds\":20}\n"
+      "{\"event\":\"step\",\"step_ms\":2500}\nnot json\n{\"event\":\"checkpoint\",\"seconds\":\"9999\"}\n{\"event\":\"chec");
+  folder.write("other-20260103-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":1}\n");
+  const SaveLead lead = save_lead(folder.path / "run", "recipe");
+  CHECK(lead.seconds == 30 + 150);  // 3 x 41.5 + 20 + 2 x 2.5 = 149.5
+  CHECK_THAT(lead.reason, Contains("recipe-20260102"));
+  folder.write("run/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":0.01}\n");  // its own counts before others'
+  CHECK(save_lead(folder.path / "run", "recipe").seconds == 60);
+}
+
+TEST_CASE("a time limit that leaves no time to train is refused with the least that does") {
+  const SaveLead lead = {.seconds = 180, .reason = "measured"};
+  CHECK_NOTHROW(check_time_limit(300, lead));
+  CHECK_THROWS_WITH(check_time_limit(299, lead), Contains("180 s before") && Contains("measured") && Contains("0-00:05:00"));
+}
