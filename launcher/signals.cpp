@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdlib>
 
 namespace chorale {
 
@@ -36,6 +37,8 @@ void catch_signals(bool leaves) {
   action.sa_handler = on_requeue;
   for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
   action.sa_handler = on_interrupt;
+  // An mpirun that gets Ctrl-C sends its ranks SIGTERM. Slurm means time by it.
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("SLURM_JOB_ID")) ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
   struct sigaction old {};
   if (::sigaction(SIGHUP, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;  // nohup

@@ -5,10 +5,10 @@
 
 namespace chorale {
 
-/// SIGINT and SIGHUP (a terminal that closes, unless nohup ignores it) ask for an end, SIGTERM, SIGUSR1 and SIGUSR2 (Slurm's --signal;
-/// mpirun passes the last two on) for a checkpoint from which the run goes on later. SIGPIPE is ignored. leaves: the second request of an
-/// end ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large file is being read); a
-/// checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
+/// SIGINT and SIGHUP (a terminal that closes, unless nohup ignores it) ask for an end, also SIGTERM from an mpirun; SIGTERM, SIGUSR1 and
+/// SIGUSR2 (Slurm's --signal; mpirun passes the last two on) for a checkpoint from which the run goes on later. SIGPIPE is ignored. leaves:
+/// the second request of an end ends this process at once with 130, and a SIGINT within 2 s even where no step ends by then (a large file
+/// is being read); a checkpoint that takes longer is lost, the one before is kept. Otherwise the caller has limits of its own.
 void catch_signals(bool leaves);
 /// What signals, or the process that watches the run, have asked for so far.
 Stop requested_stop();

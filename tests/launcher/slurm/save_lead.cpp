@@ -16,16 +16,16 @@ TEST_CASE("the lead is three minutes where nothing was measured, and says so") {
 
 TEST_CASE("the lead follows the slowest save, evaluation and step of an earlier run") {
   const tests::Folder folder;
-  folder.write("recipe-20260101-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":1000}\n");
-  folder.write(
-      "recipe-20260102-000000/metrics.jsonl",
-      "{\"event\":\"checkpoint\",\"seconds\":2}\n{\"event\":\"checkpoint\",\"seconds\":41.5}\n{\"event\":\"evaluation\",\"seconds\":20}\n"
-      "{\"event\":\"step\",\"step_ms\":2500}\nnot json\n{\"event\":\"checkpoint\",\"seconds\":\"9999\"}\n{\"event\":\"chec");
-  folder.write("other-20260103-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":1}\n");
+  folder.write("recipe-20260101-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":500,\"write_ms\":999500}\n");
+  folder.write("recipe-20260102-000000/metrics.jsonl",
+               "{\"event\":\"checkpoint\",\"pause_ms\":500,\"write_ms\":1500}\n{\"event\":\"checkpoint\",\"pause_ms\":500,\"write_ms\":"
+               "41000}\n{\"event\":\"evaluation\",\"seconds\":20}\n"
+               "{\"event\":\"step\",\"step_ms\":2500}\nnot json\n{\"event\":\"checkpoint\",\"write_ms\":\"9999000\"}\n{\"event\":\"chec");
+  folder.write("other-20260103-000000/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":500,\"write_ms\":500}\n");
   const SaveLead lead = save_lead(folder.path / "run", "recipe");
   CHECK(lead.seconds == 30 + 150);  // 3 x 41.5 + 20 + 2 x 2.5 = 149.5
   CHECK_THAT(lead.reason, Contains("recipe-20260102"));
-  folder.write("run/metrics.jsonl", "{\"event\":\"checkpoint\",\"seconds\":0.01}\n");  // its own counts before others'
+  folder.write("run/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":5,\"write_ms\":5}\n");  // its own counts before others'
   CHECK(save_lead(folder.path / "run", "recipe").seconds == 60);
 }
 
