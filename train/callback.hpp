@@ -54,6 +54,7 @@ struct Summary {
   Phases phases_ms;
   std::map<std::string, std::map<std::string, double>> metrics;  // part -> name -> value; NaN becomes null
   double seconds_total = 0;
+  std::int64_t skipped_steps = 0, rollbacks = 0;  // train.on_nan
   std::string version;
 };
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/io/checkpoint_writer.hpp>
 
 namespace chorale {
@@ -79,6 +80,7 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   j["world_size"] = parts_.comm.size();
   j["identity"] = position.identity;
   j["evaluation_missed"] = position.evaluation_missed;
+  j["on_nan"] = {{"lr_factor", exact(position.lr_factor)}, {"skipped_steps", position.skipped_steps}, {"rollbacks", position.rollbacks}};
   j["epoch_loss"] = {exact(position.epoch_loss), exact(position.epoch_weight)};
   j["early_stopping"] = {{"metric", parts_.early.metric()},
                          {"best", exact(parts_.early.best)},
@@ -118,13 +120,15 @@ void Checkpointing::save(const RunPosition& position, const std::vector<Carried>
                       }),
                       "checkpoint begin"));
   give_up(first_complaint(comm, complaint_of([&] {
-                            for (const auto& [name, image] : images)
+                            for (const auto& [name, image] : images) {
+                              comm.watch().beat();
                               writer.write_part(name, image, file_share(image.size(), comm.rank(), comm.size()));
+                            }
                           }),
                           "checkpoint parts"));
   give_up(from_rank_0(comm, comm.rank() ? "" : complaint_of([&] {
                         std::vector<CheckpointFile> files;
-                        for (const auto& [name, image] : images) files.push_back(checkpoint_file(name, image));
+                        for (const auto& [name, image] : images) comm.watch().beat(), files.push_back(checkpoint_file(name, image));
                         for (const auto& [name, text] : parts_.texts) files.push_back(writer.write_text(name, text));
                         writer.commit(fields(position), files, parts_.keep);
                       }),
@@ -161,6 +165,11 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
+        if (j.contains("on_nan")) {
+          const auto& nan = j.at("on_nan");
+          position.lr_factor = number(nan.at("lr_factor"));
+          position.skipped_steps = nan.at("skipped_steps"), position.rollbacks = nan.at("rollbacks");
+        }
         const auto& early = j.at("early_stopping");
         if (early.at("metric") == parts_.early.metric())  // another score starts anew
           parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));

@@ -42,6 +42,8 @@ class DataParallel {
   /// Once the number of virtual workers is known, before the first step.
   void start(std::int64_t virtual_workers);
 
+  /// After what it agreed on was overwritten (a checkpoint was read again): the exchange begins anew.
+  void restart() { use(name_); }
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
   void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), node_writers()); }

@@ -51,6 +51,7 @@ Summary Trainer::run() {
   }
   finish(summary);
   summary.seconds_total = ms_since(start) / 1000;
+  parts_.comm.watch().enter(Activity::ending);
   tell([&](Callback& c) { c.on_end(summary); });
   return summary;
 }
@@ -75,6 +76,7 @@ void Trainer::end_trace() {
 void Trainer::one_step() {
   if (traces()) trace_window();
   const Clock::time_point start = Clock::now();
+  parts_.comm.watch().begin_step(step_ + 1);
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
   cut_->take(batch);
@@ -82,14 +84,21 @@ void Trainer::one_step() {
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
   const StepOutcome outcome = compute_and_exchange();
   span.reset();
-  if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
+  if (outcome.bad_worker >= 0) return after_bad_loss(outcome);
+  after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+}
+
+void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms) {
   ++step_;
   stopped_ = outcome.stop;
+  spoil(Fault::Kind::bitflip);
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
-  const double ms = ms_since(start);
   if (was_trying_ && !replicas_->is_trying()) statistics_ = {};  // the steady state begins
   was_trying_ = replicas_->is_trying();
-  if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), replicas_->phases());
+  if (step_ > first_step_ + 1) statistics_.add(ms, samples, replicas_->phases());
+  if (deadline_.add(replicas_->phases())) parts_.comm.set_step_timeout_ms(deadline_.ms());
+  if (parts_.comm.rank() == 0)
+    if (const auto slow = straggler_.add(replicas_->phases(), ms)) parts_.log.warning(*slow);
   tell_step(outcome, ms);
 }
 
@@ -101,6 +110,7 @@ void Trainer::compute() {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
       replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
+    spoil(Fault::Kind::nan);
     last_.stop = config_.stop_requested && config_.stop_requested();
   } catch (const std::exception& e) {
     replicas_->fail(e.what());
@@ -113,25 +123,11 @@ StepOutcome Trainer::compute_and_exchange() {
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
+  parts_.comm.watch().enter(Activity::updating);
   const StepOutcome outcome = replicas_->step(order, reports_, last_);
   last_.phases = computed;
   last_.phases.communicate = outcome.communicate_ms, last_.phases.update = outcome.update_ms;
   return outcome;
-}
-
-void Trainer::refuse_bad_loss(const StepOutcome& outcome) {
-  const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
-  cut_->take(sampler_.rows(step / per_epoch, step % per_epoch));
-  int owner = 0;
-  for (int r = 0; r < parts_.comm.size(); ++r) {
-    const Share held = workers_of(r, parts_.comm.size(), workers_);
-    if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
-  }
-  std::string text;
-  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
-  const auto bytes = broadcast_bytes(parts_.comm, std::as_bytes(std::span(text)), owner, "bad loss");
-  throw NumericError("loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
-                     std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
@@ -173,6 +169,7 @@ bool Trainer::saves_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  check_replicas_if_due();
   evaluation_missed_ = stopped_ && evaluation_due(step_);
   if (!stopped_ && evaluates_after(step_)) evaluate_now();
   if (!parts_.validation && step_ % sampler_.steps_per_epoch() == 0) epoch_loss_ = epoch_weight_ = 0;
@@ -180,6 +177,7 @@ void Trainer::after_step() {
 }
 
 void Trainer::evaluate_now() {
+  const Stay stay(parts_.comm.watch(), Activity::evaluating, "validation rows");
   const Clock::time_point start = Clock::now();
   EvaluationEvent event{.step = step_, .epoch = (step_ - 1) / sampler_.steps_per_epoch(), .scores = {}};
   event.scores["validation"] = evaluator_->evaluate(*parts_.validation);
@@ -194,6 +192,7 @@ void Trainer::evaluate_now() {
 
 void Trainer::save_now(bool final) {
   if (!checkpointing_ || saved_step_ == step_) return;
+  const Stay stay(parts_.comm.watch(), Activity::saving, "checkpoint");
   try {
     replicas_->gather_state();
     checkpointing_->save({.step = step_,
@@ -201,7 +200,10 @@ void Trainer::save_now(bool final) {
                           .identity = config_.identity,
                           .evaluation_missed = evaluation_missed_,
                           .epoch_loss = epoch_loss_,
-                          .epoch_weight = epoch_weight_},
+                          .epoch_weight = epoch_weight_,
+                          .lr_factor = lr_factor_,
+                          .skipped_steps = skipped_,
+                          .rollbacks = rollbacks_},
                          replicas_->carried());
     saved_step_ = step_;
     if (failed_saves_ > 0 && parts_.comm.rank() == 0)
@@ -221,6 +223,7 @@ void Trainer::save_now(bool final) {
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
+  const Stay stay(parts_.comm.watch(), Activity::ending);
   save_now(true);
   end_trace();  // where the run ended inside the window
   s.status = stopped_ ? "interrupted" : early_.should_stop() ? "early_stopped" : "done";
@@ -231,10 +234,12 @@ void Trainer::finish(Summary& s) {
   const bool has_best = early_.active() && early_.best_step > 0;
   s.best_parameters_hash = has_best ? hash_of(best_) : s.parameters_hash;
   s.version = CHORALE_VERSION;
+  s.skipped_steps = skipped_, s.rollbacks = rollbacks_;
   statistics_.fill(s);
   if (stopped_ || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
+  const Stay evaluation(parts_.comm.watch(), Activity::evaluating, "all rows");
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};
   event.scores["train"] = evaluator_->evaluate(*parts_.train);
   if (parts_.validation) event.scores["validation"] = evaluator_->evaluate(*parts_.validation);

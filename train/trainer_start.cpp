@@ -28,7 +28,10 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
       config_(config),
       params_(parts.model, parts.device, model_dtype(config.train)),
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
-      early_(config.train.early_stop, parts.registry) {
+      early_(config.train.early_stop, parts.registry),
+      deadline_(config.watchdog.seconds),
+      lr_(parts.optimizer.lr()) {
+  parts_.comm.set_timeout_ms(static_cast<std::int64_t>(1000 * config.watchdog.seconds));
   parts_.validation = unless_empty(parts.validation);
   parts_.test = unless_empty(parts.test);
   if (early_.active() && !parts_.validation)
@@ -45,6 +48,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_costs();
   check_model();
   allocate();
+  refuse_policy();
   if (config.resume) restore();
   check_sizes();
   check_ranks();
@@ -57,7 +61,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   }
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
-                                                      traces() ? &trace_ : nullptr});
+                                                      traces() ? &trace_ : nullptr, &parts_.comm.watch()});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
   evaluator_ = std::make_unique<Evaluator>(
@@ -116,6 +120,7 @@ void Trainer::allocate() {
 }
 
 void Trainer::restore() {
+  const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
   const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills()) : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
@@ -134,9 +139,10 @@ void Trainer::restore() {
     parts_.log.warning("resumes with " + std::to_string(workers_) + " virtual workers instead of " +
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
   replicas_->filled();
-  step_ = first_step_ = saved_step_ = found->step;
-  evaluation_missed_ = found->evaluation_missed;
-  epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
+  take_position(*found);
+  first_step_ = checked_step_ = step_;
+  skipped_ = found->skipped_steps, rollbacks_ = found->rollbacks, lr_factor_ = found->lr_factor;
+  parts_.optimizer.set_lr(lr_ * lr_factor_);
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }
 
