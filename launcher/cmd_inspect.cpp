@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/flight_report.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/train/checkpointing.hpp>
 
@@ -102,15 +103,20 @@ void print(const Json& j, const std::string& indent) {
   }
 }
 
+void describe(OptionTable& table, bool& json, bool& flight) {
+  table.add("json", json, "One object.");
+  table.add("flight", flight, "Of a run that has failed: which rank diverged first and where, from what the ranks recorded.");
+}
+
 }  // namespace
 
 int run_inspect(std::span<const std::string> arguments) {
-  bool json = false;
+  bool json = false, flight = false;
   OptionTable table;
-  table.add("json", json, "One object.");
+  describe(table, json, flight);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("inspect needs a run, a checkpoint or a recipe");
-  const Json j = std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0]) : run_json(rest[0]);
+  const Json j = flight ? flight_report(rest[0]) : std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0]) : run_json(rest[0]);
   if (json)
     std::printf("%s\n", j.dump(2).c_str());
   else
@@ -118,6 +124,11 @@ int run_inspect(std::span<const std::string> arguments) {
   return 0;
 }
 
-std::string inspect_options() { return JsonTable().help(); }
+std::string inspect_options() {
+  bool json = false, flight = false;
+  OptionTable table;
+  describe(table, json, flight);
+  return help_text(table);
+}
 
 }  // namespace chorale

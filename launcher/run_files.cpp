@@ -43,6 +43,8 @@ std::string summary_json(const Summary& s) {
             {"phases_ms", phases_json(s.phases_ms)},
             {"metrics", scores_json(s.metrics)},
             {"seconds_total", s.seconds_total},
+            {"skipped_steps", s.skipped_steps},
+            {"rollbacks", s.rollbacks},
             {"version", s.version}};
   return j.dump(2) + "\n";
 }
