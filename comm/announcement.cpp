@@ -61,6 +61,8 @@ std::uint64_t Announcement::signature() const {
 
 std::string Announcement::title() const { return std::string(name(verb)) + " '" + label + "'"; }
 
+std::string Announcement::numbered() const { return std::string(name(verb)) + " #" + std::to_string(sequence) + " '" + label + "'"; }
+
 std::string Announcement::heading() const {
   std::string out = "[";
   out.append(title()).append(" #").append(std::to_string(sequence)).append("] ");

@@ -28,6 +28,8 @@ struct Announcement {
   std::string text() const;
   /// "all_reduce 'grad'"
   std::string title() const;
+  /// "all_reduce #17 'grad'"
+  std::string numbered() const;
   /// "[all_reduce 'grad' #17] ": how errors begin.
   std::string heading() const;
 };

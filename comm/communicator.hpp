@@ -8,9 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include <chorale/comm/last_seen.hpp>
 #include <chorale/core/base/buffer.hpp>
 
 namespace chorale {
+
+class RankWatch;
 
 enum class Reduce : std::uint8_t { sum, max, min, bit_and, bit_or };
 
@@ -87,8 +90,17 @@ class Communicator {
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
   /// Unblocks every pending and future Work on all ranks of this process or node with CommError(why). From any thread.
   virtual void abort(const std::string& why) noexcept = 0;
-  /// Deadline of every wait, in milliseconds.
+  /// It has been, or something has failed. From any thread.
+  virtual bool is_aborted() const = 0;
+  /// Deadline of every wait, in milliseconds since the last progress: a chunk that arrived, or an awaited rank that gets on in an activity
+  /// that may take long (is_long in presence.hpp).
   virtual void set_timeout_ms(std::int64_t timeout_ms) = 0;
+  /// A shorter one while the awaited ranks are in parts of a step, which end soon. set_timeout_ms sets both.
+  virtual void set_step_timeout_ms(std::int64_t timeout_ms) = 0;
+  /// Where this rank says what it is at; shared by all communicators of the rank.
+  virtual RankWatch& watch() = 0;
+  /// Who is asked where a rank of another node is, when the deadline passes.
+  virtual void on_far_ranks(AskFar ask) = 0;
   /// Bytes that this rank has put on the wire or written for peers, for the formulas of exchanges.
   virtual std::uint64_t bytes_sent() const = 0;
 };

@@ -27,7 +27,7 @@ class OperationState : public Work::State, public Pooled {
 }  // namespace
 
 Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag, BlockPool& pool)
-    : members_(members), world_(std::move(world)), page_(page), tag_(tag), pool_(pool) {}
+    : members_(members), world_(std::move(world)), page_(page), tag_(tag), pool_(pool), lookout_(*world_) {}
 
 Engine::~Engine() {
   for (const auto& operation : operations_) {
@@ -75,7 +75,10 @@ void Engine::run_lanes() {
       return fail(operation, CommError(members_.rank, operation.announcement.title(), operation.announcement.sequence,
                                        operation.announcement.heading() + "rank " + std::to_string(members_.rank) + ": " + error.what()));
     }
-    if (operation.finished) continue;
+    if (operation.finished) {
+      world_->watch.finish(operation.ticket);
+      continue;
+    }
     if (!blocked) busy_lanes_.push_back(operation.lane);
     if (kept != i) operations_[kept] = std::move(operations_[i]);
     ++kept;

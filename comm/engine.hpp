@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include <chorale/comm/lookout.hpp>
 #include <chorale/comm/membership.hpp>
 #include <chorale/comm/node_page.hpp>
 #include <chorale/comm/operation.hpp>
@@ -43,18 +44,23 @@ class Engine {
   void moved() { ++moves_; }
 
  private:
+  void wait_on(const Operation& operation);
   void run_lanes();
   /// Waits for a phase without running anything else. True when it has come.
   bool spin(std::uint64_t phase, Patience& patience) const;
   bool is_one_lane() const;
   bool is_woken_by_bell() const;
   void sleep(const Operation& operation, std::uint64_t moves, Patience& patience);
-  void examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms);
+  /// True when the wait begins anew: who is missing got on.
+  bool examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms);
+  bool gets_on(const Operation& operation);
+  std::int64_t deadline_ms(const Operation& operation) const;
   /// The other node that stands in the way, or -1.
   int awaited_node(const Operation& operation) const;
-  CommError overdue(const Operation& operation) const;
+  CommError overdue(const Operation& operation);
   CommError lost(const Operation& operation, int rank, std::int64_t process) const;
   std::vector<int> missing_ranks(const Operation& operation) const;
+  std::vector<int> in_the_world(std::vector<int> ranks) const;
   void fail(const Operation& operation, const CommError& error);
   void tell_other_nodes(const CommError& error);
 
@@ -66,6 +72,7 @@ class Engine {
   std::vector<std::shared_ptr<Operation>> operations_;
   std::vector<int> busy_lanes_;
   std::uint64_t moves_ = 0;
+  Lookout lookout_;
 };
 
 }  // namespace chorale

@@ -1,5 +1,6 @@
 // How an engine waits: who is awaited, how the time is spent, and what is said when nobody comes.
 #include <algorithm>
+#include <cstdio>
 #include <string>
 
 #include <chorale/comm/engine.hpp>
@@ -8,15 +9,22 @@
 namespace chorale {
 namespace {
 
-std::string list(const std::vector<int>& ranks) {
-  std::string out;
-  for (int rank : ranks) out.append(out.empty() ? "" : " ").append(std::to_string(rank));
-  return out;
+std::string seconds(std::int64_t ms) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", static_cast<double>(ms) / 1000);
+  return text;
 }
 
 }  // namespace
 
 void Engine::wait(const Operation& operation) {
+  if (poll(operation)) return;
+  world_->watch.wait_for(operation.announcement);
+  wait_on(operation);
+  world_->watch.waited();
+}
+
+void Engine::wait_on(const Operation& operation) {
   Patience patience(world_->crowded);
   std::uint64_t moves = moves_;
   std::int64_t next_look_ms = 0;
@@ -25,12 +33,13 @@ void Engine::wait(const Operation& operation) {
       moves = moves_;
       next_look_ms = 0;
       patience.restart();
+      world_->watch.beat();
     }
     const Operation& first = *operations_.front();
     if (first.awaits == Operation::Awaits::node_peers && is_one_lane() && spin(first.phase, patience)) continue;
     const bool asleep = patience.is_sleepy() && is_woken_by_bell();
     if (asleep) sleep(operation, moves, patience);
-    if (asleep || patience.pause()) examine(operation, patience.waited_ms(), next_look_ms);
+    if ((asleep || patience.pause()) && examine(operation, patience.waited_ms(), next_look_ms)) patience.restart();
   }
 }
 
@@ -67,23 +76,49 @@ int Engine::awaited_node(const Operation& operation) const {
   return operation.awaits == Operation::Awaits::node_peers ? page_.slot(0).awaited_node.load(std::memory_order_relaxed) - 1 : -1;
 }
 
-void Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms) {
+std::int64_t Engine::deadline_ms(const Operation& operation) const {
+  // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
+  const std::int64_t grace_ms = awaited_node(operation) >= 0 ? std::min<std::int64_t>(1000, world_->timeout_ms / 2) : 0;
+  return (lookout_.is_long() ? world_->timeout_ms : world_->step_timeout_ms) + grace_ms;
+}
+
+bool Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms) {
   // What is in the way is the first of its lane.
   const Operation& operation =
       **std::find_if(operations_.begin(), operations_.end(), [&](const auto& each) { return each->lane == awaited.lane; });
-  // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
-  const std::int64_t grace_ms = awaited_node(operation) >= 0 ? std::min<std::int64_t>(1000, world_->timeout_ms / 2) : 0;
-  if (waited_ms >= world_->timeout_ms + grace_ms) return fail(operation, overdue(operation));
-  constexpr std::int64_t kLookEveryMs = 250;
-  if (waited_ms < next_look_ms) return;
+  constexpr std::int64_t kLookEveryMs = 250, kFirstLookMs = 20;  // most waits are over before anybody looks
+  if (waited_ms < std::max(next_look_ms, kFirstLookMs)) return false;
   if (next_look_ms > 0 && world_->process.id != 0) {
     const RankRange node = members_.own_node();
     for (int rank = node.first; rank < node.last; ++rank) {
       const ProcessMark process = page_.slot(rank - node.first).process;
-      if (rank != members_.rank && is_gone(process)) return fail(operation, lost(operation, rank, process.id));
+      if (rank == members_.rank || !is_gone(process)) continue;
+      fail(operation, lost(operation, rank, process.id));
+      return false;
     }
   }
-  next_look_ms = waited_ms + kLookEveryMs;
+  next_look_ms = kLookEveryMs;
+  if (gets_on(operation)) return true;
+  const std::int64_t deadline = deadline_ms(operation);
+  if (waited_ms >= deadline) {
+    const CommError error = overdue(operation);
+    fail(operation, error);
+    world_->watch.dump(error.what(), true);
+    return false;
+  }
+  next_look_ms = std::min(waited_ms + kLookEveryMs, deadline);
+  return false;
+}
+
+bool Engine::gets_on(const Operation& operation) {
+  const std::vector<int> missing = in_the_world(missing_ranks(operation));
+  if (!missing.empty()) world_->watch.await(missing[0]);
+  return lookout_.gets_on(missing);
+}
+
+std::vector<int> Engine::in_the_world(std::vector<int> ranks) const {
+  for (int& rank : ranks) rank = members_.root_ranks[static_cast<std::size_t>(rank)];
+  return ranks;
 }
 
 std::vector<int> Engine::missing_ranks(const Operation& operation) const {
@@ -107,14 +142,13 @@ std::vector<int> Engine::missing_ranks(const Operation& operation) const {
   return out;
 }
 
-CommError Engine::overdue(const Operation& operation) const {
+CommError Engine::overdue(const Operation& operation) {
   const Announcement& what = operation.announcement;
-  const std::vector<int> missing = missing_ranks(operation);
-  const int first = missing.empty() ? members_.rank : missing[0];
-  const std::string text = what.heading() + "no sign of rank" + (missing.size() > 1 ? "s " : " ") + list(missing) + " of " +
-                           std::to_string(members_.size()) + " within " + std::to_string(world_->timeout_ms) + " ms, says rank " +
-                           std::to_string(members_.rank) + "; see what " + (missing.size() > 1 ? "they do" : "it does") +
-                           ", or give a longer deadline";
+  const std::vector<int> missing = in_the_world(missing_ranks(operation));
+  const int first = missing.empty() ? world_->rank : lookout_.cause(missing[0]);
+  const std::string text = what.numbered() + ": waiting for " + lookout_.text(missing) + ", says rank " + std::to_string(world_->rank) +
+                           " at the deadline of " + seconds(deadline_ms(operation)) +
+                           " s (watchdog.seconds); restart from the newest checkpoint";
   return CommError(first, what.title(), what.sequence, text);
 }
 

@@ -39,6 +39,14 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
       engine_(members_, world_, page_, tag_, *pool_) {
   for (const RankRange& node : members_.nodes) subtrees_.push_back(complete_subtrees(members_.size(), node));
   page_.slot(local_).process = world_->process;
+  scope_ = {.first_rank = members_.root_ranks.front(), .ranks = members_.size(), .split = id};
+  if (!world_->root_page) {  // the first communicator is the whole world
+    world_->root_page = memory;
+    world_->rank = members_.rank;
+    world_->presences = {.first = here_.first, .count = here_.size(), .all = page_.presences()};
+    page_.presences()[local_].process = world_->process;
+    world_->watch.stand_in(page_.presences()[local_].presence);
+  }
   if (members_.node_count() == 1) return;
   Membership own;
   own.rank = local_;
@@ -71,8 +79,21 @@ std::shared_ptr<Operation> NodeCommunicator::collective(Verb verb, DType dtype, 
 }
 
 Work NodeCommunicator::start(std::shared_ptr<Operation> op, Task task) {
+  record(*op);
   op->task = std::move(task);
   return engine_.post(std::move(op));
+}
+
+void NodeCommunicator::record(Operation& op) {
+  Announcement& what = op.announcement;
+  RankWatch& watch = world_->watch;
+  if (Faults* faults = watch.faults(); faults && op.lane == 0) {
+    if (faults->take(Fault::Kind::shape, what.label)) what.elements += 1;
+    if (faults->take(Fault::Kind::mismatch, what.label)) what.set_label("injected mismatch");
+  }
+  const auto kind = op.lane == 0 ? FlightRecorder::Kind::collective : FlightRecorder::Kind::message;
+  op.ticket =
+      watch.begin(kind, what, static_cast<std::uint64_t>(std::max<std::int64_t>(0, what.elements)) * size_bytes(what.dtype), scope_);
 }
 
 Work NodeCommunicator::barrier(Label label) {

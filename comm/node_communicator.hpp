@@ -2,6 +2,7 @@
 // speaks for it to the others. What differs between backends is where shared memory and messages come from.
 // One thread at a time; abort() from any.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <vector>
@@ -43,7 +44,11 @@ class NodeCommunicator final : public Communicator {
   Work barrier(Label label) override;
   std::unique_ptr<Communicator> split(int color, int key) override;
   void abort(const std::string& why) noexcept override;
-  void set_timeout_ms(std::int64_t timeout_ms) override { world_->timeout_ms = timeout_ms; }
+  bool is_aborted() const override { return world_->abort->is_set(); }
+  void set_timeout_ms(std::int64_t timeout_ms) override { world_->timeout_ms = world_->step_timeout_ms = timeout_ms; }
+  void set_step_timeout_ms(std::int64_t timeout_ms) override { world_->step_timeout_ms = std::min(timeout_ms, world_->timeout_ms); }
+  RankWatch& watch() override { return world_->watch; }
+  void on_far_ranks(AskFar ask) override { world_->ask_far = std::move(ask); }
   std::uint64_t bytes_sent() const override { return world_->bytes_sent; }
 
   /// What its operations are made of.
@@ -100,6 +105,8 @@ class NodeCommunicator final : public Communicator {
   PoolVector<std::size_t> byte_borders(std::span<const std::int64_t> counts, DType dtype) const;
   std::shared_ptr<Operation> operation(Verb verb, DType dtype, Label label);
   std::shared_ptr<Operation> collective(Verb verb, DType dtype, Label label);
+  /// Into the flight record; the faults that change what is announced.
+  void record(Operation& op);
   /// One rank and no abort: what works in place has nothing to do.
   bool is_alone() const { return members_.size() == 1 && !world_->abort->is_set(); }
   Work start(std::shared_ptr<Operation> op, Task task);
@@ -170,6 +177,7 @@ class NodeCommunicator final : public Communicator {
   RankRange here_;  // ranks of this node
   int local_ = 0;
   int tag_ = 0;
+  FlightScope scope_;
   std::vector<std::vector<RankRange>> subtrees_;  // by node
   NodePage page_;
   std::shared_ptr<Segments> segments_;  // shared with node_

@@ -7,11 +7,12 @@ constexpr std::size_t kPage = 4096;
 std::size_t pages(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
 struct Layout {
-  std::size_t bell, slots, stages, boards, partials, rings, end;
+  std::size_t bell, slots, presences, stages, boards, partials, rings, end;
   Layout(std::size_t ranks, std::size_t partial_count) {
     bell = (sizeof(AbortBoard) + alignof(Bell) - 1) / alignof(Bell) * alignof(Bell);
     slots = pages(bell + sizeof(Bell));
-    stages = slots + pages(ranks * sizeof(Slot));
+    presences = slots + pages(ranks * sizeof(Slot));
+    stages = presences + pages(ranks * sizeof(NodePresence));
     boards = stages + ranks * 2 * NodePage::kStageBytes;
     partials = boards + 2 * NodePage::kBoardBytes;
     rings = partials + partial_count * 2 * NodePage::kBoardBytes;
@@ -31,6 +32,7 @@ NodePage::NodePage(std::shared_ptr<std::byte> memory, int ranks, int partials) :
   abort_ = reinterpret_cast<AbortBoard*>(base);
   bell_ = reinterpret_cast<Bell*>(base + at.bell);
   slots_ = reinterpret_cast<Slot*>(base + at.slots);
+  presences_ = reinterpret_cast<NodePresence*>(base + at.presences);
   stages_ = base + at.stages;
   boards_ = base + at.boards;
   partials_ = base + at.partials;

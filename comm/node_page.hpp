@@ -7,6 +7,7 @@
 #include <memory>
 
 #include <chorale/comm/abort_board.hpp>
+#include <chorale/comm/rank_world.hpp>
 #include <chorale/comm/rendezvous.hpp>
 #include <chorale/comm/ring.hpp>
 #include <chorale/comm/slot.hpp>
@@ -23,6 +24,8 @@ class NodePage {
   NodePage(std::shared_ptr<std::byte> memory, int ranks, int partials);
 
   Slot& slot(int local) const { return slots_[local]; }
+  /// By local rank. Used in the page of the whole world only.
+  NodePresence* presences() const { return presences_; }
   Rendezvous meeting() const { return {slots_, ranks_, bell_}; }
   std::byte* stage(int local, std::uint64_t use) const { return stages_ + (static_cast<std::size_t>(local) * 2 + use % 2) * kStageBytes; }
   std::byte* board(std::uint64_t use) const { return boards_ + (use % 2) * kBoardBytes; }
@@ -37,6 +40,7 @@ class NodePage {
   AbortBoard* abort_;
   Bell* bell_;
   Slot* slots_;
+  NodePresence* presences_;
   std::byte *stages_, *boards_, *partials_;
   Ring* rings_;
 };

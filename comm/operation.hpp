@@ -22,9 +22,10 @@ struct Operation {
   bool carried = false;             // it has, with one before it
 
   Awaits awaits = Awaits::nothing;
-  std::uint64_t phase = 0;  // of the node, when peers are awaited
-  int awaited = 0;          // node or rank
-  bool said_hello = false;  // its envelope has gone to the other nodes
+  std::uint64_t phase = 0;   // of the node, when peers are awaited
+  int awaited = 0;           // node or rank
+  std::uint64_t ticket = 0;  // in the flight record
+  bool said_hello = false;   // its envelope has gone to the other nodes
 };
 
 }  // namespace chorale

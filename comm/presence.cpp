@@ -12,12 +12,30 @@ std::string_view name(Activity activity) {
   return at < kNames.size() ? kNames[at] : "unknown";
 }
 
-std::string Sighting::text() const {
+bool is_long(Activity activity) {
+  switch (activity) {
+    case Activity::forward:
+    case Activity::backward:
+    case Activity::communicating:
+    case Activity::updating:
+      return false;
+    default:
+      return true;
+  }
+}
+
+bool Sighting::is_same_place(const Sighting& other) const {
+  return activity == other.activity && step == other.step && sequence == other.sequence && std::strcmp(what, other.what) == 0;
+}
+
+std::string Sighting::text() const { return place() + (step > 0 ? " in step " + std::to_string(step) : ""); }
+
+std::string Sighting::place() const {
   const std::string_view nearer(what, ::strnlen(what, sizeof what));
+  const bool in_layer = activity == Activity::forward || activity == Activity::backward;
   std::string out(nearer.empty() || activity != Activity::communicating ? name(activity) : nearer);
   if (activity == Activity::communicating && sequence > 0) out += " #" + std::to_string(sequence);
-  if (activity != Activity::communicating && !nearer.empty()) out.append(" of '").append(nearer).append("'");
-  if (step > 0) out += " in step " + std::to_string(step);
+  if (activity != Activity::communicating && !nearer.empty()) out.append(in_layer ? " of layer '" : " '").append(nearer).append("'");
   return out;
 }
 
@@ -27,6 +45,7 @@ void Presence::write(F&& fields) noexcept {
   version_.store(version + 1, std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_release);  // who sees a field of this write sees the odd version too
   fields();
+  awaits_.store(0, std::memory_order_relaxed);
   beat();
   version_.store(version + 2, std::memory_order_release);
 }
@@ -65,6 +84,7 @@ Sighting Presence::read() const noexcept {
     out.step = step_.load(std::memory_order_relaxed);
     out.sequence = sequence_.load(std::memory_order_relaxed);
     out.beat = beat_.load(std::memory_order_relaxed);
+    out.awaits = awaits_.load(std::memory_order_relaxed) - 1;
     for (std::size_t i = 0; i < what_.size(); ++i) {
       const std::uint64_t word = what_[i].load(std::memory_order_relaxed);
       std::memcpy(out.what + 8 * i, &word, 8);

@@ -36,6 +36,12 @@ ProcessState read_state(std::int64_t id) {
 
 }  // namespace
 
+bool is_stopped(ProcessMark process) {
+  if (process.id == 0) return false;
+  const ProcessState state = read_state(process.id);
+  return (state.state == 'T' || state.state == 't') && state.start_time == process.start_time;
+}
+
 ProcessMark own_process() { return {getpid(), read_state(getpid()).start_time}; }
 
 bool is_gone(ProcessMark process) {

@@ -39,5 +39,7 @@ struct ProcessMark {
 };
 ProcessMark own_process();
 bool is_gone(ProcessMark process);
+/// It has been stopped by a signal or a debugger, and nobody has let it go on.
+bool is_stopped(ProcessMark process);
 
 }  // namespace chorale

@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/flight_report.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/launcher/verify.hpp>
 #include <chorale/train/checkpointing.hpp>
@@ -108,11 +109,12 @@ void print(const Json& j, const std::string& indent) {
 namespace {
 
 struct Words {
-  bool json = false, verify = false;
+  bool json = false, verify = false, flight = false;
 };
 
 void describe(OptionTable& t, Words& w) {
   t.add("json", w.json, "One object.");
+  t.add("flight", w.flight, "Of a run that has failed: which rank diverged first and where, from what the ranks recorded.");
   t.add("verify", w.verify, "Read every byte of a checkpoint, or of all of a run, and say which are sound; exit code 66 when one is not.");
 }
 
@@ -126,7 +128,9 @@ int run_inspect(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("inspect needs a run, a checkpoint or a recipe");
   if (words.verify) return report_verified(verify_checkpoints(rest[0]), words.json);
   const bool json = words.json;
-  const Json j = std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0]) : run_json(rest[0]);
+  const Json j = words.flight                                ? flight_report(rest[0])
+                 : std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0])
+                                                             : run_json(rest[0]);
   if (json)
     std::printf("%s\n", j.dump(2).c_str());
   else

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <future>
 
+#include <chorale/comm/crash_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/model_parts.hpp>
@@ -35,6 +36,7 @@ struct Words {
   bool resume = false, overwrite = false, quiet = false;
   std::int64_t restarts = 3, min_ranks = 0;
   std::string hosts;
+  std::vector<std::string> inject;
 };
 
 void describe(OptionTable& t, Words& w) {
@@ -48,6 +50,11 @@ void describe(OptionTable& t, Words& w) {
   t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
+  t.add("inject", w.inject,
+        "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE (docs/faults.md). May be given several times.",
+        {.adds_up = true, .check = [](const std::string& value) {
+           for (const std::string& word : words_of(value)) parse_fault(word);
+         }});
   t.add("quiet", w.quiet, "No progress, only warnings and errors.");
 }
 
@@ -60,6 +67,7 @@ struct TrainTable : RecipeTable {
 /// In the exception's handler: the verdict of a run that has failed, in its files. The first error stays the one that counts.
 void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files, ConsoleLog& log) {
   const RankResult failure = describe_failure();
+  comm.watch().dump(failure.error, false);
   log.note(LogLevel::error, failure.error);
   if (comm.rank() != 0) return;
   files.failed();
@@ -92,15 +100,36 @@ int code_of(const std::string& status) {
   return status == "checkpointed" ? static_cast<int>(ExitCode::requeue) : 0;
 }
 
+void inject(Communicator& comm, const std::vector<std::string>& words) {
+  for (const std::string& word : words)
+    if (const int rank = parse_fault(word).rank; rank >= comm.size())
+      throw UsageError("--inject " + word + ": there are " + std::to_string(comm.size()) + " ranks");
+  if (words.empty()) return;
+  // A rank that shares its process cannot be stopped alone.
+  std::function<bool()> over;
+  if (comm.backend() != "mpi") over = [&comm] { return comm.is_aborted(); };
+  comm.watch().inject(std::make_unique<Faults>(words, comm.rank(), std::move(over)));
+}
+
+void say_unmet(Communicator& comm, Log& log) {
+  if (!comm.watch().faults()) return;
+  for (const std::string& word : comm.watch().faults()->unmet())
+    if (!word.ends_with(":finalize") && !word.ends_with(":init"))
+      log.error("--inject " + word + " was never met: is its place on this run's way?");
+}
+
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
-  claim_together(comm, run, s.parallel.timeout_s, session.log);
+  claim_together(comm, run, s.watchdog.seconds, session.log);
+  comm.watch().enter(Activity::reading, "data");
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
+  comm.watch().enter(Activity::starting, "training");
   const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
   TrainerConfig config;
-  config.train = s.train, config.parallel = s.parallel, config.checkpoint = s.checkpoint, config.init = s.model.init;
+  config.train = s.train, config.parallel = s.parallel, config.checkpoint = s.checkpoint, config.watchdog = s.watchdog,
+  config.init = s.model.init;
   config.checkpoint_folder = (folder / "checkpoints").string();
   config.trace = parse_trace_window(s.train.trace), config.trace_file = (folder / "trace.json").string();
   config.resume = t.words.resume;
@@ -117,10 +146,13 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   if (comm.rank() == 0) run.start(recipe);
   comm.barrier("run directory").wait();
   session.log.open(folder);
+  comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
+  const CrashWatch crashes(comm.watch());
   if (!t.words.quiet) trainer.add(progress);
   trainer.add(files);
   try {
     const Summary summary = trainer.run();
+    say_unmet(comm, session.log);
     const int code = code_of(summary.status);
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
@@ -154,7 +186,8 @@ std::vector<Host> hosts_of(const Words& w, const Surroundings& around) {
 
 int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
   check_start(comm, "train", t.table);
-  Session session(comm, t.settings.parallel);
+  inject(comm, t.words.inject);
+  Session session(comm, t.settings.parallel, t.settings.watchdog);
   try {
     const int code = train_on(comm, t, run, session);
     if (comm.rank() == 0) run.release();
@@ -204,7 +237,7 @@ int run_train(std::span<const std::string> arguments) {
                        .hosts = hosts,
                        .min_ranks = static_cast<int>(t.words.min_ranks),
                        .words = words,
-                       .silence = std::chrono::milliseconds(static_cast<std::int64_t>(t.settings.parallel.timeout_s * 1000)) +
+                       .silence = std::chrono::milliseconds(static_cast<std::int64_t>(t.settings.watchdog.seconds * 1000)) +
                                   std::chrono::seconds(5),
                        .run = run.path(),
                        .restarts = static_cast<int>(t.words.restarts)})

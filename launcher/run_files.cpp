@@ -48,6 +48,8 @@ std::string summary_json(const Summary& s) {
               {"pause_ms", s.checkpoint_pause_ms},
               {"write_ms", s.checkpoint_write_ms}}},
             {"seconds_total", s.seconds_total},
+            {"skipped_steps", s.skipped_steps},
+            {"rollbacks", s.rollbacks},
             {"version", s.version}};
   return j.dump(2) + "\n";
 }

@@ -47,8 +47,11 @@ void ConsoleLog::write(LogLevel level, std::string_view text) {
   std::fprintf(stderr, "%schorale: %s%.*s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", mark, static_cast<int>(text.size()), text.data());
 }
 
-Session::Session(Communicator& communicator, const ParallelOptions& options) : comm(communicator), log(communicator.rank()) {
-  comm.set_timeout_ms(static_cast<std::int64_t>(options.timeout_s * 1000));
+Session::Session(Communicator& communicator, const ParallelOptions& options, const WatchdogOptions& watchdog)
+    : comm(communicator), log(communicator.rank()) {
+  comm.set_timeout_ms(static_cast<std::int64_t>(watchdog.seconds * 1000));
+  if (watchdog.seconds < 10 && comm.node_count() > 1 && comm.rank() == 0)
+    log.warning("watchdog.seconds is below 10: between nodes a network that pauses for 2 s may be silent for longer than that");
   register_all(registry);
   device = make_common_device(comm, options);
 }

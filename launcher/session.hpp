@@ -38,7 +38,7 @@ class ConsoleLog final : public Log {
 
 /// One rank of a command.
 struct Session {
-  Session(Communicator& communicator, const ParallelOptions& options);
+  Session(Communicator& communicator, const ParallelOptions& options, const WatchdogOptions& watchdog = {});
   Communicator& comm;
   Registry registry;
   ConsoleLog log;

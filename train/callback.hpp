@@ -70,6 +70,7 @@ struct Summary {
   std::int64_t checkpoints_written = 0, checkpoints_failed = 0;
   double checkpoint_pause_ms = 0, checkpoint_write_ms = 0;  // means of those written
   double seconds_total = 0;
+  std::int64_t skipped_steps = 0, rollbacks = 0;  // train.on_nan
   std::string version;
 };
 

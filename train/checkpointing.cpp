@@ -6,6 +6,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include <chorale/comm/rank_watch.hpp>
+
 namespace chorale {
 
 namespace {
@@ -71,6 +73,7 @@ std::string Checkpointing::fields(const RunPosition& position) const {
   j["identity"] = position.identity;
   j["exchange"] = position.exchange;
   j["evaluation_missed"] = position.evaluation_missed;
+  j["on_nan"] = {{"lr_factor", exact(position.lr_factor)}, {"skipped_steps", position.skipped_steps}, {"rollbacks", position.rollbacks}};
   j["epoch_loss"] = {exact(position.epoch_loss), exact(position.epoch_weight)};
   j["early_stopping"] = {{"metric", parts_.early.metric()},
                          {"best", exact(parts_.early.best)},
@@ -136,6 +139,11 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         position.exchange = j.value("exchange", "");
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
+        if (j.contains("on_nan")) {
+          const auto& nan = j.at("on_nan");
+          position.lr_factor = number(nan.at("lr_factor"));
+          position.skipped_steps = nan.at("skipped_steps"), position.rollbacks = nan.at("rollbacks");
+        }
         const auto& early = j.at("early_stopping");
         if (early.at("metric") == parts_.early.metric())  // another score starts anew
           parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));

@@ -27,6 +27,8 @@ struct RunPosition {
   bool evaluation_missed = false;               // a stop came between this step and its evaluation: the resumed run begins with it
   double epoch_loss = 0, epoch_weight = 0;      // sums of the training loss since the last evaluation
   std::optional<CheckpointScore> score = {};    // where the step was evaluated
+  double lr_factor = 1;                         // what rollbacks have made of the rate
+  std::int64_t skipped_steps = 0, rollbacks = 0;
 };
 
 class Checkpointing {

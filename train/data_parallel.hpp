@@ -43,6 +43,8 @@ class DataParallel {
   /// Once the number of virtual workers is known, before the first step. passes: of backward, that each makes in a step.
   void start(std::int64_t virtual_workers, std::int64_t passes = 1);
 
+  /// After what it agreed on was overwritten (a checkpoint was read again): the exchange begins anew.
+  void restart() { use(name_); }
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
   void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), node_writers()); }

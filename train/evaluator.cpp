@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/train/replica.hpp>
 
 namespace chorale {
@@ -59,6 +60,7 @@ std::map<std::string, double> Evaluator::evaluate(const Dataset& data) {
   const auto fresh = [&] { return make_metrics(names, parts_.outputs, metric_task(parts_.loss.task()), parts_.registry); };
   std::vector<std::unique_ptr<Metric>> mine = fresh();
   for (std::int64_t chunk = parts_.comm.rank(); chunk < chunks_of(data); chunk += parts_.comm.size()) {
+    parts_.comm.watch().beat();
     const Values in = Replica::gather(data, chunk_rows(chunk, data.rows()), parts_.params.device(), parts_.params.dtype());
     const Variable y = parts_.model.forward(in, {.device = parts_.params.device()}).at("y");
     const Variable* weight = in.find("weight");

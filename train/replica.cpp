@@ -22,7 +22,8 @@ Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
           .training = true,
           .random_key = mix(mix(parts_.seed, 0x64726F70u), static_cast<std::uint64_t>(step)),
           .first_position = first_position,
-          .trace = parts_.trace};
+          .trace = parts_.trace,
+          .observer = parts_.watch};
 }
 
 Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype) {
@@ -72,11 +73,13 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     const Share s = share_of(mine.count, part, parts_.accumulate);
     if (s.count == 0) continue;
     Clock::time_point from = Clock::now();
+    enter(Activity::reading, "batch");
     const std::int64_t first = mine.first + s.first;
     const Values in = gather(parts_.data, batch.rows().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
                              parts_.params.dtype());
     lap(from, phases_.data);
     const auto forward_start = from;
+    enter(Activity::forward);
     parts_.params.bind_gradients(into, started);
     started = true;
     const Variable prediction = parts_.model.forward(in, pass_of(step, first)).at("y");
@@ -91,13 +94,18 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     const auto backward_start = from;
     if (last && parts_.accumulate == 1) last();
     if (parts_.trace) parts_.trace->begin_marks();
-    backward(loss.total);
+    enter(Activity::backward);
+    backward(loss.total, {}, parts_.watch);
     parts_.params.finish_gradients();
     lap(from, phases_.backward);
     trace_phase("backward", backward_start, from);
   }
   if (!started) device.clear(into.data, into.bytes());
   return report;
+}
+
+void Replica::enter(Activity activity, std::string_view what) {
+  if (parts_.watch) parts_.watch->enter(activity, what);
 }
 
 void Replica::trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end) {
@@ -147,7 +155,9 @@ std::string Replica::describe_bad(std::int64_t worker, const BatchCut& batch, st
     return "the first bad tensor is the model's result of samples " + samples + "; lower optimizer.lr or scale the features";
   const Variable* weight = in.find("weight");
   const LossValue loss = parts_.loss.forward(y, in.at("target").value(), weight ? weight->value() : Tensor());
-  return "the first bad tensor is the loss of samples " + samples_text(loss.sample_loss, parts_.data, rows);
+  samples = samples_text(loss.sample_loss, parts_.data, rows);
+  if (samples.empty()) return "computed again it is finite: memory or the processor may be at fault";
+  return "the first bad tensor is the loss of samples " + samples;
 }
 
 }  // namespace chorale

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/data/dataset.hpp>
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
@@ -25,6 +26,7 @@ class Replica {
     std::uint64_t seed;
     std::int64_t accumulate;
     Trace* trace = nullptr;
+    RankWatch* watch = nullptr;  // null: nobody wants to know where the rank is
   };
   explicit Replica(const Parts& parts);
 
@@ -43,6 +45,7 @@ class Replica {
   void subtree(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::size_t depth, std::vector<WorkerReport>& reports,
                const std::function<void()>& last);
   WorkerReport worker(std::int64_t v, const BatchCut& batch, std::int64_t step, Buffer into, const std::function<void()>& last);
+  void enter(Activity activity, std::string_view what = {});
   void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;

@@ -44,6 +44,18 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.short_flag = "trace", .mathematics = false, .check = [](const std::string& value) { parse_trace_window(value); }});
   t.add("train.log_every", o.log_every, "Updates between lines of metrics.jsonl; 0: about 20 an epoch.",
         {.min = 0, .max = kMany, .mathematics = false});
+  t.add("train.check_replicas", o.check_replicas,
+        "Updates between comparisons of all copies of the parameters, and before each checkpoint: a difference ends the run and names "
+        "tensor, rank and step. 0: never.",
+        {.min = 0, .max = kMany, .mathematics = false});
+  t.add(
+      "train.on_nan", o.on_nan,
+      "What all ranks do at a step whose loss is not finite: stop, skip that step, or go back to the newest checkpoint with a lower rate.",
+      {.choices = {"stop", "skip", "rollback"}, .mathematics = false});
+  t.add("train.rollback_lr_factor", o.rollback_lr_factor, "Of train.on_nan = rollback: what the rate is multiplied with each time.",
+        {.min = 1e-6, .max = 1, .mathematics = false});
+  t.add("train.rollbacks", o.rollbacks, "Of train.on_nan = rollback: how often, then the run stops.",
+        {.min = 1, .max = 1e6, .mathematics = false});
 }
 
 void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& registry) {
@@ -95,8 +107,6 @@ void describe_parallel(OptionTable& t, ParallelOptions& o, const Registry& regis
   t.add("parallel.outer_lr", o.outer_lr, "Of local_sgd: rate of the outer step towards the average; 1: all the way.",
         {.min = 0, .max = 100});
   t.add("parallel.outer_momentum", o.outer_momentum, "Of local_sgd: Nesterov momentum of the outer step.", {.min = 0, .max = 0.9999});
-  t.add("parallel.timeout_s", o.timeout_s, "Deadline of every wait for another rank, in seconds.",
-        {.min = 1, .max = 1e6, .mathematics = false});
   t.add("parallel.isa", o.isa, "Use at most this instruction set.", {.choices = {"auto", "baseline", "avx2", "avx512"}});
 }
 
@@ -137,6 +147,10 @@ void describe(OptionTable& table, Settings& settings, const Registry& registry) 
   describe_optimizer(table, settings.optimizer, registry);
   describe_parallel(table, settings.parallel, registry);
   describe_checkpoint(table, settings.checkpoint);
+  table.add("watchdog.seconds", settings.watchdog.seconds,
+            "Deadline of every wait for a rank that does not get on. From the 50th update on at most 20 times the slowest part of an "
+            "update, but not below 10 s.",
+            {.min = 0.1, .max = 1e6, .mathematics = false});
 }
 
 }  // namespace chorale

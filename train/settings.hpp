@@ -29,8 +29,12 @@ struct TrainOptions {
   std::vector<std::string> class_weights;  // one number a class, or "balanced"
   std::int64_t evaluate_every = 0;         // steps; 0: by epochs
   std::int64_t evaluate_every_epochs = 1;
-  std::string trace;           // "100:110"
-  std::int64_t log_every = 0;  // steps between lines of metrics.jsonl; 0: about 20 an epoch
+  std::string trace;                // "100:110"
+  std::int64_t log_every = 0;       // steps between lines of metrics.jsonl; 0: about 20 an epoch
+  std::int64_t check_replicas = 0;  // steps; 0: never
+  std::string on_nan = "stop";      // stop skip rollback
+  double rollback_lr_factor = 0.5;
+  std::int64_t rollbacks = 3;
 };
 
 struct OptimizerOptions {
@@ -52,8 +56,11 @@ struct ParallelOptions {
   std::string overlap = "auto";  // auto thread layers: who carries buckets between nodes during backward
   std::int64_t local_steps = 8;
   double outer_lr = 1, outer_momentum = 0;  // of local_sgd
-  double timeout_s = 60;
-  std::string isa = "auto";  // auto baseline avx2 avx512: at most this instruction set
+  std::string isa = "auto";                 // auto baseline avx2 avx512: at most this instruction set
+};
+
+struct WatchdogOptions {
+  double seconds = 60;
 };
 
 struct CheckpointOptions {
@@ -75,6 +82,7 @@ struct Settings {
   OptimizerOptions optimizer;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
+  WatchdogOptions watchdog;
 };
 
 /// Declares every key of a recipe. The registry gives the choices of losses and optimisers.

@@ -54,6 +54,7 @@ Summary Trainer::run() {
   }
   finish(summary);
   summary.seconds_total = ms_since(start) / 1000;
+  parts_.comm.watch().enter(Activity::ending);
   tell([&](Callback& c) { c.on_end(summary); });
   return summary;
 }
@@ -78,6 +79,7 @@ void Trainer::end_trace() {
 void Trainer::one_step() {
   if (traces()) trace_window();
   const Clock::time_point start = Clock::now();
+  parts_.comm.watch().begin_step(step_ + 1);
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
   cut_->take(batch);
@@ -85,16 +87,23 @@ void Trainer::one_step() {
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
   const StepOutcome outcome = compute_and_exchange();
   span.reset();
-  if (outcome.bad_worker >= 0) refuse_bad_loss(outcome);
+  if (outcome.bad_worker >= 0) return after_bad_loss(outcome);
+  after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+}
+
+void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms) {
   ++step_;
   stopped_ = outcome.stop;
   heard_ = outcome.save;
+  spoil(Fault::Kind::bitflip);
   epoch_loss_ += outcome.loss, epoch_weight_ += outcome.weight;
-  const double ms = ms_since(start);
   if (checkpointing_ && checkpointing_->saves().is_pending()) save_cost_.steps_ms += std::max(0.0, ms - save_cost_.usual_ms);
   if (was_trying_ && !replicas_->is_trying()) statistics_ = {};  // the steady state begins
   was_trying_ = replicas_->is_trying();
-  if (step_ > first_step_ + 1) statistics_.add(ms, static_cast<std::int64_t>(batch.size()), replicas_->phases());
+  if (step_ > first_step_ + 1) statistics_.add(ms, samples, replicas_->phases());
+  if (deadline_.add(replicas_->phases())) parts_.comm.set_step_timeout_ms(deadline_.ms());
+  if (parts_.comm.rank() == 0)
+    if (const auto slow = straggler_.add(replicas_->phases(), ms)) parts_.log.warning(*slow);
   tell_step(outcome, ms);
 }
 
@@ -106,6 +115,7 @@ void Trainer::compute() {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
       replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
+    spoil(Fault::Kind::nan);
     last_.stop = config_.stop_requested ? config_.stop_requested() : Stop::none;
     last_.save = save_report();
   } catch (const std::exception& e) {
@@ -119,25 +129,11 @@ StepOutcome Trainer::compute_and_exchange() {
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
+  parts_.comm.watch().enter(Activity::updating);
   const StepOutcome outcome = replicas_->step(order, reports_, last_);
   last_.phases = computed;
   last_.phases.communicate = outcome.communicate_ms, last_.phases.update = outcome.update_ms;
   return outcome;
-}
-
-void Trainer::refuse_bad_loss(const StepOutcome& outcome) {
-  const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
-  cut_->take(sampler_.rows(step / per_epoch, step % per_epoch));
-  int owner = 0;
-  for (int r = 0; r < parts_.comm.size(); ++r) {
-    const Share held = workers_of(r, parts_.comm.size(), workers_);
-    if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
-  }
-  std::string text;
-  if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
-  const auto bytes = broadcast_bytes(parts_.comm, std::as_bytes(std::span(text)), owner, "bad loss");
-  throw NumericError("loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
-                     std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
@@ -171,6 +167,7 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  check_replicas_if_due();
   go_on_with_save();
   evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
   if (stopped_ == Stop::none && evaluates_after(step_)) evaluate_now();
@@ -179,6 +176,7 @@ void Trainer::after_step() {
 }
 
 void Trainer::evaluate_now() {
+  const Stay stay(parts_.comm.watch(), Activity::evaluating, "validation rows");
   const Clock::time_point start = Clock::now();
   EvaluationEvent event{.step = step_, .epoch = (step_ - 1) / sampler_.steps_per_epoch(), .scores = {}};
   event.scores["validation"] = evaluator_->evaluate(*parts_.validation);
@@ -197,6 +195,7 @@ void Trainer::evaluate_now() {
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }
 
 void Trainer::finish(Summary& s) {
+  const Stay stay(parts_.comm.watch(), Activity::ending);
   last_save();
   end_trace();  // where the run ended inside the window
   s.status = stopped_ == Stop::interrupt ? "interrupted"
@@ -212,10 +211,12 @@ void Trainer::finish(Summary& s) {
   s.version = CHORALE_VERSION;
   s.checkpoints_written = saves_told_.checkpoints_written, s.checkpoints_failed = saves_told_.checkpoints_failed;
   s.checkpoint_pause_ms = saves_told_.checkpoint_pause_ms, s.checkpoint_write_ms = saves_told_.checkpoint_write_ms;
+  s.skipped_steps = skipped_, s.rollbacks = rollbacks_;
   statistics_.fill(s);
   if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
+  const Stay evaluation(parts_.comm.watch(), Activity::evaluating, "all rows");
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};
   event.scores["train"] = evaluator_->evaluate(*parts_.train);
   if (parts_.validation) event.scores["validation"] = evaluator_->evaluate(*parts_.validation);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/log.hpp>
 #include <chorale/core/data/dataset.hpp>
 #include <chorale/train/callback.hpp>
@@ -18,7 +19,9 @@
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
+#include <chorale/train/step_deadline.hpp>
 #include <chorale/train/step_statistics.hpp>
+#include <chorale/train/straggler.hpp>
 #include <chorale/train/trace_file.hpp>
 
 namespace chorale {
@@ -27,6 +30,7 @@ struct TrainerConfig {
   TrainOptions train;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
+  WatchdogOptions watchdog = {};
   std::string init = "torch";
   std::string checkpoint_folder;  // empty: none are written
   bool resume = false;
@@ -57,7 +61,7 @@ class Trainer {
  public:
   /// Throws UsageError, equal on all ranks, for sizes that do not fit: batch below virtual workers, more ranks than virtual workers or
   /// rows.
-  Trainer(const TrainerParts& parts, const TrainerConfig& config);
+  Trainer(const TrainerParts& parts, const TrainerConfig& config);  // parts.comm's deadlines are config.watchdog's from here on
   /// Called on rank 0 only, in the order of adding. Must outlive run().
   void add(Callback& callback) { callbacks_.push_back(&callback); }
   /// Trains to the end, to early stopping, or to a stop request. Throws NumericError on all ranks at the same step when a loss is not
@@ -81,7 +85,16 @@ class Trainer {
   void end_trace();
   void compute();
   StepOutcome compute_and_exchange();
-  void refuse_bad_loss(const StepOutcome& outcome);
+  void after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms);
+  // bad_loss.cpp: train.on_nan.
+  void after_bad_loss(const StepOutcome& outcome);
+  std::string bad_loss_text(const StepOutcome& outcome);
+  void skip(const StepOutcome& outcome, const std::string& why);
+  void roll_back(const std::string& why);
+  void take_position(const RunPosition& position);
+  void refuse_policy() const;
+  void spoil(Fault::Kind kind);  // for tests of failures
+  void check_replicas_if_due();
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
   bool evaluation_due(std::int64_t step) const;
@@ -130,6 +143,10 @@ class Trainer {
   std::vector<WorkerReport> reports_;
   RankReport last_;
   StepStatistics statistics_;
+  StepDeadline deadline_;
+  Straggler straggler_;
+  double lr_ = 0, lr_factor_ = 1;  // as given; what rollbacks have made of it
+  std::int64_t skipped_ = 0, rollbacks_ = 0, checked_step_ = 0;
   double epoch_loss_ = 0, epoch_weight_ = 0, last_loss_ = 0;
   std::vector<Callback*> callbacks_;
 };

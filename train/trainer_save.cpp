@@ -88,6 +88,7 @@ void Trainer::go_on_with_save() {
 void Trainer::start_save() {
   if (!checkpointing_ || saved_step_ == step_) return;
   wait_for_save(false);
+  const Stay stay(parts_.comm.watch(), Activity::saving, "checkpoint");
   const Clock::time_point start = Clock::now();
   replicas_->gather_state();
   checkpointing_->start({.step = step_,
@@ -97,7 +98,10 @@ void Trainer::start_save() {
                          .evaluation_missed = evaluation_missed_,
                          .epoch_loss = epoch_loss_,
                          .epoch_weight = epoch_weight_,
-                         .score = score_step_ == step_ ? score_ : std::nullopt},
+                         .score = score_step_ == step_ ? score_ : std::nullopt,
+                         .lr_factor = lr_factor_,
+                         .skipped_steps = skipped_,
+                         .rollbacks = rollbacks_},
                         replicas_->carried());
   replicas_->release_state();  // copied, or written
   saved_step_ = step_;
@@ -147,6 +151,7 @@ void Trainer::end_save(const SaveOutcome& outcome, bool final) {
 
 void Trainer::wait_for_save(bool final) {
   if (!checkpointing_ || !checkpointing_->saves().is_pending()) return;
+  const Stay stay(parts_.comm.watch(), Activity::saving, "checkpoint");
   const Clock::time_point start = Clock::now();
   const SaveOutcome outcome = checkpointing_->saves().wait();
   const double waited_ms = ms_since(start);

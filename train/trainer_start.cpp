@@ -31,7 +31,10 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
       early_(config.train.early_stop, parts.registry),
       schedule_(config.checkpoint, sampler_.steps_per_epoch(),
-                std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count()) {
+                std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count()),
+      deadline_(config.watchdog.seconds),
+      lr_(parts.optimizer.lr()) {
+  parts_.comm.set_timeout_ms(static_cast<std::int64_t>(1000 * config.watchdog.seconds));
   parts_.validation = unless_empty(parts.validation);
   parts_.test = unless_empty(parts.test);
   if (early_.active() && !parts_.validation)
@@ -48,6 +51,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_costs();
   check_model();
   allocate();
+  refuse_policy();
   if (config.resume) restore();
   check_sizes();
   check_ranks();
@@ -58,11 +62,10 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
   }
-  if (checkpointing_ && step_ > 0) checkpointing_->restore_carried(replicas_->carried(), parts_.log);
   if (checkpointing_ && config.checkpoint.background) snapshot_bytes_ = checkpointing_->reserve(replicas_->carried());
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
-                                                      traces() ? &trace_ : nullptr});
+                                                      traces() ? &trace_ : nullptr, &parts_.comm.watch()});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
   evaluator_ = std::make_unique<Evaluator>(
@@ -118,6 +121,7 @@ void Trainer::allocate() {
 }
 
 void Trainer::restore() {
+  const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
   const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills()) : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
@@ -137,9 +141,10 @@ void Trainer::restore() {
                        std::to_string(found->virtual_workers) + ": the run goes on with other bits");
   replicas_->filled();
   if (const std::string change = replicas_->change_from(found->exchange); !change.empty() && speaks) parts_.log.warning(change);
-  step_ = first_step_ = saved_step_ = found->step;
-  evaluation_missed_ = found->evaluation_missed;
-  epoch_loss_ = found->epoch_loss, epoch_weight_ = found->epoch_weight;
+  take_position(*found);
+  first_step_ = checked_step_ = step_;
+  skipped_ = found->skipped_steps, rollbacks_ = found->rollbacks, lr_factor_ = found->lr_factor;
+  parts_.optimizer.set_lr(lr_ * lr_factor_);
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }
 

@@ -25,6 +25,7 @@ struct NodeCard {
   int node;  // lowest MPI rank on it, and its part when nodes are faked
   int part;
   int rank;  // MPI's
+  char host[64];
 };
 
 struct PageCard {
@@ -72,6 +73,7 @@ NodeCard own_node(MPI_Comm comm) {
   int local_rank = 0, local_size = 1;
   MPI_Comm_rank(local, &local_rank);
   MPI_Comm_size(local, &local_size);
+  ::gethostname(card.host, sizeof card.host - 1);
   card.node = card.rank;
   check_mpi(MPI_Bcast(&card.node, 1, MPI_INT, 0, local), "MPI_Bcast");
   const int nodes = std::min(fake_nodes(), local_size);
@@ -81,7 +83,7 @@ NodeCard own_node(MPI_Comm comm) {
 }
 
 /// Fills members; returns MPI's rank of each of ours.
-std::vector<int> order_ranks(std::vector<NodeCard> cards, int mpi_rank, Membership& members) {
+std::vector<int> order_ranks(std::vector<NodeCard> cards, int mpi_rank, Membership& members, std::vector<std::string>& node_names) {
   std::stable_sort(cards.begin(), cards.end(),
                    [](const NodeCard& a, const NodeCard& b) { return a.node != b.node ? a.node < b.node : a.part < b.part; });
   std::vector<int> mpi_ranks;
@@ -92,7 +94,9 @@ std::vector<int> order_ranks(std::vector<NodeCard> cards, int mpi_rank, Membersh
     members.root_ranks.push_back(at);
     if (cards[i].rank == mpi_rank) members.rank = at;
     mpi_ranks.push_back(cards[i].rank);
+    node_names.push_back(cards[i].host + (fake_nodes() > 1 ? "." + std::to_string(cards[i].part) : ""));
   }
+  if (members.node_count() == 1) node_names.clear();
   return mpi_ranks;
 }
 
@@ -133,8 +137,8 @@ MpiParts assemble_mpi(MPI_Comm comm) {
   Membership members;
   const auto cards = gather_cards(own, card);
   const auto on_machine = std::count_if(cards.begin(), cards.end(), [&](const NodeCard& each) { return each.node == card.node; });
-  std::vector<int> mpi_ranks = order_ranks(cards, card.rank, members);
   auto world = std::make_shared<RankWorld>();
+  std::vector<int> mpi_ranks = order_ranks(cards, card.rank, members, world->node_names);
   world->backend = "mpi";
   world->regions = std::make_shared<ProcessRegions>();
   const auto memory = shared_page(own, *world->regions, members, mpi_ranks);

@@ -28,6 +28,8 @@ std::vector<std::unique_ptr<Communicator>> make_ranks(const std::string& backend
       world->regions = regions;
       world->transport = std::make_shared<ThreadTransport>(boxes, rank);
       world->abort = board;
+      if (nodes > 1)
+        for (int each = 0; each < size; ++each) world->node_names.push_back(std::to_string(members.node_of(each)));
       world->crowded = size > static_cast<int>(std::thread::hardware_concurrency());
       members.rank = rank;
       out.push_back(std::make_unique<NodeCommunicator>(members, std::move(world), page.memory, 0));

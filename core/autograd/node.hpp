@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,14 +33,19 @@ class Node {
   virtual void adopt(Tensor gradient);
   /// All uses of this value have been added. Only parameters listen.
   virtual void ready() {}
+  /// The last operation of this layer, where backward enters it. The innermost layer that says so stays; the name outlives the graph.
+  void end_of(const std::string& layer) {
+    if (!layer_) layer_ = &layer;
+  }
 
  private:
-  friend void backward(const class Variable&, Tensor);
+  friend void backward(const class Variable&, Tensor, class Observer*);
   Inputs inputs_;
   Tensor gradient_;
   int depth_ = 0;    // longest way to a leaf: nodes of greater depth go first
   int pending_ = 0;  // uses whose gradients have not come yet
   bool visited_ = false;
+  const std::string* layer_ = nullptr;
 };
 
 /// A parameter's leaf: its gradient lies in memory that the arena gives.

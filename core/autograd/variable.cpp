@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <chorale/core/base/observer.hpp>
+
 namespace chorale {
 
 Node::Node(Inputs inputs) : inputs_(std::move(inputs)) {
@@ -36,7 +38,7 @@ void LeafNode::adopt(Tensor gradient) {
     memory_.device().copy(memory_.raw(), gradient.raw(), memory_.bytes());
 }
 
-void backward(const Variable& root, Tensor seed) {
+void backward(const Variable& root, Tensor seed, Observer* observer) {
   if (!root.needs_gradient()) return;
   std::vector<Node*> order{root.node().get()};
   order.front()->visited_ = true;
@@ -57,6 +59,7 @@ void backward(const Variable& root, Tensor seed) {
   order.front()->adopt(std::move(seed));
   for (Node* node : order) {
     Tensor gradient = std::exchange(node->gradient_, Tensor());
+    if (observer && node->layer_) observer->backward(*node->layer_);
     if (gradient.defined()) node->backward(std::move(gradient));
     for (const auto& input : node->inputs_)
       if (input && --input->pending_ == 0) input->ready();

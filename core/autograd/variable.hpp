@@ -9,6 +9,8 @@
 
 namespace chorale {
 
+class Observer;
+
 class Variable {
  public:
   Variable() = default;
@@ -28,7 +30,7 @@ class Variable {
 
 /// Runs the graph of `root` backwards, starting from d(root) = `seed` (all ones when undefined). Each node once, deepest first, so the
 /// order is a function of the model. A parameter's ready() comes as soon as its last use has been added.
-void backward(const Variable& root, Tensor seed = {});
+void backward(const Variable& root, Tensor seed = {}, Observer* observer = nullptr);
 
 /// The result of an operation: `value` computed from `inputs`, `f(Tensor dy)` hands the gradient on. A constant when no input needs a
 /// gradient.

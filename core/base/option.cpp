@@ -154,9 +154,11 @@ void OptionTable::add(std::string key, std::string& field, std::string help, Opt
 void OptionTable::add(std::string key, std::vector<std::string>& field, std::string help, OptionExtra extra) {
   Option& option = declare(key, std::move(help), extra);
   option.type = "list";
-  option.parse = [key, check = extra.check, &field](std::string_view value) {
+  option.parse = [key, check = extra.check, adds_up = extra.adds_up, &field](std::string_view value) {
     try {
-      field = words_of(value);
+      const std::vector<std::string> words = words_of(value);
+      if (!adds_up) field.clear();
+      field.insert(field.end(), words.begin(), words.end());
     } catch (const UsageError& error) {
       refuse(key, value, error.what());
     }

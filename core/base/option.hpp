@@ -33,6 +33,7 @@ struct OptionExtra {
   std::vector<std::string> choices = {};
   std::string short_flag = {};
   bool mathematics = true;
+  bool adds_up = false;                                      // of lists: given again, the words are added
   std::function<void(const std::string& value)> check = {};  // of texts and lists: throws UsageError that says what is allowed
 };
 

@@ -13,9 +13,10 @@ void Module::collect(const std::string& prefix, std::vector<Named>& out) const {
   for (const auto& [name, child] : children_) child->collect(prefix + name + ".", out);
 }
 
-void Module::number(std::uint64_t& next) {
+void Module::number(std::uint64_t& next, const std::string& path) {
   number_ = next++;
-  for (const auto& [name, child] : children_) child->number(next);
+  path_ = path;
+  for (const auto& [name, child] : children_) child->number(next, path.empty() ? name : path + "." + name);
 }
 
 Parameter& Module::add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment) {

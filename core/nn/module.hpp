@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <chorale/core/base/observer.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/base/trace.hpp>
 #include <chorale/core/nn/parameter.hpp>
@@ -20,6 +21,7 @@ struct Pass {
   std::uint64_t random_key = 0;     // of (seed, step)
   std::int64_t first_position = 0;  // of the share's first sample in the global batch: what random numbers are counted by
   Trace* trace = nullptr;           // null: nobody looks
+  Observer* observer = nullptr;     // the same
 };
 
 class Module {
@@ -38,8 +40,10 @@ class Module {
   virtual std::string name() const = 0;
   /// All parameters in registration order, children's with their names in front: "0.weight".
   std::vector<Named> parameters() const;
-  /// Numbers this module and its children, so that each draws random numbers of its own. The arena calls it.
-  void number(std::uint64_t& next);
+  /// Numbers this module and its children, so that each draws random numbers of its own, and tells each its path. The arena calls it.
+  void number(std::uint64_t& next, const std::string& path = {});
+  /// Where it lies in its model, as in names of parameters: "encoder.2". Empty: the model itself, or not numbered yet.
+  const std::string& path() const { return path_; }
   const std::vector<std::pair<std::string, Module*>>& children() const { return children_; }
 
  protected:
@@ -55,6 +59,7 @@ class Module {
   std::vector<std::pair<std::string, std::unique_ptr<Parameter>>> parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
   std::uint64_t number_ = 0;
+  std::string path_;
 };
 
 class Layer : public Module {

@@ -12,15 +12,19 @@ void Sequential::add(std::unique_ptr<Layer> layer) {
 }
 
 Variable Sequential::forward(const Variable& x, const Pass& pass) {
+  const bool traces = pass.trace && pass.trace->is_on();
   Variable y = x;
-  if (!pass.trace || !pass.trace->is_on()) {
-    for (const auto& layer : layers_) y = layer->forward(y, pass);
-    return y;
-  }
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const std::string name = std::to_string(i) + " " + layers_[i]->name();
-    const TraceSpan span(pass.trace, name);
-    y = layers_[i]->forward(y, pass);
+    Layer& layer = *layers_[i];
+    if (pass.observer) pass.observer->forward(layer.path());
+    if (traces) {
+      const std::string name = std::to_string(i) + " " + layer.name();
+      const TraceSpan span(pass.trace, name);
+      y = layer.forward(y, pass);
+    } else {
+      y = layer.forward(y, pass);
+    }
+    if (pass.observer && y.needs_gradient()) y.node()->end_of(layer.path());
   }
   return y;
 }

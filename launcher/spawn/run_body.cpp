@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
+#include <chorale/comm/faults.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
@@ -88,8 +89,19 @@ int run_threads(int ranks, const RankBody& body) {
 }
 
 namespace {
+/// The words of --inject: a rank that is to fail before MPI starts has read no option yet.
+std::vector<std::string> injected(std::span<const std::string> words) {
+  constexpr std::string_view kFlag = "--inject";
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == kFlag && i + 1 < words.size()) out.push_back(words[++i]);
+    if (words[i].starts_with(std::string(kFlag) + "=")) out.push_back(words[i].substr(kFlag.size() + 1));
+  }
+  return out;
+}
+
 /// MPI and the body. What it throws before a communicator is there is this rank's own trouble.
-RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body) {
+RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body, Faults& faults) {
   std::unique_ptr<Communicator> comm;
   try {
     comm = make_mpi_world();
@@ -104,6 +116,7 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
   const RankResult result = run_body(*comm, body);
   if (control) control->release();
   if (result.error.empty() && control) control->channel().done(result.code);
+  faults.at("finalize");
   if (!result.error.empty()) comm.release();  // no MPI_Finalize after an abort: it would wait for the dead
   return result;
 }
@@ -119,11 +132,13 @@ void report(const RankResult& result, const Surroundings& around, RankControl* c
 }
 }  // namespace
 
-int run_inside(const Surroundings& around, const RankBody& body) {
+int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body) {
   // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
   if (around.started_by_us && !around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const std::unique_ptr<RankControl> control = around.outer_size > 1 || around.started_by_us ? RankControl::open(around) : nullptr;
-  const RankResult result = run_with_mpi(around, control.get(), body);
+  Faults faults(injected(words), around.outer_rank);
+  faults.at("init");
+  const RankResult result = run_with_mpi(around, control.get(), body, faults);
   if (!result.error.empty()) {
     report(result, around, control.get());
     std::fflush(nullptr);
@@ -163,7 +178,7 @@ int with_ranks(const RankPlan& plan, std::span<const std::string> words, const R
     case RankPlan::How::threads:
       return run_threads(plan.ranks, body);
     case RankPlan::How::inside:
-      return run_inside(look_around(), body);
+      return run_inside(look_around(), words, body);
     case RankPlan::How::mpirun:
     case RankPlan::How::srun:
       return run_attempt(plan, words);

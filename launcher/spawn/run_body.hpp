@@ -21,6 +21,6 @@ RankResult describe_failure();
 RankResult run_body(Communicator& comm, const RankBody& body);
 
 int run_threads(int ranks, const RankBody& body);
-int run_inside(const Surroundings& around, const RankBody& body);
+int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body);
 
 }  // namespace chorale

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/comm/control/job_board.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/signals.hpp>
@@ -14,6 +15,7 @@ namespace chorale {
 
 namespace {
 constexpr auto kShareWithin = std::chrono::seconds(20);
+constexpr auto kAnswerWithin = std::chrono::milliseconds(200);
 constexpr auto kOrderlyWithin = std::chrono::milliseconds(350);  // then a rank leaves wherever it is
 }  // namespace
 
@@ -48,16 +50,25 @@ RankControl::RankControl(ControlAddress hub, int rank, int local_rank)
 void RankControl::guard(Communicator& comm) {
   const std::lock_guard lock(mutex_);
   comm_ = &comm;
+  channel_->follow(&comm.watch().presence());
+  comm.on_far_ranks([this](int rank) -> std::optional<LastSeen> {
+    const auto found = channel_->where(rank, kAnswerWithin);
+    if (!found) return std::nullopt;
+    return LastSeen{.seen = found->sighting, .seconds_ago = std::chrono::duration<double>(found->still).count()};
+  });
 }
 
 void RankControl::release() {
   const std::lock_guard lock(mutex_);
+  if (comm_) comm_->on_far_ranks({});
+  channel_->follow(nullptr);
   comm_ = nullptr;
 }
 
 void RankControl::leave(int code, const std::string& cause) {
   {
     const std::lock_guard lock(mutex_);
+    if (comm_) comm_->watch().dump(cause, true);  // while the rank's own thread is still where it hangs
     if (comm_) comm_->abort(cause);
   }
   std::this_thread::sleep_for(kOrderlyWithin);

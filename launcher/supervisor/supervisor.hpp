@@ -28,6 +28,7 @@ class Supervisor {
 
  private:
   RankPlan next_plan() const;
+  void drop_faults();
   bool goes_on(const AttemptEnd& end);
   void record(const AttemptEnd& end) const;
   void say(const std::string& text) const;

@@ -12,7 +12,7 @@ TEST_CASE("a sighting says what a rank does and where") {
   CHECK(presence.read().text() == "starting");
   presence.begin_step(17);
   presence.enter(Activity::forward, "encoder.2");
-  CHECK(presence.read().text() == "forward of 'encoder.2' in step 17");
+  CHECK(presence.read().text() == "forward of layer 'encoder.2' in step 17");
   presence.join("all_reduce 'grad bucket 3'", 4182);
   CHECK(presence.read().text() == "all_reduce 'grad bucket 3' #4182 in step 17");
   presence.enter(Activity::saving);
@@ -24,14 +24,14 @@ TEST_CASE("a visit leaves the rank where it was, and further on") {
   presence.enter(Activity::backward, "head");
   const std::uint64_t before = presence.read().beat;
   { const Visit visit(presence, Activity::communicating, "barrier 'x'"); }
-  CHECK(presence.read().text() == "backward of 'head'");
+  CHECK(presence.read().text() == "backward of layer 'head'");
   CHECK(presence.read().beat > before);
 }
 
 TEST_CASE("a name that is too long is cut, not spilled") {
   Presence presence;
   presence.enter(Activity::forward, std::string(200, 'x'));
-  CHECK(presence.read().text() == "forward of '" + std::string(63, 'x') + "'");
+  CHECK(presence.read().text() == "forward of layer '" + std::string(63, 'x') + "'");
 }
 
 TEST_CASE("a reader never sees half of a place") {

@@ -1,5 +1,6 @@
 #include <chorale/train/data/node_sources.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -8,6 +9,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/preprocess_bytes.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -46,6 +48,8 @@ Source open_unpacked(const Unpacked& from, const std::string& path) {
   }
 }
 
+constexpr std::size_t kHeadBytes = 64 * 1024;
+
 void compare_sizes(Communicator& comm, const std::vector<Source>& sources) {
   std::vector<std::int64_t> mine;
   for (const Source& source : sources) mine.push_back(static_cast<std::int64_t>(source.bytes().size()));
@@ -58,6 +62,23 @@ void compare_sizes(Communicator& comm, const std::vector<Source>& sources) {
       throw DataError(sources[file].path() + " has " + std::to_string(all[file]) + " bytes on rank 0 and " + std::to_string(all[i]) +
                       " on rank " + std::to_string(i / mine.size()) + "; all ranks must read the same file");
   }
+}
+
+/// A file of equal size may still be another one, on a node that has an older copy.
+void compare_heads(Communicator& comm, const std::vector<Source>& sources) {
+  std::string mine;
+  for (const Source& source : sources) {
+    ContentHash hash;
+    hash.add(std::as_bytes(std::span(source.bytes())).first(std::min(kHeadBytes, source.bytes().size())));
+    mine += hash.text();
+  }
+  const std::size_t length = mine.size() / std::max<std::size_t>(1, sources.size());
+  const auto all = all_gather_bytes(comm, std::as_bytes(std::span(mine)), "data heads");
+  for (std::size_t r = 1; r < all.size(); ++r)
+    for (std::size_t file = 0; file < sources.size(); ++file)
+      if (std::memcmp(all[r].data() + file * length, all[0].data() + file * length, length) != 0)
+        throw DataError(sources[file].path() + " begins otherwise on rank " + std::to_string(r) + " than on rank 0 (first " +
+                        std::to_string(kHeadBytes / 1024) + " KiB); all ranks must read the same file");
 }
 
 }  // namespace
@@ -88,6 +109,7 @@ std::vector<Source> open_node_sources(Communicator& comm, const std::vector<std:
     }
   });
   compare_sizes(comm, sources);
+  compare_heads(comm, sources);
   return sources;
 }
 

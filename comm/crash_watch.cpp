@@ -1,0 +1,75 @@
+#include <chorale/comm/crash_watch.hpp>
+
+#include <signal.h>
+
+#include <array>
+#include <atomic>
+#include <ctime>
+
+#include <chorale/comm/backtrace.hpp>
+
+namespace chorale {
+namespace {
+
+constexpr std::size_t kMost = 256;  // ranks of one process; more go without
+constexpr std::size_t kStackBytes = 128 * 1024;
+
+// A handler reaches nothing else.
+std::array<std::atomic<RankWatch*>, kMost> watches;
+std::atomic_flag dying = ATOMIC_FLAG_INIT;
+
+std::string_view text_of(int number) {
+  switch (number) {
+    case SIGSEGV:
+      return "SIGSEGV";
+    case SIGBUS:
+      return "SIGBUS";
+    case SIGFPE:
+      return "SIGFPE";
+    default:
+      return "SIGABRT";
+  }
+}
+
+void on_crash(int number) {
+  // A second fault, also one of the lines below, ends the process at once.
+  ::signal(number, SIG_DFL);
+  if (!dying.test_and_set()) {
+    RankWatch* first = nullptr;
+    for (const auto& each : watches) {
+      RankWatch* watch = each.load();
+      if (watch) watch->dump(text_of(number), false);
+      if (!first) first = watch;
+    }
+    if (first) write_backtraces(first->recorder().backtrace_path(), text_of(number));
+  } else {
+    const timespec limit = {3, 0};  // another thread is writing
+    ::nanosleep(&limit, nullptr);
+  }
+  ::raise(number);
+}
+
+}  // namespace
+
+CrashWatch::CrashWatch(RankWatch& watch) : watch_(&watch), stack_(std::make_unique<char[]>(kStackBytes)) {
+  prepare_backtraces();
+  for (auto& each : watches)
+    if (RankWatch* empty = nullptr; each.compare_exchange_strong(empty, watch_)) break;
+  stack_t stack{};
+  stack.ss_sp = stack_.get(), stack.ss_size = kStackBytes;
+  ::sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_crash;
+  action.sa_flags = SA_ONSTACK;
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) ::sigaction(number, &action, nullptr);
+}
+
+CrashWatch::~CrashWatch() {
+  for (auto& each : watches)
+    if (RankWatch* mine = watch_; each.compare_exchange_strong(mine, nullptr)) break;
+  stack_t none{};
+  none.ss_flags = SS_DISABLE;
+  ::sigaltstack(&none, nullptr);
+}
+
+}  // namespace chorale

@@ -1,0 +1,82 @@
+#include <chorale/comm/lookout.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace chorale {
+
+std::optional<LastSeen> Lookout::find(int rank) {
+  const NodePresences& node = world_.presences;
+  if (rank < node.first || rank >= node.first + node.count) return find_far(rank);
+  const NodePresence& there = node.all[rank - node.first];
+  const Sighting seen = there.presence.read();
+  const Clock::time_point now = Clock::now();
+  const auto [note, is_new] = notes_.try_emplace(rank, Note{seen, now});
+  if (note->second.seen.beat != seen.beat) note->second.changed = now;
+  note->second.seen = seen;
+  return LastSeen{.seen = seen,
+                  .seconds_ago = std::chrono::duration<double>(now - note->second.changed).count(),
+                  .is_stopped = is_stopped(there.process)};
+}
+
+std::optional<LastSeen> Lookout::find_far(int rank) {
+  constexpr auto kFresh = std::chrono::seconds(2);
+  if (!world_.ask_far) return std::nullopt;
+  const auto [at, is_new] = far_.try_emplace(rank);
+  if (is_new || Clock::now() - at->second.asked > kFresh) at->second = {world_.ask_far(rank), Clock::now()};
+  return at->second.seen;
+}
+
+int Lookout::cause(int missing) {
+  std::vector<int> passed;
+  for (int rank = missing;;) {
+    passed.push_back(rank);
+    const auto there = find(rank);
+    if (!there || there->seen.activity != Activity::communicating || there->is_stopped) return rank;
+    const int next = there->seen.awaits;
+    if (next < 0 || next == world_.rank || std::find(passed.begin(), passed.end(), next) != passed.end()) return rank;
+    rank = next;
+  }
+}
+
+bool Lookout::gets_on(const std::vector<int>& missing) {
+  bool moved = false;
+  is_long_ = false;
+  constexpr std::size_t kMost = 8;  // looked at; the others wait for the same in the end
+  for (std::size_t i = 0; i < std::min(kMost, missing.size()); ++i) {
+    const int rank = cause(missing[i]);
+    const auto there = find(rank);
+    if (!there) continue;
+    const bool takes_long = chorale::is_long(there->seen.activity);
+    is_long_ = is_long_ || takes_long;
+    const auto [last, is_new] = last_.try_emplace(rank, there->seen);
+    const Sighting before = std::exchange(last->second, there->seen);
+    if (is_new || before.beat == there->seen.beat) continue;
+    const bool chunk = there->seen.activity == Activity::communicating && there->seen.is_same_place(before);
+    moved = moved || takes_long || chunk;
+  }
+  return moved;
+}
+
+std::string Lookout::named(int rank) const {
+  std::string out = "rank " + std::to_string(rank);
+  const auto at = static_cast<std::size_t>(rank);
+  if (at < world_.node_names.size()) out += " (node " + world_.node_names[at] + ")";
+  return out;
+}
+
+std::string Lookout::text(const std::vector<int>& missing) {
+  constexpr std::size_t kMost = 4;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(kMost, missing.size()); ++i) {
+    const int rank = missing[i], end = cause(rank);
+    out += (i ? "; " : "") + named(rank);
+    if (end != rank) out += ", which waits for " + named(end);
+    const auto there = find(end);
+    if (there) out += ", " + there->text();
+  }
+  if (missing.size() > kMost) out += "; and " + std::to_string(missing.size() - kMost) + " more";
+  return out;
+}
+
+}  // namespace chorale

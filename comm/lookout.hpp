@@ -1,0 +1,50 @@
+// Watches the ranks that a wait is held up by: do they get on, and where were they last?
+#pragma once
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/membership.hpp>
+#include <chorale/comm/rank_world.hpp>
+
+namespace chorale {
+
+/// One thread: the rank's that waits. Ranks are those of the whole world.
+class Lookout {
+ public:
+  using Clock = std::chrono::steady_clock;
+  explicit Lookout(RankWorld& world) : world_(world) {}
+
+  /// Looks at whom `missing` really wait for: at each of them, or where one waits itself, at whom it waits for, to the end. True when one
+  /// of those got on since the last look, in an activity that may take long or with a chunk of its own collective; a rank that only goes
+  /// round and round does neither.
+  bool gets_on(const std::vector<int>& missing);
+  /// Is one of them in an activity that may take long? As of the last look.
+  bool is_long() const { return is_long_; }
+  /// "rank 5 (node b), last seen in forward of layer 'encoder.2', 61.0 s ago (step 17)", for up to four.
+  std::string text(const std::vector<int>& missing);
+  /// Whom they wait for in the end, the first.
+  int cause(int missing);
+
+ private:
+  struct Note {
+    Sighting seen;
+    Clock::time_point changed;
+  };
+  struct FarNote {
+    std::optional<LastSeen> seen;
+    Clock::time_point asked;
+  };
+  std::optional<LastSeen> find(int rank);
+  std::optional<LastSeen> find_far(int rank);
+  std::string named(int rank) const;
+  RankWorld& world_;
+  std::map<int, Note> notes_;     // of this node
+  std::map<int, FarNote> far_;    // asking takes a moment
+  std::map<int, Sighting> last_;  // of gets_on()
+  bool is_long_ = false;
+};
+
+}  // namespace chorale

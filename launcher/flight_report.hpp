@@ -1,0 +1,12 @@
+// What the flight records of a run's ranks (logs/flight_rank_N.json) say together: who diverged first, and where.
+#pragma once
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace chorale {
+
+/// {"first": {"rank", "where", "why"}, "ranks": [{"rank", "reason", "place", "step", "last", "time"}]}. first is null when the ranks ended
+/// alike. Throws UsageError where there is no record, DataError for a damaged one.
+nlohmann::ordered_json flight_report(const std::filesystem::path& run);
+
+}  // namespace chorale
