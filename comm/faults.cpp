@@ -76,12 +76,18 @@ void Faults::act(std::string_view place) {
   for (Fault& fault : faults_) {
     const std::string_view own = name_of(fault.kind).place;
     if (own.empty() || place != (fault.where.empty() ? own : std::string_view(fault.where))) continue;
-    const bool lasts = fault.kind == Fault::Kind::sleep;  // a slow rank stays slow, once a step
-    if (lasts ? step_ < fault.step : fault.met || step_ != fault.step) continue;
-    if (lasts) fault.step = step_ + 1;
-    fault.met = true;
-    commit(fault);
+    if (is_due(fault, place)) commit(fault);
   }
+}
+
+bool Faults::is_due(Fault& fault, std::string_view place) {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t step = step_.load(std::memory_order_relaxed);
+  const bool lasts = fault.kind == Fault::Kind::sleep;  // a slow rank stays slow, once a step
+  const bool is_late = lasts || place.starts_with("save:");
+  if ((fault.met && !lasts) || (is_late ? step < fault.step : step != fault.step)) return false;
+  if (lasts) fault.step = step + 1;
+  return fault.met = true;
 }
 
 void Faults::commit(Fault& fault) {

@@ -1,8 +1,10 @@
 // Faults that tests of failures ask for: `--inject kind@rank:step[:where]`. Compiled always, so that what is tested is what runs; without
 // the flag a place costs the test of a pointer.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,14 +24,15 @@ struct Fault {
 /// Throws UsageError that says how faults are written.
 Fault parse_fault(const std::string& text);
 
-/// Those of one rank. One thread.
+/// Those of one rank. at() also from the thread that writes a checkpoint.
 class Faults {
  public:
   /// over: of a rank that shares its process, which cannot be stopped alone: it stays frozen until this says true.
   Faults(const std::vector<std::string>& words, int rank, std::function<bool()> over = {});
-  void begin_step(std::int64_t step) { step_ = step; }
-  /// The rank has come to this place: init, forward, backward, update, evaluate, save, save:NAME, restore, finalize, or a verb of the
-  /// communicator; all_reduce stands for every verb. Does what is asked for here: ends, stops, delays or throws std::runtime_error.
+  void begin_step(std::int64_t step) { step_.store(step, std::memory_order_relaxed); }
+  /// The rank has come to this place: init, forward, backward, update, evaluate, save, save:POINT, restore, finalize, or a verb of the
+  /// communicator; a checkpoint is written beside later steps, so save:POINT is met from the step on; all_reduce stands for every verb.
+  /// Does what is asked for here: ends, stops, delays or throws std::runtime_error.
   void at(std::string_view place) {
     if (!faults_.empty()) act(place);
   }
@@ -40,10 +43,12 @@ class Faults {
 
  private:
   void act(std::string_view place);
+  bool is_due(Fault& fault, std::string_view place);
   void commit(Fault& fault);
   std::vector<Fault> faults_;
   std::function<bool()> over_;
-  std::int64_t step_ = 0;
+  std::atomic<std::int64_t> step_{0};
+  std::mutex mutex_;  // of met
 };
 
 }  // namespace chorale

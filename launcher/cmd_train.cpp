@@ -138,6 +138,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
+  if (comm.watch().faults()) config.at_save = [&comm](SavePoint point) { comm.watch().at("save:" + std::string(name(point))); };
   Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
                    data.validation, data.test},
                   config);

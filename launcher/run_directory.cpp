@@ -117,7 +117,10 @@ void RunDirectory::end(const Verdict& verdict) const {
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
 void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
-  if (!fs::is_directory(run)) return;
+  std::error_code failed;
+  // Another start will go on in it.
+  if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);
+  if (!fs::is_directory(run, failed)) return;
   const LastAttempt last = last_attempt(run);
   event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true, own_job());  // one that ended before it could say that it began
 }

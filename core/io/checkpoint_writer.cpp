@@ -14,6 +14,11 @@
 
 namespace chorale {
 
+std::string_view name(SavePoint point) {
+  constexpr std::string_view kNames[] = {"snapshot", "part_written", "manifest", "rename", "prune"};
+  return kNames[static_cast<int>(point)];
+}
+
 namespace {
 
 void make_folder(const std::filesystem::path& folder) {

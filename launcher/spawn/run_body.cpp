@@ -45,7 +45,7 @@ RankResult describe_failure() {
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
   } catch (const std::exception& e) {
-    return {static_cast<int>(ExitCode::internal), e.what()};
+    return {.code = static_cast<int>(ExitCode::internal), .error = e.what(), .is_foreign = true};
   }
 }
 
@@ -138,7 +138,8 @@ int run_inside(const Surroundings& around, std::span<const std::string> words, c
   const std::unique_ptr<RankControl> control = around.outer_size > 1 || around.started_by_us ? RankControl::open(around) : nullptr;
   Faults faults(injected(words), around.outer_rank);
   faults.at("init");
-  const RankResult result = run_with_mpi(around, control.get(), body, faults);
+  RankResult result = run_with_mpi(around, control.get(), body, faults);
+  if (result.is_foreign && around.outer_size > 1) result.code = static_cast<int>(ExitCode::comm);
   if (!result.error.empty()) {
     report(result, around, control.get());
     std::fflush(nullptr);

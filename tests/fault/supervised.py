@@ -210,6 +210,61 @@ def closed_output(row, expected):
     row.check(done.returncode == 0 and row.hash() == expected, "trains on when nobody can hear it", done.returncode)
 
 
+def injected(row, expected, fault, says, *options):
+    """A fault inside a rank: the run ends with 75 within 3 s of the fault, names rank and cause, goes on, same bits."""
+    run, row.run = row.run, row.run + "-" + fault.replace("@", "-").replace(":", "-")
+    row.start("--inject", fault, *options)
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 0 and [e["code"] for e in ends] == [75, 0], f"{fault}: one verdict of 75, then done", code, ends, said)
+    row.check(bool(ends) and ends[0]["rank"] == 1 and says in ends[0]["cause"], f"{fault}: the cause names rank 1 and '{says}'", ends)
+    row.check(row.hash() == expected, f"{fault}: the bits of an undisturbed run", row.hash())
+    row.run = run
+
+
+def ends_by_themselves(row, expected):
+    for place in ("200:forward", "0:read", "300:all_reduce", "250:update"):
+        injected(row, expected, "kill9@1:" + place, "SIGKILL")
+    injected(row, expected, "exit0@1:0:init", "without a word")
+    injected(row, expected, "exit0@1:200", "without a word")
+    injected(row, expected, "throw@1:200", "asked for by --inject")
+    injected(row, expected, "throw@1:0:read", "asked for by --inject")
+    injected(row, expected, "abort@1:200", "SIGABRT")
+    injected(row, expected, "segv@1:200", "SIGSEGV")
+
+
+def killed_in_a_save(row, expected):
+    for point in ("snapshot", "part_written"):
+        injected(row, expected, f"kill9@1:400:save:{point}", "SIGKILL")
+    for point in ("manifest", "rename", "prune"):  # rank 0's
+        run, row.run = row.run, row.run + "-" + point
+        row.start("--inject", f"kill9@0:400:save:{point}")
+        code, said = row.end()
+        ends = row.events("end")
+        row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 0, f"rank 0 killed at {point}: goes on", code, ends, said)
+        row.check(row.hash() == expected, f"rank 0 killed at {point}: same bits", row.hash())
+        row.check_clean(set(os.listdir("/dev/shm")))
+        row.run = run
+
+
+def frozen_rank(row, expected):
+    row.start("--inject", "freeze@1:300", "--watchdog.seconds", "2")
+    begun = time.time()
+    row.until(lambda: row.events("end"), 30)
+    row.check(time.time() - begun < 2 + 2 + 3, "verdict at the deadline and 2 s, after a start of at most 3 s", time.time() - begun)
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 0 and ends[0]["code"] == 75 and ends[0]["rank"] == 1, "a stopped rank is named", ends, said)
+    row.check(row.hash() == expected, "same bits", row.hash())
+
+
+def poison(row, expected):
+    del expected
+    row.start("--train.on_nan", "stop", "--inject", "nan@1:300")
+    code, said = row.end()
+    row.check(code == 70 and len(row.events("end")) == 1, "a loss that is not finite is final", code, said)
+
+
 def random_kills(row, expected, kills, seed):
     rng = random.Random(seed)
     print("      seed", seed, flush=True)
@@ -225,7 +280,8 @@ def random_kills(row, expected, kills, seed):
     row.check(code == 0 and row.hash() == expected, f"{done} random kills: ends with the bits of an undisturbed run", code, said[-2000:])
 
 
-ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, gone_for_good, closed_output)}
+ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, gone_for_good, closed_output,
+                               ends_by_themselves, killed_in_a_save, frozen_rank, poison)}
 
 
 def main():

@@ -66,7 +66,7 @@ TEST_CASE("the hub knows where every rank is, and tells those who ask", "[comm]"
   CHECK(served.with([](ControlHub& hub) { return hub.registered(); }) == 2);
   const auto where = b.where(0, 2s);
   REQUIRE(where);
-  CHECK(where->sighting.text() == "forward of 'encoder.2' in step 5");
+  CHECK(where->sighting.text() == "forward of layer 'encoder.2' in step 5");
   CHECK(where->is_here);
   CHECK(where->host == host_name());
 }
