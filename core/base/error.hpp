@@ -6,7 +6,7 @@
 
 namespace chorale {
 
-/// HOUSE section 5: what the codes mean to scripts, supervisors and people.
+/// What the codes mean to scripts, supervisors and people.
 enum class ExitCode : int {
   done = 0,
   usage = 64,
