@@ -107,7 +107,7 @@ class Evaluation {
 };
 
 template <Reduce op>
-void reduce_typed(const TreeSum& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t n) {
+void reduce_typed(const SubtreeReduction& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t n) {
   constexpr bool bits = op == Reduce::bit_and || op == Reduce::bit_or;
   const bool wide = sum.to_accumulator;
   switch (sum.type) {
@@ -147,7 +147,7 @@ void require_reducible(DType type, Reduce op, std::string_view label) {
     throw ShapeError("[reduce '" + std::string(label) + "'] bits of " + std::string(name(type)) + " make no sense; use i32, i64 or u8");
 }
 
-void reduce_tree(const TreeSum& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t elements) {
+void reduce_tree(const SubtreeReduction& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t elements) {
   switch (sum.op) {
     case Reduce::sum:
       return reduce_typed<Reduce::sum>(sum, leaves, out, elements);

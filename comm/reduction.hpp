@@ -23,12 +23,12 @@ struct TreeLeaf {
 
 /// Evaluates the subtree `root` over leaves that cover it exactly, in rank order. Writes `elements` results of the
 /// accumulator's type (to_accumulator) or of `type`. `out` may be one of the leaves' own arrays.
-struct TreeSum {
+struct SubtreeReduction {
   DType type;
   Reduce op;
   RankRange root;
   bool to_accumulator = false;
 };
-void reduce_tree(const TreeSum& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t elements);
+void reduce_tree(const SubtreeReduction& sum, std::span<const TreeLeaf> leaves, std::byte* out, std::int64_t elements);
 
 }  // namespace chorale

@@ -1,6 +1,7 @@
 // A tensor with its place in the graph. Cheap to copy; without a node it is a constant.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,8 +39,12 @@ template <class F>
 Variable make_result(Tensor value, Node::Inputs inputs, F f) {
   struct Operation final : Node {
     Operation(Inputs in, F function) : Node(std::move(in)), f_(std::move(function)) {}
-    void backward(Tensor dy) override { f_(std::move(dy)); }
-    F f_;
+    /// Once: what was kept for it goes with it, not with the graph, which lives until all of backward is over.
+    void backward(Tensor dy) override {
+      std::optional<F> f = std::exchange(f_, std::nullopt);
+      (*f)(std::move(dy));
+    }
+    std::optional<F> f_;
   };
   bool needed = false;
   for (const auto& input : inputs) needed = needed || input != nullptr;

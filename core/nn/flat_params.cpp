@@ -5,8 +5,7 @@
 namespace chorale {
 
 FlatParams::FlatParams(Module& model, Device& device, DType dtype) : device_(device), dtype_(dtype) {
-  std::uint64_t next = 0;
-  model.number(next);
+  model.set_path();
   const std::vector<Module::Named> all = model.parameters();
   const std::int64_t align = static_cast<std::int64_t>(64 / size_bytes(dtype));
   std::set<std::string> names;

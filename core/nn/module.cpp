@@ -13,10 +13,11 @@ void Module::collect(const std::string& prefix, std::vector<Named>& out) const {
   for (const auto& [name, child] : children_) child->collect(prefix + name + ".", out);
 }
 
-void Module::number(std::uint64_t& next, const std::string& path) {
-  number_ = next++;
+void Module::set_path(const std::string& path) {
   path_ = path;
-  for (const auto& [name, child] : children_) child->number(next, path.empty() ? name : path + "." + name);
+  path_key_ = kNoPath;
+  for (const char c : path) path_key_ = (path_key_ ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  for (const auto& [name, child] : children_) child->set_path(path.empty() ? name : path + "." + name);
 }
 
 Parameter& Module::add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment) {

@@ -40,9 +40,9 @@ class Module {
   virtual std::string name() const = 0;
   /// All parameters in registration order, children's with their names in front: "0.weight".
   std::vector<Named> parameters() const;
-  /// Numbers this module and its children, so that each draws random numbers of its own, and tells each its path. The arena calls it.
-  void number(std::uint64_t& next, const std::string& path = {});
-  /// Where it lies in its model, as in names of parameters: "encoder.2". Empty: the model itself, or not numbered yet.
+  /// Tells this module and its children where they lie. The arena calls it.
+  void set_path(const std::string& path = {});
+  /// Where it lies in its model, as in names of parameters: "encoder.2". Empty: the model itself, or nobody has told it yet.
   const std::string& path() const { return path_; }
   const std::vector<std::pair<std::string, Module*>>& children() const { return children_; }
 
@@ -51,15 +51,17 @@ class Module {
   Parameter& add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment = Segment::trainable);
   /// A member of the derived class, or one that it owns.
   void add_child(const std::string& name, Module& child) { children_.emplace_back(name, &child); }
-  /// The key of this module's random numbers in this pass.
-  std::uint64_t random_key(const Pass& pass) const { return mix(pass.random_key, number_); }
+  /// The key of this module's random numbers in this pass. It follows from the module's path: what is added elsewhere in a model changes
+  /// no module's numbers.
+  std::uint64_t random_key(const Pass& pass) const { return mix(pass.random_key, path_key_); }
 
  private:
   void collect(const std::string& prefix, std::vector<Named>& out) const;
   std::vector<std::pair<std::string, std::unique_ptr<Parameter>>> parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
-  std::uint64_t number_ = 0;
   std::string path_;
+  std::uint64_t path_key_ = kNoPath;
+  static constexpr std::uint64_t kNoPath = 14695981039346656037u;  // of an empty text: FNV-1a, Fowler, Noll and Vo
 };
 
 class Layer : public Module {

@@ -36,6 +36,19 @@ TEST_CASE("every element-wise function passes finite differences") {
   }
 }
 
+TEST_CASE("what was kept for backward goes with each operation, not with the graph") {
+  auto device = make_cpu_device();
+  constexpr std::int64_t kElements = 1 << 16;
+  Leaf x(random_tensor(*device, {kElements}, DType::f32, 1));
+  Variable y = x.variable();
+  for (int i = 0; i < 32; ++i) y = map(Unary::tanh, y);
+  const Variable loss = sum(y);
+  y = Variable(Tensor());
+  const std::uint64_t before = device->memory().bytes_live;
+  backward(loss);
+  CHECK(before - device->memory().bytes_live >= 30 * kElements * sizeof(float));  // the graph is still there, its tensors are not
+}
+
 TEST_CASE("a gradient is announced once, after its last use, the last layer's first") {
   auto device = make_cpu_device();
   Leaf first(random_tensor(*device, {4, 4}, DType::f32, 1)), tied(random_tensor(*device, {4, 4}, DType::f32, 2)),

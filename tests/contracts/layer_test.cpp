@@ -115,8 +115,7 @@ TEST_CASE("dropout gives a sample the same mask in any share of the batch and no
   register_all(registry);
   auto device = make_cpu_device();
   auto layer = build_layers("dropout(0.4)", {9}, registry);
-  std::uint64_t next = 0;
-  layer->number(next);
+  layer->set_path();
   const Tensor x = random_tensor(*device, {33, 9}, DType::f32, 1);
   Pass pass{.device = *device, .training = true, .random_key = 4, .first_position = 0};
   const auto whole = doubles(layer->forward(Variable(x), pass).value());
