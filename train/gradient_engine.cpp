@@ -19,10 +19,21 @@ GradientEngine::GradientEngine(Communicator& comm) : GradientEngine(comm, Option
 GradientEngine::GradientEngine(Communicator& comm, const Options& options)
     : comm_(comm), options_(options), device_(make_cpu_device()), model_(std::make_unique<Plain>()) {
   register_all(registry_);
+  checked_texts(options_.parallel, registry_);
+  checked_texts(options_.optimizer, registry_);
   optimizer_ = make_optimizer(options_.optimizer, registry_);
   if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
   if (options_.parallel.copies == "auto" && !registry_.of<ExchangeEntry>().at(options_.parallel.exchange, "exchange").private_parameters)
     options_.parallel.copies = "node";
+  const ParallelOptions usual;
+  const ParallelOptions& o = options_.parallel;
+  const std::string idle = o.threads != usual.threads       ? "threads"
+                           : o.timeout_s != usual.timeout_s ? "timeout_s"
+                           : o.isa != usual.isa             ? "isa"
+                                                            : "";
+  if (!idle.empty())
+    throw UsageError("[gradient engine] parallel." + idle +
+                     " does nothing here; remove it. Deadlines are the communicator's: set_timeout_ms");
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())
@@ -67,16 +78,20 @@ void GradientEngine::start() {
 }
 
 void GradientEngine::check_ranks() const {
-  Facts facts = {{"exchange", options_.parallel.exchange},
-                 {"wire", options_.parallel.wire},
-                 {"copies", options_.parallel.copies},
-                 {"overlap", options_.parallel.overlap}};
+  // A rank with another rate would update its shares by it, and nobody would see.
+  Facts facts = checked_texts(options_.parallel, registry_);
+  for (const auto& fact : checked_texts(options_.optimizer, registry_)) facts.push_back(fact);
   for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
   for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
   check_agreement(comm_, facts);
 }
 
-const FlatParams::Entry& GradientEngine::entry(std::size_t i) const { return params_->entries()[slots_.at(i).entry]; }
+const FlatParams::Entry& GradientEngine::entry(std::size_t i) const {
+  if (i >= slots_.size())
+    throw UsageError("[gradient engine] there is no parameter " + std::to_string(i) + " among " + std::to_string(slots_.size()) +
+                     "; give what add() returned");
+  return params_->entries()[slots_[i].entry];
+}
 
 std::span<float> GradientEngine::values(std::size_t i) const {
   require_started(true, "values");
@@ -99,7 +114,8 @@ std::span<float> GradientEngine::gradient(std::size_t i) {
 
 void GradientEngine::ready(std::size_t i) {
   begin();
-  if (slots_.at(i).ready) throw UsageError("[gradient engine] '" + slots_[i].name + "' is ready twice in one step; call step() in between");
+  entry(i);  // refuses an i that is none
+  if (slots_[i].ready) throw UsageError("[gradient engine] '" + slots_[i].name + "' is ready twice in one step; call step() in between");
   slots_[i].ready = true;
   replicas_->ready(slots_[i].entry);
 }

@@ -112,8 +112,9 @@ void Trainer::check_costs() const {
 }
 
 void Trainer::allocate() {
-  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
-                                                                 config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of});
+  replicas_ =
+      std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
+                                                         config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of, parts_.pace});
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
@@ -151,9 +152,7 @@ void Trainer::restore() {
 void Trainer::check_model() const {
   Facts facts = {{"version", CHORALE_VERSION}, {"build", build_id()}, {"instruction set", parts_.device.text()}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
-  facts.emplace_back("parallel.exchange", config_.parallel.exchange);
-  facts.emplace_back("parallel.copies", config_.parallel.copies);
-  facts.emplace_back("parallel.overlap", config_.parallel.overlap);
+  for (const auto& fact : checked_texts(config_.parallel, parts_.registry)) facts.push_back(fact);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   if (const std::span<const double> given = costs(); !given.empty()) {
     ContentHash hash;
@@ -161,6 +160,8 @@ void Trainer::check_model() const {
     facts.emplace_back("costs of training rows", hash.text());
   }
   facts.emplace_back("steps", std::to_string(total_steps()));
+  facts.emplace_back("learning rate", std::to_string(parts_.optimizer.lr()));
+  facts.emplace_back("greatest norm of the gradient", std::to_string(parts_.optimizer.clip_norm()));
   for (const std::string& state : parts_.optimizer.state_names()) facts.emplace_back("state of the optimiser", state);
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());
   check_agreement(parts_.comm, facts);
