@@ -95,7 +95,7 @@ void DataParallel::start(std::int64_t virtual_workers, std::int64_t passes) {
 void DataParallel::say_idle() const {
   const ParallelOptions& o = parts_.options;
   if (parts_.comm.node_count() == 1 && o.wire != "f32") say(o.wire + " rounds nothing on one node", "parallel.wire = ");
-  // Not refused: a run of local_sgd may be resumed with another exchange, and its checkpoint holds to the recipe's rounds.
+  // Not refused: a recipe may have it for when the command line takes local_sgd.
   if (entry(name_).same_bits && o.local_steps != ParallelOptions().local_steps)
     say(std::to_string(o.local_steps) + " does nothing with parallel.exchange = " + o.exchange, "parallel.local_steps = ");
 }

@@ -32,8 +32,8 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
                            : o.isa != usual.isa             ? "isa"
                                                             : "";
   if (!idle.empty())
-    throw UsageError("[gradient engine] parallel." + idle +
-                     " does nothing here; remove it. Deadlines are the communicator's: set_timeout_ms");
+    throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it" +
+                     (idle == "timeout_s" ? ", and give the communicator its deadline with set_timeout_ms" : ""));
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())

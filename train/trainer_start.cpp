@@ -16,6 +16,10 @@ DType model_dtype(const TrainOptions& options) { return parse_dtype(options.dtyp
 
 std::shared_ptr<const Dataset> unless_empty(std::shared_ptr<const Dataset> data) { return data && data->rows() > 0 ? data : nullptr; }
 
+bool is_of_rounds(const std::string& key) {
+  return key == "parallel.local_steps" || key == "parallel.outer_lr" || key == "parallel.outer_momentum";
+}
+
 std::int64_t outputs_of(const TrainerParts& parts, FlatParams& params) {
   const std::int64_t row = 0;
   const Values in = Replica::gather(*parts.train, std::span(&row, 1), params.device(), params.dtype());
@@ -129,8 +133,10 @@ void Trainer::restore() {
     if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");
     return;
   }
+  const bool goes_on_in_rounds = replicas_->drifts() && replicas_->change_from(found->exchange).empty();
   for (const auto& [key, value] : config_.identity) {
     const auto old = found->identity.find(key);
+    if (is_of_rounds(key) && !goes_on_in_rounds) continue;  // one of the two runs does not read it
     if (old != found->identity.end() && old->second != value)
       throw UsageError("--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second +
                        "'; keep it, or start a new run");
