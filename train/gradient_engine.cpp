@@ -1,6 +1,7 @@
 #include <chorale/train/gradient_engine.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
@@ -136,15 +137,15 @@ double GradientEngine::step(double weight, double loss) {
     const std::span<float> zero = gradient(i);
     std::fill(zero.begin(), zero.end(), 0.0f);
   }
-  const WorkerReport report{loss, weight};
+  const WorkerReport report{loss, weight >= 0 ? weight : std::nan("")};  // so that all ranks hear of it
   RankReport mine;
   mine.phases.backward = since_begin_.lap();  // what buckets can hide behind, for their plan
   const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), mine);
   in_step_ = false;
   for (Slot& slot : slots_) slot.ready = false;
   if (outcome.bad_worker >= 0)
-    throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) + " is not finite at step " +
-                       std::to_string(outcome.bad_step));
+    throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) +
+                       " is not finite, or the weight below 0, at step " + std::to_string(outcome.bad_step));
   ++step_;
   for (std::size_t i = 0; i < slots_.size(); ++i)
     if (!slots_[i].outside.empty()) std::copy(values(i).begin(), values(i).end(), slots_[i].outside.begin());

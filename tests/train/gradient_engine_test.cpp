@@ -82,7 +82,8 @@ TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   engine.step(1);  // a counts as zero
   CHECK(engine.values(a)[0] == 0);
   CHECK(engine.values(b)[0] == -1);
-  CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite at step 2"));
+  CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite, or the weight below 0, at step 2"));
+  CHECK_THROWS_WITH(engine.step(-1), Catch::Contains("the weight below 0, at step 2"));
 }
 
 TEST_CASE("a step that is refused changes nothing, and the next gradients count") {
