@@ -28,13 +28,8 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
     options_.parallel.copies = "node";
   const ParallelOptions usual;
   const ParallelOptions& o = options_.parallel;
-  const std::string idle = o.threads != usual.threads       ? "threads"
-                           : o.timeout_s != usual.timeout_s ? "timeout_s"
-                           : o.isa != usual.isa             ? "isa"
-                                                            : "";
-  if (!idle.empty())
-    throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it" +
-                     (idle == "timeout_s" ? ", and give the communicator its deadline with set_timeout_ms" : ""));
+  const std::string idle = o.threads != usual.threads ? "threads" : o.isa != usual.isa ? "isa" : "";
+  if (!idle.empty()) throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it");
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())

@@ -64,7 +64,7 @@ TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   auto comm = make_self_communicator();
   CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.virtual_workers = 4}}), Catch::Contains("remove parallel.virtual_workers = 4"));
   CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.threads = 4}}), Catch::Contains("parallel.threads does nothing here"));
-  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.timeout_s = 2}}), Catch::Contains("set_timeout_ms"));
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.isa = "avx2"}}), Catch::Contains("parallel.isa does nothing here"));
   CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.wire = "f16"}}), Catch::Contains("parallel.wire = f16 is refused"));
   CHECK_THROWS_WITH(GradientEngine(*comm, {.optimizer = {.lr = std::nan("")}}), Catch::Contains("optimizer.lr = nan is refused"));
   GradientEngine engine(*comm, {.optimizer = {.name = "sgd", .lr = 1}});
