@@ -46,6 +46,8 @@ expect 64 "optimizer.lr is" train "${common[@]}" -n 1 --run-dir cut --resume --o
 expect 0 "training starts at step 0" train recipe.ini --train.epochs 1 --quiet -n 1 --run-dir fresh --resume
 expect 64 "optimizer.momentum does nothing with optimizer.name = adam" train recipe.ini --optimizer.momentum 0.9 --run-dir x
 expect 64 "exists" train "${common[@]}" -n 1 --run-dir one
+refused=$(timeout 60 "$chorale" train recipe.ini -n 2 --launch mpirun --run-dir mpirun2 --overwrite --parallel.balance cost 2>&1)
+[[ $refused == *"say nothing"* && $refused != *"done after"* ]] || { echo "a refused run gives the last words of the one before: $refused"; failed=1; }
 expect 0 "rows" eval one --part test
 expect 0 "linear" inspect one
 expect 0 "wrote 3000 predictions" predict one --file shop/sessions.csv --out predicted.csv

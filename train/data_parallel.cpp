@@ -16,7 +16,6 @@ void refuse_idle(const ParallelOptions& o, DType dtype, const ExchangeEntry* exc
     throw UsageError("parallel.wire = " + o.wire + " rounds what an f32 model sends; with train.dtype = f64 remove it");
   if (o.exchange == "local_sgd" && o.overlap != "auto")
     throw UsageError("parallel.overlap = " + o.overlap + " does nothing with local_sgd, which sends at the end of a round; remove it");
-  if (o.local_steps < 1) throw UsageError("parallel.local_steps = " + std::to_string(o.local_steps) + "; give at least 1");
   if (exchange && exchange->private_parameters && o.copies != "auto")
     throw UsageError("parallel.copies = " + o.copies + " does nothing with parallel.exchange = " + o.exchange +
                      ", where every rank has its own copy; remove it, or use shared or sharded");
@@ -29,10 +28,11 @@ void refuse_idle(const ParallelOptions& o, DType dtype, const ExchangeEntry* exc
 
 DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
   const std::string& wish = parts_.options.exchange;
+  checked_texts(parts_.options, parts_.registry);
   refuse_idle(parts_.options, parts_.params.dtype(), wish == "auto" ? nullptr : &entry(wish));
   const std::vector<std::string> names = candidates(parts.options.exchange);
   name_ = names[0];
-  if (names.size() > 1) trial_.emplace(names);
+  if (names.size() > 1) trial_.emplace(names, parts.pace);
   const auto bytes = parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
   copy_plan_ = plan_copies(parts_.comm.node(), parts_.options.copies, bytes, parts_.domain_of);
   memory_ = allocate_for(name_);
@@ -87,14 +87,23 @@ std::vector<std::string> DataParallel::candidates(const std::string& exchange) {
 void DataParallel::start(std::int64_t virtual_workers, std::int64_t passes) {
   workers_ = virtual_workers;
   choose_overlap(passes);
+  say_idle();
   if (parts_.comm.node_count() > 1) link_ = measure_link(parts_.comm);
   use(name_);
+}
+
+void DataParallel::say_idle() const {
+  const ParallelOptions& o = parts_.options;
+  if (parts_.comm.node_count() == 1 && o.wire != "f32") say(o.wire + " rounds nothing on one node", "parallel.wire = ");
+  // Not refused: a recipe may have it for when the command line takes local_sgd.
+  if (entry(name_).same_bits && o.local_steps != ParallelOptions().local_steps)
+    say(std::to_string(o.local_steps) + " does nothing with parallel.exchange = " + o.exchange, "parallel.local_steps = ");
 }
 
 void DataParallel::choose_overlap(std::int64_t passes) {
   const std::string& wish = parts_.options.overlap;
   if (!overlaps()) {
-    if (wish == "thread") say(wish + " has nothing to carry on one node", "parallel.overlap = ");
+    if (wish != "auto") say(wish + " has nothing to carry on one node", "parallel.overlap = ");
     return;
   }
   if (drifts()) return;

@@ -29,6 +29,7 @@ class DataParallel {
     ParallelOptions options = {};
     Trace* trace = nullptr;
     std::function<int(int local_rank)> domain_of = {};  // NUMA domain of this rank, where the caller knows better than the system
+    TrialPace pace = {};                                // of exchange = auto
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);
@@ -91,6 +92,7 @@ class DataParallel {
   std::unique_ptr<ArenaMemory> allocate_for(const std::string& exchange) const;
   const ExchangeEntry& entry(const std::string& exchange) const;
   void use(const std::string& exchange);
+  void say_idle() const;
   void choose_overlap(std::int64_t passes);
   BucketSink& sink() { return thread_ ? static_cast<BucketSink&>(*thread_) : *exchange_; }
   void gradient_ready(std::size_t i);

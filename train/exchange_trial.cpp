@@ -21,8 +21,9 @@ std::string ms_text(double ms) {
 
 }  // namespace
 
-ExchangeTrial::ExchangeTrial(std::vector<std::string> candidates) : candidates_(std::move(candidates)), times_ms_(candidates_.size()) {
-  window_ms_.reserve(static_cast<std::size_t>(kWindow));
+ExchangeTrial::ExchangeTrial(std::vector<std::string> candidates, const TrialPace& pace)
+    : candidates_(std::move(candidates)), pace_(pace), times_ms_(candidates_.size()) {
+  window_ms_.reserve(static_cast<std::size_t>(pace_.window));
 }
 
 std::size_t ExchangeTrial::steps_of_trial() const {
@@ -40,7 +41,7 @@ const std::string& ExchangeTrial::after_step(Communicator& comm, double step_ms)
   }
   ++since_;
   window_ms_.push_back(step_ms);
-  if (static_cast<std::int64_t>(window_ms_.size()) == kWindow) look(comm);
+  if (static_cast<std::int64_t>(window_ms_.size()) == pace_.window) look(comm);
   return candidates_[choice_];
 }
 
@@ -60,7 +61,7 @@ void ExchangeTrial::decide(Communicator& comm) {
 }
 
 void ExchangeTrial::look(Communicator& comm) {
-  const std::int64_t wait = patience_ * kStepsATrial * static_cast<std::int64_t>(steps_of_trial());
+  const std::int64_t wait = patience_ * pace_.steps_a_trial * static_cast<std::int64_t>(steps_of_trial());
   double now_ms = median(window_ms_);
   window_ms_.clear();
   if (reference_ms_ > 0 && since_ < wait) return;

@@ -12,16 +12,20 @@
 
 namespace chorale {
 
+/// How soon a choice is doubted.
+struct TrialPace {
+  std::int64_t window = 250;         // steps whose median is compared
+  std::int64_t steps_a_trial = 100;  // for each step of a trial made again so many others have gone before
+};
+
 /// One thread a rank.
 class ExchangeTrial {
  public:
   static constexpr int kRounds = 4, kRoundsAgain = 2, kStepsPerTurn = 12, kWarmSteps = 4;  // the first of a turn find cold caches
-  static constexpr std::int64_t kWindow = 250;                                             // steps whose median is compared
   static constexpr double kDrift = 1.25;                                                   // longer or shorter by this factor is clear
-  static constexpr std::int64_t kStepsATrial = 100;  // for each step of a trial made again so many others have gone before
   static constexpr std::int64_t kMostPatience = 64;  // how often the wait is doubled for trials that change nothing
 
-  explicit ExchangeTrial(std::vector<std::string> candidates);
+  explicit ExchangeTrial(std::vector<std::string> candidates, const TrialPace& pace = {});
   const std::string& first() const { return candidates_[0]; }
   /// After every step, with its time. Returns the candidate that the next step is to use. Collective at the end of a trial and of a window.
   const std::string& after_step(Communicator& comm, double step_ms);
@@ -40,6 +44,7 @@ class ExchangeTrial {
   void start_again(double median_ms);
 
   std::vector<std::string> candidates_;
+  TrialPace pace_;
   std::vector<std::vector<double>> times_ms_;  // of the trial, by candidate
   std::vector<double> window_ms_;
   std::size_t step_ = 0;                 // of the trial

@@ -1,6 +1,7 @@
 #include <chorale/train/gradient_engine.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
@@ -19,10 +20,16 @@ GradientEngine::GradientEngine(Communicator& comm) : GradientEngine(comm, Option
 GradientEngine::GradientEngine(Communicator& comm, const Options& options)
     : comm_(comm), options_(options), device_(make_cpu_device()), model_(std::make_unique<Plain>()) {
   register_all(registry_);
+  checked_texts(options_.parallel, registry_);
+  checked_texts(options_.optimizer, registry_);
   optimizer_ = make_optimizer(options_.optimizer, registry_);
   if (options_.parallel.exchange == "auto") options_.parallel.exchange = "shared";
   if (options_.parallel.copies == "auto" && !registry_.of<ExchangeEntry>().at(options_.parallel.exchange, "exchange").private_parameters)
     options_.parallel.copies = "node";
+  const ParallelOptions usual;
+  const ParallelOptions& o = options_.parallel;
+  const std::string idle = o.threads != usual.threads ? "threads" : o.isa != usual.isa ? "isa" : "";
+  if (!idle.empty()) throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it");
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())
@@ -67,16 +74,20 @@ void GradientEngine::start() {
 }
 
 void GradientEngine::check_ranks() const {
-  Facts facts = {{"exchange", options_.parallel.exchange},
-                 {"wire", options_.parallel.wire},
-                 {"copies", options_.parallel.copies},
-                 {"overlap", options_.parallel.overlap}};
+  // A rank with another rate would update its shares by it, and nobody would see.
+  Facts facts = checked_texts(options_.parallel, registry_);
+  for (const auto& fact : checked_texts(options_.optimizer, registry_)) facts.push_back(fact);
   for (const std::string& state : optimizer_->state_names()) facts.emplace_back("state of the optimiser", state);
   for (const Slot& slot : slots_) facts.emplace_back("elements of parameter " + slot.name, std::to_string(slot.elements));
   check_agreement(comm_, facts);
 }
 
-const FlatParams::Entry& GradientEngine::entry(std::size_t i) const { return params_->entries()[slots_.at(i).entry]; }
+const FlatParams::Entry& GradientEngine::entry(std::size_t i) const {
+  if (i >= slots_.size())
+    throw UsageError("[gradient engine] there is no parameter " + std::to_string(i) + " among " + std::to_string(slots_.size()) +
+                     "; give what add() returned");
+  return params_->entries()[slots_[i].entry];
+}
 
 std::span<float> GradientEngine::values(std::size_t i) const {
   require_started(true, "values");
@@ -99,7 +110,8 @@ std::span<float> GradientEngine::gradient(std::size_t i) {
 
 void GradientEngine::ready(std::size_t i) {
   begin();
-  if (slots_.at(i).ready) throw UsageError("[gradient engine] '" + slots_[i].name + "' is ready twice in one step; call step() in between");
+  entry(i);  // refuses an i that is none
+  if (slots_[i].ready) throw UsageError("[gradient engine] '" + slots_[i].name + "' is ready twice in one step; call step() in between");
   slots_[i].ready = true;
   replicas_->ready(slots_[i].entry);
 }
@@ -120,15 +132,15 @@ double GradientEngine::step(double weight, double loss) {
     const std::span<float> zero = gradient(i);
     std::fill(zero.begin(), zero.end(), 0.0f);
   }
-  const WorkerReport report{loss, weight};
+  const WorkerReport report{loss, weight >= 0 ? weight : std::nan("")};  // so that all ranks hear of it
   RankReport mine;
   mine.phases.backward = since_begin_.lap();  // what buckets can hide behind, for their plan
   const StepOutcome outcome = replicas_->step({.number = step_ + 1, .settle = false}, std::span(&report, 1), mine);
   in_step_ = false;
   for (Slot& slot : slots_) slot.ready = false;
   if (outcome.bad_worker >= 0)
-    throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) + " is not finite at step " +
-                       std::to_string(outcome.bad_step));
+    throw NumericError("[gradient engine] loss or weight of rank " + std::to_string(outcome.bad_worker) +
+                       " is not finite, or the weight below 0, at step " + std::to_string(outcome.bad_step));
   ++step_;
   for (std::size_t i = 0; i < slots_.size(); ++i)
     if (!slots_[i].outside.empty()) std::copy(values(i).begin(), values(i).end(), slots_[i].outside.begin());

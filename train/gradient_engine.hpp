@@ -54,8 +54,8 @@ class GradientEngine {
   /// The same, of a gradient that lies elsewhere.
   void ready(std::size_t i, std::span<const float> gradient);
   /// Sums, divides once by the sum of weights (this rank's: of its samples) and updates. Returns the mean loss over all ranks, `loss`
-  /// being this rank's sum. Throws NumericError on all ranks when a loss or weight is not finite; nothing has changed then and the next
-  /// gradients may come (local_sgd: once a round, and its ranks have moved on their own; start anew).
+  /// being this rank's sum. Throws NumericError on all ranks when a loss or weight is not finite, or a weight below 0; nothing has changed
+  /// then and the next gradients may come (local_sgd: once a round, and its ranks have moved on their own; start anew).
   double step(double weight, double loss = 0);
   void set_lr(double lr);
   /// Of the last step, by rank: backward is the time from its first gradient to step().

@@ -138,7 +138,30 @@ void describe_checkpoint(OptionTable& t, CheckpointOptions& c) {
         {.mathematics = false});
 }
 
+KeyTexts checked_texts(const OptionTable& table) {
+  KeyTexts out;
+  for (const Option& option : table.all()) {
+    option.parse(option.text());
+    out.emplace_back(option.key, option.text());
+  }
+  return out;
+}
+
 }  // namespace
+
+KeyTexts checked_texts(const ParallelOptions& options, const Registry& registry) {
+  ParallelOptions copy = options;
+  OptionTable table;
+  describe_parallel(table, copy, registry);
+  return checked_texts(table);
+}
+
+KeyTexts checked_texts(const OptimizerOptions& options, const Registry& registry) {
+  OptimizerOptions copy = options;
+  OptionTable table;
+  describe_optimizer(table, copy, registry);
+  return checked_texts(table);
+}
 
 void describe(OptionTable& table, Settings& settings, const Registry& registry) {
   describe(table, settings.data);

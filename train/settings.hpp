@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <chorale/core/base/option.hpp>
@@ -84,6 +85,13 @@ struct Settings {
   CheckpointOptions checkpoint;
   WatchdogOptions watchdog;
 };
+
+using KeyTexts = std::vector<std::pair<std::string, std::string>>;
+
+/// The keys of one section with their values, of options that a program may have filled in itself. Throws UsageError for what a recipe may
+/// not say either.
+KeyTexts checked_texts(const ParallelOptions& options, const Registry& registry);
+KeyTexts checked_texts(const OptimizerOptions& options, const Registry& registry);
 
 /// Declares every key of a recipe. The registry gives the choices of losses and optimisers.
 void describe(OptionTable& table, Settings& settings, const Registry& registry);

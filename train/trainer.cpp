@@ -197,6 +197,9 @@ std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_pa
 void Trainer::finish(Summary& s) {
   const Stay stay(parts_.comm.watch(), Activity::ending);
   last_save();
+  if (traces() && (step_ < config_.trace.first || first_step_ >= config_.trace.first) && parts_.comm.rank() == 0)
+    parts_.log.warning("no trace is written: train.trace begins at step " + std::to_string(config_.trace.first) + ", this run made steps " +
+                       std::to_string(first_step_ + 1) + " to " + std::to_string(step_));
   end_trace();  // where the run ended inside the window
   s.status = stopped_ == Stop::interrupt ? "interrupted"
              : stopped_ == Stop::requeue ? "checkpointed"

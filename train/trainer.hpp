@@ -54,6 +54,7 @@ struct TrainerParts {
   Log& log;
   std::shared_ptr<const Dataset> train, validation, test;  // the last two may be null
   std::function<int(int local_rank)> domain_of = {};       // as DataParallel::Parts
+  TrialPace pace = {};                                     // of exchange = auto
 };
 
 /// One thread a rank; every call is collective.

@@ -16,6 +16,10 @@ DType model_dtype(const TrainOptions& options) { return parse_dtype(options.dtyp
 
 std::shared_ptr<const Dataset> unless_empty(std::shared_ptr<const Dataset> data) { return data && data->rows() > 0 ? data : nullptr; }
 
+bool is_of_rounds(const std::string& key) {
+  return key == "parallel.local_steps" || key == "parallel.outer_lr" || key == "parallel.outer_momentum";
+}
+
 std::int64_t outputs_of(const TrainerParts& parts, FlatParams& params) {
   const std::int64_t row = 0;
   const Values in = Replica::gather(*parts.train, std::span(&row, 1), params.device(), params.dtype());
@@ -112,8 +116,9 @@ void Trainer::check_costs() const {
 }
 
 void Trainer::allocate() {
-  replicas_ = std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
-                                                                 config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of});
+  replicas_ =
+      std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
+                                                         config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of, parts_.pace});
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
@@ -128,8 +133,10 @@ void Trainer::restore() {
     if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");
     return;
   }
+  const bool goes_on_in_rounds = replicas_->drifts() && replicas_->change_from(found->exchange).empty();
   for (const auto& [key, value] : config_.identity) {
     const auto old = found->identity.find(key);
+    if (is_of_rounds(key) && !goes_on_in_rounds) continue;  // one of the two runs does not read it
     if (old != found->identity.end() && old->second != value)
       throw UsageError("--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second +
                        "'; keep it, or start a new run");
@@ -151,9 +158,7 @@ void Trainer::restore() {
 void Trainer::check_model() const {
   Facts facts = {{"version", CHORALE_VERSION}, {"build", build_id()}, {"instruction set", parts_.device.text()}};
   for (const auto& [key, value] : config_.identity) facts.emplace_back(key, value);
-  facts.emplace_back("parallel.exchange", config_.parallel.exchange);
-  facts.emplace_back("parallel.copies", config_.parallel.copies);
-  facts.emplace_back("parallel.overlap", config_.parallel.overlap);
+  for (const auto& fact : checked_texts(config_.parallel, parts_.registry)) facts.push_back(fact);
   facts.emplace_back("training rows", std::to_string(parts_.train->rows()));
   if (const std::span<const double> given = costs(); !given.empty()) {
     ContentHash hash;
@@ -161,6 +166,8 @@ void Trainer::check_model() const {
     facts.emplace_back("costs of training rows", hash.text());
   }
   facts.emplace_back("steps", std::to_string(total_steps()));
+  facts.emplace_back("learning rate", std::to_string(parts_.optimizer.lr()));
+  facts.emplace_back("greatest norm of the gradient", std::to_string(parts_.optimizer.clip_norm()));
   for (const std::string& state : parts_.optimizer.state_names()) facts.emplace_back("state of the optimiser", state);
   for (const FlatParams::Entry& e : params_.entries()) facts.emplace_back("shape of parameter " + e.name, e.parameter->shape().text());
   check_agreement(parts_.comm, facts);

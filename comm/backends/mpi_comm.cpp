@@ -150,6 +150,14 @@ MpiParts assemble_mpi(MPI_Comm comm) {
 }
 
 std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm comm) {
+  int running = 0, over = 0;  // MPI itself would end the program, and name a call that the caller has not made
+  MPI_Initialized(&running);
+  MPI_Finalized(&over);
+  if (!running) throw UsageError("[mpi] make_mpi_communicator before MPI_Init; call MPI_Init first, or make_mpi_world, which does");
+  if (over) throw UsageError("[mpi] make_mpi_communicator after MPI_Finalize; make it, and let go of it, before");
+  if (comm == MPI_COMM_NULL)
+    throw UsageError(
+        "[mpi] make_mpi_communicator got MPI_COMM_NULL, which MPI_Comm_split gives to ranks without a color; leave such ranks out");
   MpiParts parts = assemble_mpi(comm);
   return std::make_unique<NodeCommunicator>(std::move(parts.members), std::move(parts.world), std::move(parts.memory), 0);
 }

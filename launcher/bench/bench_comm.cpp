@@ -22,7 +22,9 @@ struct Words {
 void describe(OptionTable& t, Words& w) {
   describe(t, w.ranks);
   t.add("op", w.op, "The collective.", {.choices = collective_names()});
-  t.add("sizes", w.sizes, "Bytes: FIRST:LAST doubles, or a comma list; K, M, G are 2^10, 2^20, 2^30.");
+  t.add("sizes", w.sizes,
+        "Bytes: FIRST:LAST doubles, or a comma list; K, M, G are 2^10, 2^20, 2^30. Rounded down to whole elements and, of all_to_all, "
+        "equal parts.");
   t.add("dtype", w.dtype, "Type of an element.", {.choices = {"f32", "f64", "bf16", "i32", "i64", "u8"}});
   t.add("peer", w.peer, "Measured in turn with ours, on ordinary memory.", {.choices = {"none", "mpi"}});
   t.add("repeat", w.repeat, "Measurements of each size; 0: as many as fit in about a second.", {.min = 0, .max = 1e6});

@@ -84,7 +84,8 @@ bool holds_everywhere(Communicator& comm, CollectiveTrial& trial) {
 CollectiveFigures measure_collective(Communicator& comm, const CollectiveBenchConfig& config, std::int64_t bytes, MpiPeer* peer) {
   CollectiveTrial shared(comm, {.op = config.op, .dtype = config.dtype, .bytes = bytes, .shared = true});
   CollectiveTrial ordinary(comm, {.op = config.op, .dtype = config.dtype, .bytes = bytes, .shared = false});
-  CollectiveFigures out{.op = config.op, .bytes = bytes, .dtype = config.dtype, .ranks = comm.size(), .bus_factor = shared.bus_factor()};
+  CollectiveFigures out{
+      .op = config.op, .bytes = shared.bytes(), .dtype = config.dtype, .ranks = comm.size(), .bus_factor = shared.bus_factor()};
   out.correct = holds_everywhere(comm, shared);
   out.correct = holds_everywhere(comm, ordinary) && out.correct;
   Race race(comm, config.repeat);

@@ -12,7 +12,7 @@ namespace chorale {
 
 struct CollectiveFigures {
   std::string op;
-  std::int64_t bytes = 0;
+  std::int64_t bytes = 0;  // that were moved: whole elements, of all_to_all in equal parts
   DType dtype = DType::f32;
   int ranks = 1;
   double bus_factor = 1;

@@ -33,6 +33,7 @@ CollectiveTrial::CollectiveTrial(Communicator& comm, const Config& config)
   call_.to = (comm.rank() + 1) % n;
   call_.from = (comm.rank() + n - 1) % n;
   const std::int64_t total = std::accumulate(call_.counts.begin(), call_.counts.end(), std::int64_t{0});
+  bytes_ = total * static_cast<std::int64_t>(size_bytes(config.dtype));
   const std::int64_t part = call_.counts[static_cast<std::size_t>(comm.rank())];
   call_.input = allocate(config.op == "all_gather" ? part : total);
   call_.output = in_place(config.op) ? call_.input : allocate(config.op == "reduce_scatter" ? part : total);

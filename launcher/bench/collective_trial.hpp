@@ -39,6 +39,8 @@ class CollectiveTrial {
   /// One call from launch to end.
   void run() const;
   const CollectiveCall& call() const { return call_; }
+  /// The size that was asked for, rounded down to whole elements, of all_to_all to equal parts.
+  std::int64_t bytes() const { return bytes_; }
   /// Bytes over the links for each byte of the size: nccl-tests' factor from algorithm to bus bandwidth.
   double bus_factor() const;
 
@@ -49,6 +51,7 @@ class CollectiveTrial {
   Communicator& comm_;
   Config config_;
   CollectiveCall call_;
+  std::int64_t bytes_ = 0;
   TestPattern pattern_;  // of this rank's input
   std::vector<std::shared_ptr<void>> owners_;
 };

@@ -15,6 +15,7 @@
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/host_check.hpp>
+#include <chorale/launcher/utc_time.hpp>
 
 namespace chorale {
 
@@ -27,6 +28,7 @@ bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || cod
 }  // namespace
 
 int Supervisor::run() {
+  started_ = utc_now();
   checkpoint_ = newest_checkpoint();
   for (;;) {
     const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
@@ -120,18 +122,17 @@ void Supervisor::say(const std::string& text) const {
   std::fprintf(stderr, "%schorale: %s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", text.c_str());
 }
 
-/// What the rank has logged last, once.
+/// What the rank has logged last, once. A folder that is to be overwritten still has the words of the run before.
 void Supervisor::print_last_words(int rank) const {
   std::ifstream log(order_.run / "logs" / ("rank_" + std::to_string(rank) + ".jsonl"));
   std::deque<std::string> last;
   for (std::string line; std::getline(log, line);) {
-    last.push_back(line);
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || json.value("time", "") < started_) continue;
+    last.push_back(fmt::format("  rank {} at {}: {}", rank, json.value("time", "?"), json.value("text", "")));
     if (last.size() > 3) last.pop_front();
   }
-  for (const std::string& line : last) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_object()) say(fmt::format("  rank {} at {}: {}", rank, json.value("time", "?"), json.value("text", "")));
-  }
+  for (const std::string& line : last) say(line);
 }
 
 }  // namespace chorale

@@ -39,6 +39,7 @@ class Supervisor {
   Order order_;
   int restarts_ = 0;                 // so far
   int without_progress_ = 0;         // starts in a row
+  std::string started_;              // time of day
   std::string checkpoint_;           // newest, when the last attempt ended
   std::map<std::string, int> same_;  // ends with one cause at one step since the newest checkpoint
 };

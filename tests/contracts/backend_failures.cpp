@@ -63,6 +63,44 @@ void verbs_differ(Communicator& comm) {
   must_name_two(comm, error.what(), {"barrier", "all_reduce"});
 }
 
+void types_differ(Communicator& comm) {
+  const CommError error = error_of([&] {
+    if (is_last(comm)) {
+      std::vector<std::int32_t> data(4712);  // as many bytes
+      comm.all_reduce(buffer_of(std::span(data)), Reduce::sum, "grad").wait();
+    } else {
+      reduce_floats(comm, 4712, "grad");
+    }
+  });
+  must_name_two(comm, error.what(), {"f32", "i32", "grad"});
+}
+
+void reductions_differ(Communicator& comm) {
+  const CommError error = error_of([&] {
+    float x = 1;
+    comm.all_reduce(buffer_of(std::span(&x, 1)), is_last(comm) ? Reduce::max : Reduce::sum, "norm").wait();
+  });
+  must_name_two(comm, error.what(), {"sum", "max", "norm"});
+}
+
+void roots_differ(Communicator& comm) {
+  const CommError error = error_of([&] {
+    std::vector<float> data(1000);
+    comm.broadcast(buffer_of(std::span(data)), is_last(comm) ? 1 : 0, "plan").wait();
+  });
+  must_name_two(comm, error.what(), {"broadcast", "plan", "root 0", "root 1"});
+}
+
+void parts_differ(Communicator& comm) {
+  const auto n = static_cast<std::size_t>(comm.size());
+  std::vector<std::int64_t> counts(n, 5);
+  if (is_last(comm)) counts[0] = 4, counts[n - 1] = 6;  // as many in all
+  std::vector<double> input(static_cast<std::size_t>(counts[static_cast<std::size_t>(comm.rank())])), output(5 * n);
+  const CommError error =
+      error_of([&] { comm.all_gather(buffer_of(std::span(input)), buffer_of(std::span(output)), counts, "rows").wait(); });
+  must_name_two(comm, error.what(), {"all_gather", "rows"});
+}
+
 void counts_differ(Communicator& comm) {
   const auto n = static_cast<std::size_t>(comm.size());
   std::vector<std::int64_t> send(n, 2), receive(n, 2);
@@ -144,6 +182,10 @@ std::vector<Check> failing_checks() {
       {"the deadline names who has not come", deadline_fires, 2},
       {"abort unblocks every rank", abort_unblocks, 2},
       {"abort may come from another thread", abort_from_another_thread, 2},
+      {"different types of as many bytes are named on every rank", types_differ, 2},
+      {"different reductions are named on every rank", reductions_differ, 2},
+      {"different roots are named on every rank", roots_differ, 2},
+      {"different parts of as many elements are named on every rank", parts_differ, 2},
   };
 }
 

@@ -73,7 +73,7 @@ SmallRun only_steps(const std::string& exchange, std::int64_t steps) {
   run.config.train.metrics.clear();
   run.config.train.steps = steps;
   run.config.final_evaluation = false;
-  run.config.parallel.local_steps = 1;
+  if (exchange == "local_sgd") run.config.parallel.local_steps = 1;
   run.validation = nullptr;
   return run;
 }
@@ -156,8 +156,7 @@ TEST_CASE("every exchange goes on from a checkpoint bit for bit") {
       SmallRun run = run_of_eight(exchange);
       run.ranks = 4, run.nodes = 2;
       run.config.parallel.wire = wire;
-      run.config.parallel.local_steps = 3;
-      if (exchange == "local_sgd") run.config.parallel.outer_momentum = 0.5;
+      if (exchange == "local_sgd") run.config.parallel.local_steps = 3, run.config.parallel.outer_momentum = 0.5;
       run.config.train.steps = 12;
       run.config.checkpoint.every_steps = 7;
       run.config.checkpoint_folder = (folder.path / "whole").string();

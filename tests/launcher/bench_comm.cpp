@@ -75,6 +75,14 @@ TEST_CASE("every collective is measured and right, at sizes that do not divide b
       }
 }
 
+TEST_CASE("the size that is told is the one that was moved") {
+  CHECK(figures_of({.op = "all_reduce", .dtype = DType::f64, .repeat = 1}, 2, 15).bytes == 8);
+  CHECK(figures_of({.op = "all_reduce", .dtype = DType::f64, .repeat = 1}, 2, 4).bytes == 0);
+  CHECK(figures_of({.op = "all_gather", .repeat = 1}, 3, 20).bytes == 20);
+  CHECK(figures_of({.op = "all_to_all", .repeat = 1}, 3, 8).bytes == 0);
+  CHECK(figures_of({.op = "all_to_all", .repeat = 1}, 3, 40).bytes == 36);
+}
+
 TEST_CASE("the bus factors are those of nccl-tests") {
   CHECK(figures_of({.op = "all_reduce", .repeat = 1}, 4, 64).bus_factor == 1.5);
   CHECK(figures_of({.op = "all_gather", .repeat = 1}, 4, 64).bus_factor == 0.75);

@@ -78,6 +78,16 @@ contract::Check failing(const std::string& mode) {
 
 /// A program that owns MPI lends us its communicator, twice, and ends MPI itself.
 int borrowed(int* argc, char*** argv) {
+  const auto must_refuse = [](MPI_Comm comm, const std::string& words) {
+    try {
+      make_mpi_communicator(comm);
+    } catch (const UsageError& error) {
+      if (std::string(error.what()).find(words) != std::string::npos) return;
+    }
+    std::cerr << "make_mpi_communicator does not say: " << words << std::endl;
+    std::_Exit(1);
+  };
+  must_refuse(MPI_COMM_WORLD, "before MPI_Init");
   int provided = 0;
   MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
   {
@@ -85,8 +95,11 @@ int borrowed(int* argc, char*** argv) {
     auto second = make_mpi_communicator(MPI_COMM_WORLD);
     working(*first);
     second->barrier("still there").wait();
+    must_refuse(MPI_COMM_NULL, "MPI_COMM_NULL");
   }
-  return MPI_Finalize();
+  const int code = MPI_Finalize();
+  must_refuse(MPI_COMM_WORLD, "after MPI_Finalize");
+  return code;
 }
 
 void killed(Communicator& comm) {

@@ -37,7 +37,7 @@ elif [ "$mode" = interrupted ]; then
   for check in 0 5 9 13 16; do CHORALE_FAKE_NODES=2 held 4 4 i$check; done
 else
   for check in 0 5 6; do held 2 2 $check; done
-  for check in 0 1 2 3 4 5 6 7; do CHORALE_FAKE_NODES=2 held 4 4 $check; done
+  for check in 0 1 2 3 4 5 6 7 8 9 10 11; do CHORALE_FAKE_NODES=2 held 4 4 $check; done
   # mpirun would end the job itself before we can show that we notice.
   extra=(--mca orte_abort_on_non_zero_status 0 --enable-recovery)
   held 3 2 killed

@@ -28,7 +28,7 @@ struct FakeRun {
 
 constexpr std::int64_t kFirst = 2 * ExchangeTrial::kRounds * ExchangeTrial::kStepsPerTurn;
 constexpr std::int64_t kAgain = 2 * ExchangeTrial::kRoundsAgain * ExchangeTrial::kStepsPerTurn;
-constexpr std::int64_t kWait = ExchangeTrial::kStepsATrial * kAgain;
+constexpr std::int64_t kWait = TrialPace().steps_a_trial * kAgain;
 
 }  // namespace
 
@@ -49,7 +49,7 @@ TEST_CASE("a step that becomes longer or shorter has the candidates tried again,
     FakeRun run;
     run.go(kFirst + 2 * kWait, 2, 1);
     REQUIRE(run.uses == "b");
-    run.go(kAgain + 2 * ExchangeTrial::kWindow, 0.5 * factor, factor);
+    run.go(kAgain + 2 * TrialPace().window, 0.5 * factor, factor);
     CHECK(run.uses == "a");
     CHECK_FALSE(run.trial.is_trying());
     REQUIRE(run.news.size() == 3);
@@ -62,7 +62,7 @@ TEST_CASE("a step a little longer, or for a moment, changes nothing") {
   FakeRun run;
   run.go(kFirst + 2 * kWait, 2, 1);
   run.go(2000, 2, 1.15);
-  run.go(ExchangeTrial::kWindow / 3, 2, 9);
+  run.go(TrialPace().window / 3, 2, 9);
   run.go(2000, 2, 1.15);
   CHECK(run.news.size() == 1);
 }
@@ -100,8 +100,10 @@ TEST_CASE("a run whose exchange is tried again keeps its bits") {
   SmallRun run;
   run.layers = "linear(5) tanh linear(1)";
   run.config.train.batch = 16;
-  run.config.train.steps = kFirst + kWait + 2 * ExchangeTrial::kWindow + kAgain + 20;
-  run.config.train.evaluate_every = 2000;
+  run.pace = {.window = 40, .steps_a_trial = 5};  // so that a short run comes to it
+  const std::int64_t wait = run.pace.steps_a_trial * kAgain;
+  run.config.train.steps = kFirst + wait + 4 * run.pace.window + kAgain + 20;
+  run.config.train.evaluate_every = 200;
   run.config.parallel.exchange = "shared";
   run.ranks = 2;
   const auto shared = run.run();
@@ -126,7 +128,7 @@ TEST_CASE("a run whose exchange is tried again keeps its bits") {
     mutable std::atomic<std::int64_t> calls_{0};
   };
   run.config.parallel.exchange = "auto";
-  run.train = std::make_shared<Slowing>(run.train, 2 * 2 * (kFirst + kWait));  // ranks and fields
+  run.train = std::make_shared<Slowing>(run.train, 2 * 2 * (kFirst + wait));  // ranks and fields
   run.log = &words;
   const auto again = run.run();
   for (const std::string& error : again.errors) CHECK(error == "");

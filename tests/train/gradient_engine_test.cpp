@@ -63,11 +63,17 @@ TEST_CASE("gradients of one's own train a regression, whatever ranks and exchang
 TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   auto comm = make_self_communicator();
   CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.virtual_workers = 4}}), Catch::Contains("remove parallel.virtual_workers = 4"));
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.threads = 4}}), Catch::Contains("parallel.threads does nothing here"));
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.isa = "avx2"}}), Catch::Contains("parallel.isa does nothing here"));
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.parallel = {.wire = "f16"}}), Catch::Contains("parallel.wire = f16 is refused"));
+  CHECK_THROWS_WITH(GradientEngine(*comm, {.optimizer = {.lr = std::nan("")}}), Catch::Contains("optimizer.lr = nan is refused"));
   GradientEngine engine(*comm, {.optimizer = {.name = "sgd", .lr = 1}});
   const std::size_t a = engine.add("a", 2), b = engine.add("b", 1);
   CHECK_THROWS_WITH(engine.gradient(a), Catch::Contains("comes after start()"));
   engine.start();
   CHECK_THROWS_WITH(engine.add("c", 1), Catch::Contains("comes before start()"));
+  CHECK_THROWS_WITH(engine.ready(7), Catch::Contains("no parameter 7 among 2"));
+  CHECK_THROWS_WITH(engine.values(2), Catch::Contains("no parameter 2 among 2"));
   const std::vector<float> three(3);
   CHECK_THROWS_WITH(engine.ready(a, three), Catch::Contains("'a' has 2 elements, its gradient 3"));
   const std::vector<float> one = {1};
@@ -76,7 +82,8 @@ TEST_CASE("what the caller of a gradient engine gets wrong is said at once") {
   engine.step(1);  // a counts as zero
   CHECK(engine.values(a)[0] == 0);
   CHECK(engine.values(b)[0] == -1);
-  CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite at step 2"));
+  CHECK_THROWS_WITH(engine.step(std::nan("")), Catch::Contains("not finite, or the weight below 0, at step 2"));
+  CHECK_THROWS_WITH(engine.step(-1), Catch::Contains("the weight below 0, at step 2"));
 }
 
 TEST_CASE("a step that is refused changes nothing, and the next gradients count") {
@@ -129,6 +136,32 @@ TEST_CASE("ranks whose parameters differ are told before they share memory") {
       for (std::thread& thread : threads) thread.join();
       for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains("elements of parameter w is '"));
     }
+}
+
+TEST_CASE("ranks whose optimisers or exchanges differ are told before the first step") {
+  const std::vector<std::pair<GradientEngine::Options, std::string>> others = {
+      {{.optimizer = {.name = "sgd", .lr = 0.5}}, "optimizer.lr is '0.25'"},
+      {{.optimizer = {.name = "sgd", .lr = 0.25, .clip_norm = 1}}, "optimizer.clip_norm is '0'"},
+      {{.parallel = {.exchange = "shared", .wire = "bf16"}, .optimizer = {.name = "sgd", .lr = 0.25}}, "parallel.wire is 'f32'"},
+  };
+  for (const auto& [other, words] : others) {
+    CAPTURE(words);
+    auto comms = make_thread_communicators(2);
+    std::vector<std::string> errors(2);
+    std::vector<std::thread> threads;
+    for (std::size_t r = 0; r < 2; ++r)
+      threads.emplace_back([&, r, other = other] {
+        try {
+          GradientEngine engine(*comms[r], r == 0 ? GradientEngine::Options{.optimizer = {.name = "sgd", .lr = 0.25}} : other);
+          engine.add("w", 100);
+          engine.start();
+        } catch (const UsageError& e) {
+          errors[r] = e.what();
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    for (const std::string& error : errors) CHECK_THAT(error, Catch::Contains(words));
+  }
 }
 
 TEST_CASE("the time between gradients is what buckets are planned with") {

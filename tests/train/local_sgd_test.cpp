@@ -144,6 +144,27 @@ TEST_CASE("a checkpoint of rounds that goes on without them says so, and back") 
   CHECK_THAT(warned("local_sgd"), Catch::Contains("every rank takes updates of its own"));
 }
 
+TEST_CASE("what only rounds read may change where a run goes on without them, and nowhere else") {
+  Folder folder;
+  SmallRun run = rounds_of(3);
+  run.ranks = 2;
+  run.config.checkpoint_folder = folder.path.string();
+  run.config.train.steps = 4;
+  const auto outer = [&](double lr) {
+    run.config.parallel.outer_lr = lr;
+    run.config.identity = {{"parallel.outer_lr", std::to_string(lr)}};
+    run.config.train.steps += 3;
+    return run.run().errors[0];
+  };
+  CHECK(outer(0.7) == "");
+  run.config.resume = true;
+  CHECK_THAT(outer(0.5), Catch::Contains("parallel.outer_lr is"));
+  run.config.parallel.exchange = "shared";
+  CHECK(outer(1) == "");
+  run.config.parallel.exchange = "local_sgd";
+  CHECK(outer(0.5) == "");
+}
+
 TEST_CASE("a narrow wire does not swallow small steps of local_sgd") {
   SmallRun run = rounds_of(2);
   run.nodes = 2;

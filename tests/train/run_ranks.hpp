@@ -40,6 +40,7 @@ struct SmallRun {
   std::function<void(int rank, TrainerConfig&)> per_rank = {};
   std::function<int(int local_rank)> domain_of = {};  // NUMA domains of a machine that this one need not be
   std::vector<std::string> inject = {};               // as --inject
+  TrialPace pace = {};
 
   struct Result {
     Summary summary;
@@ -83,7 +84,7 @@ struct SmallRun {
     TrainerConfig mine = config;
     if (per_rank) per_rank(r, mine);
     if (!inject.empty()) comm.watch().inject(std::make_unique<Faults>(inject, r, [&comm] { return comm.is_aborted(); }));
-    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of}, mine);
+    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of, pace}, mine);
     const std::uint64_t before = comm.bytes_sent();  // the start measures the link, with as many messages as that takes
     for (Callback* callback : callbacks) trainer.add(*callback);
     const Summary summary = trainer.run();

@@ -45,6 +45,28 @@ TEST_CASE("a trace holds the window's steps, layers, gradients and waits of all 
   }
 }
 
+TEST_CASE("a window that the run does not come to is said") {
+  struct Words : Log {
+    void write(LogLevel, std::string_view text) override { all += text, all += '\n'; }
+    std::string all;
+  };
+  const auto file = std::filesystem::temp_directory_path() / ("chorale_missed_" + std::to_string(::getpid()) + ".json");
+  for (const std::int64_t first : {3, 50}) {
+    CAPTURE(first);
+    Words words;
+    SmallRun run;
+    run.ranks = 2;
+    run.config.train.batch = 32;
+    run.config.train.steps = 4;
+    run.config.trace = {.first = first, .last = first + 1};
+    run.config.trace_file = file.string();
+    run.log = &words;
+    run.run();
+    CHECK(std::filesystem::remove(file) == (first == 3));
+    CHECK((words.all.find("train.trace begins at step 50, this run made steps 1 to 4") != std::string::npos) == (first == 50));
+  }
+}
+
 TEST_CASE("a trace that cannot be written costs neither the run nor its checkpoint") {
   const auto folder = std::filesystem::temp_directory_path() / ("chorale_no_trace_" + std::to_string(::getpid()));
   for (const std::int64_t last : {6, 100}) {

@@ -231,8 +231,55 @@ TEST_CASE("options of exchanges that would do nothing are refused") {
   CHECK_THAT(error_of({.exchange = "shared", .outer_momentum = 0.9}, "f32"), Catch::Contains("outer_momentum does nothing"));
   CHECK_THAT(error_of({.exchange = "auto", .outer_lr = 0.7}, "f32"), Catch::Contains("outer_lr does nothing"));
   CHECK_THAT(error_of({.wire = "bf16"}, "f64"), Catch::Contains("with train.dtype = f64 remove it"));
-  CHECK_THAT(error_of({.exchange = "local_sgd", .local_steps = 0}, "f32"), Catch::Contains("give at least 1"));
+  CHECK_THAT(error_of({.exchange = "local_sgd", .local_steps = 0}, "f32"), Catch::Contains("allowed is 1 to"));
+  CHECK_THAT(error_of({.wire = "f16"}, "f32"), Catch::Contains("parallel.wire = f16 is refused"));  // of a program, which no recipe checks
+  CHECK_THAT(error_of({.copies = "2"}, "f32"), Catch::Contains("parallel.copies = 2 is refused"));
+  CHECK_THAT(error_of({.overlap = "no"}, "f32"), Catch::Contains("parallel.overlap = no is refused"));
+  CHECK_THAT(error_of({.exchange = "local_sgd", .outer_momentum = std::nan("")}, "f32"),
+             Catch::Contains("outer_momentum = nan is refused"));
   CHECK(error_of({.exchange = "local_sgd", .outer_lr = 0.7, .outer_momentum = 0.9}, "f64") == "");
+}
+
+TEST_CASE("settings that nothing uses are said") {
+  struct Words : Log {
+    void write(LogLevel, std::string_view text) override { all += text, all += '\n'; }
+    std::string all;
+  };
+  const auto said = [](const ParallelOptions& parallel, int nodes) {
+    Words words;
+    SmallRun run;
+    run.config.train.batch = 32;
+    run.config.train.steps = 1;
+    run.config.parallel = parallel;
+    run.ranks = 2, run.nodes = nodes;
+    run.log = &words;
+    run.run();
+    return words.all;
+  };
+  CHECK_THAT(said({.wire = "bf16"}, 1), Catch::Contains("parallel.wire = bf16 rounds nothing on one node"));
+  CHECK_THAT(said({.overlap = "layers"}, 1), Catch::Contains("parallel.overlap = layers has nothing to carry on one node"));
+  CHECK_THAT(said({.wire = "bf16", .overlap = "layers"}, 2), !Catch::Contains("on one node"));
+  CHECK_THAT(said({.exchange = "sharded", .local_steps = 3}, 1),
+             Catch::Contains("local_steps = 3 does nothing with parallel.exchange = sharded"));
+  CHECK_THAT(said({.exchange = "local_sgd", .local_steps = 3}, 1), !Catch::Contains("does nothing"));
+}
+
+TEST_CASE("ranks of a program whose optimisers or exchanges differ are told before the first step") {
+  const auto errors_of = [](const std::function<void(int, TrainerConfig&)>& per_rank) {
+    SmallRun run;
+    run.config.train.batch = 32;
+    run.config.train.steps = 1;
+    run.ranks = 2;
+    run.per_rank = per_rank;
+    return run.run().errors;
+  };
+  for (const std::string& error : errors_of([](int rank, TrainerConfig&config) {
+         config.parallel.exchange = "local_sgd";
+         config.parallel.local_steps = 2 + rank;
+       }))
+    CHECK_THAT(error, Catch::Contains("parallel.local_steps is '2' on rank 0 and '3' on rank 1"));
+  for (const std::string& error : errors_of([](int rank, TrainerConfig&config) { config.parallel.wire = rank ? "bf16" : "f32"; }))
+    CHECK_THAT(error, Catch::Contains("parallel.wire is 'f32' on rank 0 and 'bf16' on rank 1"));
 }
 
 TEST_CASE("auto says why it takes an exchange without a trial") {
