@@ -40,7 +40,7 @@ std::uint64_t FlightRecorder::put(const Event& event, std::int64_t step, std::in
   entry.begun_ns.store(now, kRelaxed);
   entry.finished_ns.store(0, kRelaxed);
   char text[sizeof entry.label] = {};
-  std::memcpy(text, event.label.data(), std::min(event.label.size(), sizeof text));
+  event.label.copy(text, sizeof text);
   for (std::size_t i = 0; i < entry.label.size(); ++i) {
     std::uint64_t word = 0;
     std::memcpy(&word, text + 8 * i, 8);

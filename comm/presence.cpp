@@ -52,7 +52,7 @@ void Presence::write(F&& fields) noexcept {
 
 void Presence::put_what(std::string_view what) noexcept {
   std::array<char, sizeof(Sighting::what)> text{};
-  std::memcpy(text.data(), what.data(), std::min(what.size(), text.size() - 1));
+  what.copy(text.data(), text.size() - 1);
   for (std::size_t i = 0; i < what_.size(); ++i) {
     std::uint64_t word = 0;
     std::memcpy(&word, text.data() + 8 * i, 8);
