@@ -87,7 +87,7 @@ run shape "${base[@]}" --inject shape@1:5
 expect "another size" 75 "ranks disagree"
 
 run thrown "${base[@]}" --inject throw@1:5:backward
-expect "an exception" 70 "asked for by --inject throw@1:5:backward"
+expect "an exception" 75 "asked for by --inject throw@1:5:backward"
 run refused "${base[@]}" --inject bomb@1:5
 expect "an unknown fault" 64 "KIND@RANK:STEP"
 run refused "${base[@]}" --inject nan@7:5
