@@ -44,9 +44,9 @@ void describe(OptionTable& t, Words& w) {
   t.add("run-dir", w.run_dir, "Folder of the run; by default runs/RECIPE-DATE-TIME.");
   t.add("resume", w.resume, "Go on from the newest checkpoint of --run-dir.");
   t.add("overwrite", w.overwrite, "Replace a run directory that exists.");
-  t.add(
-      "restarts", w.restarts,
-      "How often to start again from the newest checkpoint when ranks are lost or stuck. Under mpirun and srun that this program starts.");
+  t.add("restarts", w.restarts,
+        "How often to start again from the newest checkpoint when ranks are lost or stuck. Under mpirun and srun that this program starts.",
+        {.min = 0, .max = 1e6});
   t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");

@@ -43,7 +43,6 @@ Summary Trainer::run() {
                 .exchange = replicas_->text(),
                 .copies = replicas_->copies_text(),
                 .overlap = replicas_->overlap_text(),
-
                 .checkpoints = checkpoints_text()});
   });
   if (evaluation_missed_ && parts_.validation) evaluate_now(), saved_step_ = -1;  // the checkpoint lacks what this evaluation found

@@ -76,8 +76,8 @@ bool Supervisor::goes_on(const AttemptEnd& end) {
   if (end.step > 0 && ++same_[fmt::format("{}|{}|{}", end.step, end.rank, end.where)] >= kSameEnds) {
     say(
         fmt::format("step {} has failed {} times in the same way without a checkpoint in between: it is not started again. "
-                    "Its batch can be looked at with --train.steps {} and a debugger, or passed over with train.on_nan = skip",
-                    end.step, kSameEnds, end.step));
+                    "What the ranks did is in logs/; chorale inspect {} --flight",
+                    end.step, kSameEnds, order_.run.string()));
     return false;
   }
   if (restarts_ >= order_.restarts) {
