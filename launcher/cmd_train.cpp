@@ -22,6 +22,7 @@
 #include <chorale/launcher/spawn/run_body.hpp>
 #include <chorale/launcher/start_check.hpp>
 #include <chorale/launcher/supervisor/supervisor.hpp>
+#include <chorale/train/agreement.hpp>
 #include <chorale/train/data/prepare.hpp>
 #include <chorale/train/trainer.hpp>
 #include <chorale/train/wait_together.hpp>
@@ -120,7 +121,7 @@ void say_unmet(Communicator& comm, Log& log) {
 
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
   const Settings& s = t.settings;
-  const std::filesystem::path folder = text_of_rank_0(comm, run.path().string(), "run directory");  // its default holds the time
+  const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
   claim_together(comm, run, s.watchdog.seconds, session.log);
   comm.watch().enter(Activity::reading, "data");
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);

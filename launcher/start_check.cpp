@@ -1,7 +1,5 @@
 #include <chorale/launcher/start_check.hpp>
 
-#include <span>
-
 #include <chorale/core/base/build_id.hpp>
 #include <chorale/train/agreement.hpp>
 
@@ -15,11 +13,6 @@ void check_start(Communicator& comm, const std::string& command, const OptionTab
     facts.emplace_back(option.key, option.text());
   }
   check_agreement(comm, facts);
-}
-
-std::string text_of_rank_0(Communicator& comm, const std::string& mine, Label label) {
-  const auto bytes = broadcast_bytes(comm, std::as_bytes(std::span(mine)), 0, label);
-  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 }  // namespace chorale

@@ -11,7 +11,4 @@ namespace chorale {
 /// differ where nobody named it, since its default holds the time. Throws UsageError on every rank that names the first difference.
 void check_start(Communicator& comm, const std::string& command, const OptionTable& table);
 
-/// Collective. Rank 0's text on every rank.
-std::string text_of_rank_0(Communicator& comm, const std::string& mine, Label label);
-
 }  // namespace chorale

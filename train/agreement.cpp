@@ -1,6 +1,7 @@
 #include <chorale/train/agreement.hpp>
 
 #include <cstring>
+#include <span>
 
 #include <chorale/core/base/error.hpp>
 
@@ -45,6 +46,11 @@ void check_agreement(Communicator& comm, const Facts& mine) {
     throw UsageError(who + "rank 0 has " + std::to_string(first.size()) + " facts, rank " + std::to_string(r) + " has " +
                      std::to_string(other.size()));
   }
+}
+
+std::string text_from(Communicator& comm, int root, const std::string& mine, Label label) {
+  const auto bytes = broadcast_bytes(comm, std::as_bytes(std::span(mine)), root, label);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace chorale

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include <chorale/train/replica_check.hpp>
+#include <chorale/train/agreement.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -25,9 +26,8 @@ std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
   }
   std::string text;
   if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
-  const auto bytes = broadcast_bytes(parts_.comm, std::as_bytes(std::span(text)), owner, "bad loss");
   return "loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
-         std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+         text_from(parts_.comm, owner, text, "bad loss");
 }
 
 void Trainer::after_bad_loss(const StepOutcome& outcome) {

@@ -7,16 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include <chorale/comm/rank_watch.hpp>
+#include <chorale/train/agreement.hpp>
 
 namespace chorale {
 
 namespace {
-
-/// Rank 0's words on every rank.
-std::string from_rank_0(Communicator& comm, const std::string& text, Label label) {
-  const auto bytes = broadcast_bytes(comm, std::as_bytes(std::span(text)), 0, label);
-  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
 
 /// The first rank's complaint on all ranks; empty when nobody has one.
 std::string first_complaint(Communicator& comm, const std::string& mine, Label label) {
@@ -119,13 +114,13 @@ void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const 
 
 std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
   std::string folder;
-  const std::string why = from_rank_0(parts_.comm, parts_.comm.rank() ? "" : complaint_of([&] {
-                                        if (auto newest = newest_valid_checkpoint(parts_.save.folder, log))
-                                          folder = newest->folder().string();
-                                      }),
-                                      "checkpoint choice");
+  const std::string why = text_from(parts_.comm, 0, parts_.comm.rank() ? "" : complaint_of([&] {
+                                      if (auto newest = newest_valid_checkpoint(parts_.save.folder, log))
+                                        folder = newest->folder().string();
+                                    }),
+                                    "checkpoint choice");
   if (!why.empty()) throw CheckpointError(why);
-  folder = from_rank_0(parts_.comm, folder, "checkpoint folder");
+  folder = text_from(parts_.comm, 0, folder, "checkpoint folder");
   if (folder.empty()) return std::nullopt;
 
   RunPosition position;

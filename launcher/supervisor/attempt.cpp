@@ -48,7 +48,7 @@ AttemptEnd Attempt::run() {
   end_launcher();
   AttemptEnd end = verdict().value_or(orderly_end());
   end.step = furthest_step();
-  end.asked = stop_passed_ != 0;
+  end.asked = stop_passed_ != Stop::none;
   return end;
 }
 
@@ -73,7 +73,7 @@ bool Attempt::watch() {
     ordered_at_ = Clock::now();
   }
   if (ordered_at_ != Clock::time_point{}) return !nobody && !has_passed(ordered_at_, kLeaveWithin);
-  if (stop_passed_ == static_cast<int>(Stop::interrupt) && has_passed(stop_at_, kInterruptWithin)) return false;
+  if (stop_passed_ == Stop::interrupt && has_passed(stop_at_, kInterruptWithin)) return false;
   if (interrupts() > 1) return false;
   if (!all_came || hub_.working() > 0) return true;  // who only ends MPI may be held by a launcher that hangs
   if (empty_at_ == Clock::time_point{}) empty_at_ = Clock::now();
@@ -81,9 +81,9 @@ bool Attempt::watch() {
 }
 
 void Attempt::pass_on_stop() {
-  const int wanted = static_cast<int>(requested_stop());
+  const Stop wanted = requested_stop();
   if (wanted <= stop_passed_) return;
-  hub_.stop(wanted);
+  hub_.stop(static_cast<int>(wanted));
   stop_passed_ = wanted, stop_at_ = Clock::now();
 }
 
@@ -97,7 +97,7 @@ void Attempt::look_for_trouble() {
   // Its end can be seen before the goodbyes of the ranks are.
   if (launcher_has_ended() && trouble_.empty() && has_passed(launcher_ended_at_, kGatherFor) && (!all_came || hub_.present() > 0))
     trouble_ = fmt::format("{} has ended ({}) with {} of {} ranks started and {} still there", launcher_name(order_.plan),
-                           text_of_status(launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
+                           text_of_status(*launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
   for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
     if (ranks[r].state != RankStatus::State::here || Clock::now() - ranks[r].heard < order_.silence) continue;
     troubled_rank_ = static_cast<int>(r);
@@ -131,7 +131,7 @@ AttemptEnd Attempt::fall_of(int rank) const {
 std::string Attempt::end_of_silent_rank(int rank) const {
   const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
   std::string how = "it left without a word";
-  if (launcher_ended_ && signal_of_status(launcher_status_) != 0) how = name_of_signal(signal_of_status(launcher_status_));
+  if (const int signal = launcher_status_ ? signal_of_status(*launcher_status_) : 0; signal != 0) how = name_of_signal(signal);
   if (const std::int64_t kills = kills_.count(); kills > 0)
     how += fmt::format(", and its memory cgroup counted {} oom_kill; give it more memory or fewer ranks a node", kills);
   return fmt::format("{} has ended: {}, last seen in {}", place(rank), how, status.sighting.text());
@@ -156,10 +156,10 @@ std::optional<AttemptEnd> Attempt::verdict() const {
 }
 
 AttemptEnd Attempt::orderly_end() const {
-  if (hub_.registered() == 0 && WIFEXITED(launcher_status_) && WEXITSTATUS(launcher_status_) == 127)
+  if (hub_.registered() == 0 && launcher_status_ && WIFEXITED(*launcher_status_) && WEXITSTATUS(*launcher_status_) == 127)
     return {.code = static_cast<int>(ExitCode::usage)};
   const std::optional<int> code = hub_.ranks()[0].code;
-  if (stop_passed_ == static_cast<int>(Stop::interrupt) && !code) return {.code = static_cast<int>(ExitCode::interrupted)};
+  if (stop_passed_ == Stop::interrupt && !code) return {.code = static_cast<int>(ExitCode::interrupted)};
   return {.code = code.value_or(kComm), .cause = code ? "" : "rank 0 left without a word"};
 }
 
@@ -170,10 +170,10 @@ std::int64_t Attempt::furthest_step() const {
 }
 
 bool Attempt::launcher_has_ended() {
-  if (launcher_ended_) return true;
-  launcher_ended_ = ::waitpid(child_, &launcher_status_, WNOHANG) == child_;
-  if (launcher_ended_) launcher_ended_at_ = Clock::now();
-  return launcher_ended_;
+  int status = 0;
+  if (launcher_status_ || ::waitpid(child_, &status, WNOHANG) != child_) return launcher_status_.has_value();
+  launcher_status_ = status, launcher_ended_at_ = Clock::now();
+  return true;
 }
 
 void Attempt::end_launcher() {
@@ -186,7 +186,8 @@ void Attempt::end_launcher() {
     std::this_thread::sleep_for(5ms);
   if (launcher_has_ended()) return;
   ::kill(-child_, SIGKILL);
-  ended_within(child_, 1s, launcher_status_);
+  int ignored = 0;
+  ended_within(child_, 1s, ignored);  // by us: it says nothing about the ranks
 }
 
 }  // namespace chorale

@@ -12,6 +12,7 @@
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
 #include <chorale/launcher/supervisor/memory_kills.hpp>
+#include <chorale/train/stop.hpp>
 
 namespace chorale {
 
@@ -56,9 +57,8 @@ class Attempt {
   ControlHub hub_;
   MemoryKills kills_;
   pid_t child_ = -1;
-  bool launcher_ended_ = false;
-  int launcher_status_ = 0;
-  int stop_passed_ = 0;
+  std::optional<int> launcher_status_;  // as waitpid gives it; none: it runs
+  Stop stop_passed_ = Stop::none;
   Clock::time_point began_, stop_at_, trouble_at_, ordered_at_, empty_at_, launcher_ended_at_;  // zero: not yet
   std::string trouble_;                                                                         // found by looking, not told by a rank
   int troubled_rank_ = -1;
