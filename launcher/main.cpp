@@ -7,6 +7,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 
 namespace {
 
@@ -38,10 +39,10 @@ int main(int argc, char** argv) {
   try {
     return flushed(run({argv + 1, argv + argc}));
   } catch (const chorale::Error& error) {
-    std::fprintf(stderr, "chorale: %s\n", error.what());
+    std::fprintf(stderr, "chorale: %s\n", chorale::printable(error.what()).c_str());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "chorale: %s\n", error.what());
+    std::fprintf(stderr, "chorale: %s\n", chorale::printable(error.what()).c_str());
     return static_cast<int>(chorale::ExitCode::internal);
   }
 }

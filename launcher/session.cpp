@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/utc_time.hpp>
 #include <chorale/train/common_device.hpp>
@@ -43,8 +44,9 @@ void ConsoleLog::write(LogLevel level, std::string_view text) {
   if (rank_ != 0 && level != LogLevel::error) return;
   if (level == LogLevel::debug || !said_.emplace(text).second) return;
   const char* mark = level == LogLevel::warning ? "warning: " : level == LogLevel::error ? "error: " : "";
+  const std::string shown = printable(text);
   // A progress bar may stand in the line.
-  std::fprintf(stderr, "%schorale: %s%.*s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", mark, static_cast<int>(text.size()), text.data());
+  std::fprintf(stderr, "%schorale: %s%.*s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", mark, static_cast<int>(shown.size()), shown.data());
 }
 
 Session::Session(Communicator& communicator, const ParallelOptions& options, const WatchdogOptions& watchdog)

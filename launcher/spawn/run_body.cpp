@@ -12,6 +12,7 @@
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/comm/faults.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
 #include <chorale/launcher/supervisor/rank_control.hpp>
@@ -65,9 +66,9 @@ RankResult run_body(Communicator& comm, const RankBody& body) {
 namespace {
 void print_error(int rank, int size, const std::string& text) {
   if (size > 1)
-    std::fprintf(stderr, "chorale: rank %d: %s\n", rank, text.c_str());
+    std::fprintf(stderr, "chorale: rank %d: %s\n", rank, printable(text).c_str());
   else
-    std::fprintf(stderr, "chorale: %s\n", text.c_str());
+    std::fprintf(stderr, "chorale: %s\n", printable(text).c_str());
 }
 }  // namespace
 
@@ -165,7 +166,7 @@ namespace {
 /// Once, for commands that have no checkpoints to go on from.
 int run_attempt(const RankPlan& plan, std::span<const std::string> words) {
   const AttemptEnd end = Attempt({.plan = plan, .words = {words.begin(), words.end()}, .silence = std::chrono::minutes(10)}).run();
-  if (!end.cause.empty()) std::fprintf(stderr, "chorale: %s\n", end.cause.c_str());
+  if (!end.cause.empty()) std::fprintf(stderr, "chorale: %s\n", printable(end.cause).c_str());
   return end.code;
 }
 }  // namespace

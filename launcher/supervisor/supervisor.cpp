@@ -12,6 +12,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/host_check.hpp>
@@ -119,7 +120,7 @@ void Supervisor::record(const AttemptEnd& end) const {
 }
 
 void Supervisor::say(const std::string& text) const {
-  std::fprintf(stderr, "%schorale: %s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", text.c_str());
+  std::fprintf(stderr, "%schorale: %s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", printable(text).c_str());
 }
 
 /// What the rank has logged last, once. A folder that is to be overwritten still has the words of the run before.

@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/data_options.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/recipe.hpp>
 
 using namespace chorale;
@@ -18,6 +19,11 @@ std::int64_t batch_of(const std::string& text) {
   read_recipe("recipe_test.ini", table);
   return batch;
 }
+TEST_CASE("control characters of files are shown, never sent to the terminal") {
+  CHECK(chorale::printable("a\x1b[2Jb\rc\n\tz\x7f") == "a\\x1b[2Jb\\x0dc\n\tz\\x7f");
+  CHECK(chorale::printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+}
+
 }  // namespace
 
 TEST_CASE("a recipe sets keys by section and ignores comments") { CHECK(batch_of("# top\n[train]\nbatch = 32  # rows\n") == 32); }
