@@ -12,6 +12,9 @@ import time
 
 from nodes import TwoNodes
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from processes import has_checkpoint, pid_of_rank
+
 RECIPE = """[data]
 file    = shop/sessions.csv
 target  = purchase
@@ -67,27 +70,15 @@ class Trial:
         print("ok" if is_right else "WRONG", text, *([] if is_right else facts), flush=True)
         self.wrong += not is_right
 
-    def has_checkpoint(self, run):
-        folder = self.path(run) + "/checkpoints"
-        return os.path.isdir(folder) and any(name[5:].isdigit() for name in os.listdir(folder))
-
     def kill_rank(self, rank, run):
         """SIGKILL once the run has a checkpoint."""
         until = time.time() + 60
-        while not self.has_checkpoint(run) and time.time() < until:
+        while not has_checkpoint(self.path(run)) and time.time() < until:
             time.sleep(0.05)
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
-                    environment = file.read()
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-                    line = file.read()
-            except OSError:
-                continue
-            if f"OMPI_COMM_WORLD_RANK={rank}\0" in environment and self.path(run) in line:
-                os.kill(int(pid), signal.SIGKILL)
-                return
-        sys.exit(f"there is no rank {rank} to kill")
+        pid = pid_of_rank(self.path(run), rank)
+        if not pid:
+            sys.exit(f"there is no rank {rank} to kill")
+        os.kill(pid, signal.SIGKILL)
 
 
 def run_all(chorale):

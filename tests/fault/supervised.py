@@ -13,6 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from processes import has_checkpoint, pid_of_rank, running
 
 RECIPE = """[data]
 file   = shop/sessions.csv
@@ -35,26 +39,6 @@ every_steps = 200
 """
 
 
-def running(path):
-    """Processes that name `path`, not as zombies: {pid: (rank or None, name)}."""
-    found = {}
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-                line = file.read()
-            with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
-                environment = file.read().split("\0")
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-                stat = file.read()
-        except OSError:
-            continue
-        if path not in line or stat[stat.rindex(")") + 2] == "Z":
-            continue
-        rank = next((int(word.split("=")[1]) for word in environment if word.startswith("OMPI_COMM_WORLD_RANK=")), None)
-        found[int(pid)] = (rank, stat[stat.index("(") + 1:stat.rindex(")")])
-    return found
-
-
 class Row:
     def __init__(self, chorale, folder, name):
         self.chorale, self.folder, self.name = chorale, folder, name
@@ -66,11 +50,11 @@ class Row:
         words = [self.chorale, "train", self.folder + "/recipe.ini", "-n", str(ranks), "--run-dir", self.run, "--quiet", *options]
         self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.temporary), start_new_session=True)
 
-    def pid(self, rank=None, name=None):
-        for pid, (its_rank, its_name) in running(self.run).items():
-            if (rank is not None and its_rank == rank) or (name is not None and its_name == name):
-                return pid
-        return 0
+    def pid(self, rank):
+        return pid_of_rank(self.run, rank)
+
+    def launcher(self):
+        return next((pid for pid, (name, _) in running(self.run).items() if name == "mpirun"), 0)
 
     def until(self, happened, limit=60):
         end = time.time() + limit
@@ -81,8 +65,7 @@ class Row:
         return True
 
     def has_checkpoint(self):
-        folder = self.run + "/checkpoints"
-        return os.path.isdir(folder) and any(name[5:].isdigit() for name in os.listdir(folder))
+        return has_checkpoint(self.run)
 
     def end(self, limit=120):
         try:
@@ -129,9 +112,7 @@ class Row:
 
 
 def time_of(event):
-    seconds, fraction = event["time"].rstrip("Z").split(".")
-    import calendar
-    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
+    return datetime.fromisoformat(event["time"]).timestamp()
 
 
 def killed_rank(row, expected):
@@ -159,7 +140,7 @@ def killed_launcher(row, expected):
     row.start()
     row.until(row.has_checkpoint)
     killed = time.time()
-    os.kill(row.pid(name="mpirun"), signal.SIGKILL)
+    os.kill(row.launcher(), signal.SIGKILL)
     row.check(row.until(lambda: row.events("end"), 10) and time.time() - killed < 4, "verdict within 4 s", time.time() - killed)
     code, said = row.end()
     row.check(code == 0 and row.hash() == expected, "a killed mpirun: started again, same bits", code, said)
@@ -168,7 +149,7 @@ def killed_launcher(row, expected):
 def frozen_launcher(row, expected):
     row.start()
     row.until(row.has_checkpoint)
-    os.kill(row.pid(name="mpirun"), signal.SIGSTOP)
+    os.kill(row.launcher(), signal.SIGSTOP)
     row.until(lambda: row.events("end"))
     over = time.time()
     code, said = row.end()

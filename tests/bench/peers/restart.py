@@ -14,6 +14,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+from processes import has_checkpoint, pid_of_rank
+
 RECIPE = """[data]
 file = rows.csv
 target = y
@@ -77,20 +80,6 @@ def lines_of(path, word):
         return sum(word in line for line in file)
 
 
-def pid_of(words, rank_variable):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ", encoding="utf-8", errors="replace") as file:
-                environment = "\0" + file.read()
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-                line = file.read()
-        except OSError:
-            continue
-        if f"\0{rank_variable}=1\0" in environment and all(word in line for word in words):
-            return int(pid)
-    return 0
-
-
 def stop(child):
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -101,9 +90,8 @@ def time_chorale(chorale, folder):
     child = subprocess.Popen([chorale, "train", folder + "/recipe.ini", "-n", "2", "--run-dir", run, "--quiet"], start_new_session=True,
                              stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: os.path.isdir(run + "/checkpoints") and any(name[5:].isdigit() for name in os.listdir(run + "/checkpoints")))
-        pid = pid_of([run], "OMPI_COMM_WORLD_RANK")
-        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: has_checkpoint(run))
+        os.kill(pid_of_rank(run, 1), signal.SIGKILL)
         killed = time.time()
         wait_for(lambda: lines_of(run + "/events.jsonl", '"start"') == 2)
         before = lines_of(run + "/metrics.jsonl", '"step"')
@@ -123,7 +111,7 @@ def time_torchrun(folder):
     child = subprocess.Popen(words, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         wait_for(lambda: os.path.exists(work + "/model.pt"))
-        os.kill(pid_of([work, "train.py"], "LOCAL_RANK"), signal.SIGKILL)
+        os.kill(pid_of_rank(work, 1, "LOCAL_RANK"), signal.SIGKILL)
         killed = time.time()
         time.sleep(0.3)
         before = lines_of(work + "/steps", "")
