@@ -25,8 +25,7 @@ constexpr std::string_view kKinds[] = {"phase", "collective", "message"};
 FlightRecorder::FlightRecorder() : ring_(kEntries), to_wall_ns_(now_of<std::chrono::system_clock>() - now_ns()) {}
 
 std::uint64_t FlightRecorder::put(const Event& event, std::int64_t step, std::int64_t now) noexcept {
-  const std::uint64_t ticket = next_.load(kRelaxed);
-  next_.store(ticket + 1, kRelaxed);
+  const std::uint64_t ticket = next_.fetch_add(1, kRelaxed);
   Entry& entry = ring_[ticket % kEntries];
   entry.ticket.store(ticket, kRelaxed);
   entry.kind.store(event.kind, kRelaxed);

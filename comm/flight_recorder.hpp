@@ -18,7 +18,8 @@ struct FlightScope {
   std::int32_t first_rank = 0, ranks = 1, split = 0;
 };
 
-/// One thread writes; dump() may come from any thread and from a signal handler: then the newest entry may be of two moments.
+/// Each thread writes entries of its own; dump() may come from any thread and from a signal handler: then the newest entry may be of two
+/// moments.
 class FlightRecorder {
  public:
   static constexpr std::size_t kEntries = 1000;

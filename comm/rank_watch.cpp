@@ -40,12 +40,14 @@ void RankWatch::stand_in(Presence& place) noexcept {
 void RankWatch::enter(Activity activity, std::string_view what) {
   activity_ = activity, what_ = what;
   own().enter(activity, what);
-  phase_ = recorder_.turn(phase_, {.kind = FlightRecorder::Kind::phase, .verb = name(activity).data(), .label = what}, step_);
+  phase_ = recorder_.turn(phase_, {.kind = FlightRecorder::Kind::phase, .verb = name(activity).data(), .label = what},
+                          step_.load(std::memory_order_relaxed));
   if (faults_) faults_->at(place_of(activity));
 }
 
 void RankWatch::begin_step(std::int64_t step) {
-  step_ = step;
+  step_.store(step, std::memory_order_relaxed);
+  own_thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
   own().begin_step(step);
   if (faults_) faults_->begin_step(step);
 }
@@ -63,18 +65,17 @@ std::uint64_t RankWatch::begin(FlightRecorder::Kind kind, const Announcement& a,
                                                 .sequence = a.sequence,
                                                 .bytes = bytes,
                                                 .scope = scope},
-                                               step_);
+                                               step_.load(std::memory_order_relaxed));
   if (!faults_) return ticket;
-  const Activity before = activity_;
   wait_for(a);  // who is ended here is in the verb
   faults_->at(name(a.verb));
   if (a.verb != Verb::all_reduce) faults_->at("all_reduce");
-  activity_ = before;
   waited();
   return ticket;
 }
 
 void RankWatch::wait_for(const Announcement& a) noexcept {
+  if (!is_own_thread()) return;
   char title[sizeof(Sighting::what)];
   std::size_t used = 0;
   const auto put = [&](std::string_view text) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include <chorale/comm/announcement.hpp>
 #include <chorale/comm/faults.hpp>
@@ -14,7 +15,8 @@
 
 namespace chorale {
 
-/// The rank's own thread writes; presence() and dump() from any thread, dump() also from a signal handler.
+/// The rank's own thread, the one that begins steps, says where it is. A thread that carries buckets for it uses communicators too: its
+/// verbs are recorded, but where the rank is they do not change. presence() and dump() from any thread, dump() also from a signal handler.
 class RankWatch final : public Observer {
  public:
   /// From now on the rank is seen in memory that its peers map.
@@ -33,7 +35,9 @@ class RankWatch final : public Observer {
   void begin_step(std::int64_t step);
   void forward(std::string_view layer) override { enter_layer(Activity::forward, layer); }
   void backward(std::string_view layer) override { enter_layer(Activity::backward, layer); }
-  void beat() noexcept { own().beat(); }
+  void beat() noexcept {
+    if (is_own_thread()) own().beat();
+  }
   Activity activity() const { return activity_; }
   std::string_view what() const { return what_; }
 
@@ -41,13 +45,21 @@ class RankWatch final : public Observer {
   std::uint64_t begin(FlightRecorder::Kind kind, const Announcement& announcement, std::uint64_t bytes, const FlightScope& scope);
   void finish(std::uint64_t ticket) noexcept { recorder_.finish(ticket); }
   void wait_for(const Announcement& announcement) noexcept;
-  void await(int root_rank) noexcept { own().await(root_rank); }
-  void waited() noexcept { own().enter(activity_, what_); }
+  void await(int root_rank) noexcept {
+    if (is_own_thread()) own().await(root_rank);
+  }
+  void waited() noexcept {
+    if (is_own_thread()) own().enter(activity_, what_);
+  }
 
   /// Writes what was recorded, once; with_threads: and what every thread of the process is at.
   void dump(std::string_view reason, bool with_threads) noexcept;
 
  private:
+  bool is_own_thread() const noexcept {
+    const std::thread::id own = own_thread_.load(std::memory_order_relaxed);
+    return own == std::thread::id() || own == std::this_thread::get_id();
+  }
   Presence& own() noexcept { return *presence_.load(std::memory_order_relaxed); }
   void enter_layer(Activity activity, std::string_view layer);
   Presence first_;  // until there is a page
@@ -56,7 +68,8 @@ class RankWatch final : public Observer {
   std::unique_ptr<Faults> faults_;
   Activity activity_ = Activity::starting;
   std::string_view what_;
-  std::int64_t step_ = 0;
+  std::atomic<std::int64_t> step_{0};
+  std::atomic<std::thread::id> own_thread_{};  // none before the first step: then there is one thread
   std::uint64_t phase_ = 0;
 };
 

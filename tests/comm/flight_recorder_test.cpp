@@ -1,5 +1,6 @@
 // What a rank did last can be read afterwards.
 #include <catch2/catch.hpp>
+#include <atomic>
 
 #include <unistd.h>
 
@@ -68,4 +69,28 @@ TEST_CASE("a collective that never ended stands in the record as under way") {
   CHECK(entries[1].at("sequence") == 2);
   CHECK(entries[1].at("finished").is_null());
   CHECK_THAT(read_text(folder.path / "logs" / "backtrace_rank_0.txt"), Catch::Contains("thread ") && Catch::Contains("libchorale"));
+}
+TEST_CASE("a thread that carries buckets for a rank is recorded, and does not say where the rank is") {
+  RankWatch watch;
+  watch.begin_step(3);
+  Announcement verb;
+  verb.verb = Verb::send;
+  verb.set_label("gradient shares");
+  std::atomic<bool> over{false}, lost{false};
+  std::thread carrier([&] {
+    for (int i = 0; i < 20000; ++i) {
+      const std::uint64_t ticket = watch.begin(FlightRecorder::Kind::message, verb, 8, {});
+      watch.wait_for(verb);
+      watch.waited();
+      watch.finish(ticket);
+    }
+    over = true;
+  });
+  while (!over) {
+    watch.forward("encoder.2");
+    const Sighting seen = watch.presence().read();
+    lost = lost || seen.activity != Activity::forward || std::string_view(seen.what) != "encoder.2";
+  }
+  carrier.join();
+  CHECK_FALSE(lost);
 }
