@@ -42,6 +42,8 @@ class Engine {
   std::uint32_t followers(const Operation& operation, std::span<Operation*> out) const;
   /// A coroutine says so after each step forward: the deadline counts from the last one.
   void moved() { ++moves_; }
+  /// Once the node's ranks can be seen.
+  void prepare() { lookout_.prepare(); }
 
  private:
   void wait_on(const Operation& operation);
@@ -59,8 +61,8 @@ class Engine {
   int awaited_node(const Operation& operation) const;
   CommError overdue(const Operation& operation);
   CommError lost(const Operation& operation, int rank, std::int64_t process) const;
-  std::vector<int> missing_ranks(const Operation& operation) const;
-  std::vector<int> in_the_world(std::vector<int> ranks) const;
+  /// In ranks of the whole world; valid until the next call. Takes no memory: who is late for 20 ms is looked for.
+  const std::vector<int>& missing_ranks(const Operation& operation);
   void fail(const Operation& operation, const CommError& error);
   void tell_other_nodes(const CommError& error);
 
@@ -73,6 +75,7 @@ class Engine {
   std::vector<int> busy_lanes_;
   std::uint64_t moves_ = 0;
   Lookout lookout_;
+  std::vector<int> missing_;  // of missing_ranks()
 };
 
 }  // namespace chorale

@@ -111,40 +111,37 @@ bool Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int6
 }
 
 bool Engine::gets_on(const Operation& operation) {
-  const std::vector<int> missing = in_the_world(missing_ranks(operation));
+  const std::vector<int>& missing = missing_ranks(operation);
   if (!missing.empty()) world_->watch.await(missing[0]);
   return lookout_.gets_on(missing);
 }
 
-std::vector<int> Engine::in_the_world(std::vector<int> ranks) const {
-  for (int& rank : ranks) rank = members_.root_ranks[static_cast<std::size_t>(rank)];
-  return ranks;
-}
-
-std::vector<int> Engine::missing_ranks(const Operation& operation) const {
+const std::vector<int>& Engine::missing_ranks(const Operation& operation) {
   const RankRange node = members_.own_node();
-  std::vector<int> out;
-  auto add_node = [&](int index) {
+  missing_.clear();
+  const auto add = [&](int rank) { missing_.push_back(members_.root_ranks[static_cast<std::size_t>(rank)]); };
+  const auto add_node = [&](int index) {
     const RankRange ranks = members_.nodes[static_cast<std::size_t>(index)];
-    for (int rank = ranks.first; rank < ranks.last; ++rank) out.push_back(rank);
+    for (int rank = ranks.first; rank < ranks.last; ++rank) add(rank);
   };
-  if (operation.awaits == Operation::Awaits::peer) out.push_back(operation.awaited);
+  if (operation.awaits == Operation::Awaits::peer) add(operation.awaited);
   if (operation.awaits == Operation::Awaits::other_node) add_node(operation.awaited);
   if (operation.awaits == Operation::Awaits::node_peers) {
     for (int rank = node.first; rank < node.last; ++rank)
-      if (page_.slot(rank - node.first).arrived.load(std::memory_order_acquire) < operation.phase) out.push_back(rank);
+      if (page_.slot(rank - node.first).arrived.load(std::memory_order_acquire) < operation.phase) add(rank);
     const int beyond = awaited_node(operation);
-    if (out.size() == 1 && out[0] == node.first && beyond >= 0) {  // our leader is here, it waits for another node
-      out.clear();
+    const int leader = members_.root_ranks[static_cast<std::size_t>(node.first)];
+    if (missing_.size() == 1 && missing_[0] == leader && beyond >= 0) {  // our leader is here, it waits for another node
+      missing_.clear();
       add_node(beyond);
     }
   }
-  return out;
+  return missing_;
 }
 
 CommError Engine::overdue(const Operation& operation) {
   const Announcement& what = operation.announcement;
-  const std::vector<int> missing = in_the_world(missing_ranks(operation));
+  const std::vector<int>& missing = missing_ranks(operation);
   const int first = missing.empty() ? world_->rank : lookout_.cause(missing[0]);
   const std::string text = what.numbered() + ": waiting for " + lookout_.text(missing) + ", says rank " + std::to_string(world_->rank) +
                            " at the deadline of " + seconds(deadline_ms(operation)) +

@@ -5,38 +5,42 @@
 
 namespace chorale {
 
+Lookout::Note& Lookout::near(int rank) {
+  if (notes_.empty()) prepare();
+  return notes_[static_cast<std::size_t>(rank - world_.presences.first)];
+}
+
 std::optional<LastSeen> Lookout::find(int rank) {
-  const NodePresences& node = world_.presences;
-  if (rank < node.first || rank >= node.first + node.count) return find_far(rank);
-  const NodePresence& there = node.all[rank - node.first];
+  if (!is_near(rank)) return find_far(rank);
+  const NodePresence& there = world_.presences.all[rank - world_.presences.first];
   const Sighting seen = there.presence.read();
   const Clock::time_point now = Clock::now();
-  const auto [note, is_new] = notes_.try_emplace(rank, Note{seen, now});
-  if (note->second.seen.beat != seen.beat) note->second.changed = now;
-  note->second.seen = seen;
-  return LastSeen{.seen = seen,
-                  .seconds_ago = std::chrono::duration<double>(now - note->second.changed).count(),
-                  .is_stopped = is_stopped(there.process)};
+  Note& note = near(rank);
+  if (note.changed == Clock::time_point{} || note.seen.beat != seen.beat) note.changed = now;
+  note.seen = seen;
+  return LastSeen{
+      .seen = seen, .seconds_ago = std::chrono::duration<double>(now - note.changed).count(), .is_stopped = is_stopped(there.process)};
 }
 
 std::optional<LastSeen> Lookout::find_far(int rank) {
   constexpr auto kFresh = std::chrono::seconds(2);
   if (!world_.ask_far) return std::nullopt;
   const auto [at, is_new] = far_.try_emplace(rank);
-  if (is_new || Clock::now() - at->second.asked > kFresh) at->second = {world_.ask_far(rank), Clock::now()};
+  if (is_new || Clock::now() - at->second.asked > kFresh) at->second.seen = world_.ask_far(rank), at->second.asked = Clock::now();
   return at->second.seen;
 }
 
 int Lookout::cause(int missing) {
-  std::vector<int> passed;
-  for (int rank = missing;;) {
-    passed.push_back(rank);
+  constexpr int kMostHops = 64;  // ranks may wait for each other in a circle: then anyone of it will do
+  int rank = missing;
+  for (int hop = 0; hop < kMostHops; ++hop) {
     const auto there = find(rank);
     if (!there || there->seen.activity != Activity::communicating || there->is_stopped) return rank;
     const int next = there->seen.awaits;
-    if (next < 0 || next == world_.rank || std::find(passed.begin(), passed.end(), next) != passed.end()) return rank;
+    if (next < 0 || next == world_.rank || next == missing) return rank;
     rank = next;
   }
+  return rank;
 }
 
 bool Lookout::gets_on(const std::vector<int>& missing) {
@@ -49,10 +53,9 @@ bool Lookout::gets_on(const std::vector<int>& missing) {
     if (!there) continue;
     const bool takes_long = chorale::is_long(there->seen.activity);
     is_long_ = is_long_ || takes_long;
-    const auto [last, is_new] = last_.try_emplace(rank, there->seen);
-    const Sighting before = std::exchange(last->second, there->seen);
-    if (is_new || before.beat == there->seen.beat) continue;
-    const bool chunk = there->seen.activity == Activity::communicating && there->seen.is_same_place(before);
+    const std::optional<Sighting> before = std::exchange(is_near(rank) ? near(rank).judged : far_[rank].judged, there->seen);
+    if (!before || before->beat == there->seen.beat) continue;
+    const bool chunk = there->seen.activity == Activity::communicating && there->seen.is_same_place(*before);
     moved = moved || takes_long || chunk;
   }
   return moved;

@@ -16,6 +16,8 @@ class Lookout {
  public:
   using Clock = std::chrono::steady_clock;
   explicit Lookout(RankWorld& world) : world_(world) {}
+  /// Room for this node's ranks, so that a look at them takes no memory. Once they are known.
+  void prepare() { notes_.resize(static_cast<std::size_t>(world_.presences.count)); }
 
   /// Looks at whom `missing` really wait for: at each of them, or where one waits itself, at whom it waits for, to the end. True when one
   /// of those got on since the last look, in an activity that may take long or with a chunk of its own collective; a rank that only goes
@@ -31,19 +33,22 @@ class Lookout {
  private:
   struct Note {
     Sighting seen;
-    Clock::time_point changed;
+    Clock::time_point changed;       // zero: never looked at
+    std::optional<Sighting> judged;  // of gets_on()
   };
   struct FarNote {
     std::optional<LastSeen> seen;
     Clock::time_point asked;
+    std::optional<Sighting> judged;
   };
   std::optional<LastSeen> find(int rank);
   std::optional<LastSeen> find_far(int rank);
   std::string named(int rank) const;
+  bool is_near(int rank) const { return rank >= world_.presences.first && rank < world_.presences.first + world_.presences.count; }
+  Note& near(int rank);
   RankWorld& world_;
-  std::map<int, Note> notes_;     // of this node
-  std::map<int, FarNote> far_;    // asking takes a moment
-  std::map<int, Sighting> last_;  // of gets_on()
+  std::vector<Note> notes_;     // of this node's ranks
+  std::map<int, FarNote> far_;  // asking takes a moment
   bool is_long_ = false;
 };
 

@@ -47,6 +47,7 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
     page_.presences()[local_].process = world_->process;
     world_->watch.stand_in(page_.presences()[local_].presence);
   }
+  engine_.prepare();
   if (members_.node_count() == 1) return;
   Membership own;
   own.rank = local_;

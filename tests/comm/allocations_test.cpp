@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <numeric>
 #include <string>
@@ -142,6 +143,24 @@ TEST_CASE("no verb calls malloc in steady state", "[comm]") {
     else
       CHECK(std::accumulate(found.begin(), found.end(), std::uint64_t{0}) == 0);
   }
+}
+
+TEST_CASE("looking for a rank that is late calls no malloc", "[comm]") {
+  auto world = make_thread_communicators(2);
+  std::uint64_t found = 0;
+  const auto late = [&](int rank) {
+    for (int i = 0; i < 30; ++i) world[static_cast<std::size_t>(rank)]->barrier("meet").wait();
+    const std::uint64_t before = allocations;
+    for (int i = 0; i < 3; ++i) {
+      if (rank == 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the first look comes after 20, the second after 250
+      world[static_cast<std::size_t>(rank)]->barrier("meet").wait();
+    }
+    if (rank == 0) found = allocations - before;
+  };
+  std::thread other([&] { late(1); });
+  late(0);
+  other.join();
+  CHECK(found == 0);
 }
 
 }  // namespace chorale
