@@ -1,80 +1,214 @@
-// chorale doctor
-#include <fmt/format.h>
+// chorale doctor: starts ranks, or takes those of an outer launcher, and says what is wrong with the place they run in. It asks itself
+// neither MPI nor the network, so that it is there to tell when these hang.
+#include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <thread>
+#include <cstdlib>
+#include <filesystem>
 
+#include <chorale/comm/backends/mpi.hpp>
+#include <chorale/comm/control/channel.hpp>
+#include <chorale/comm/control/job_board.hpp>
+#include <chorale/core/base/error.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/command.hpp>
-#include <chorale/launcher/ranks.hpp>
-#include <chorale/launcher/session.hpp>
+#include <chorale/launcher/doctor/directory.hpp>
+#include <chorale/launcher/doctor/places.hpp>
+#include <chorale/launcher/doctor/report.hpp>
+#include <chorale/launcher/doctor/tools.hpp>
+#include <chorale/launcher/doctor/world.hpp>
+#include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/launcher/supervisor/launcher_words.hpp>
 
 namespace chorale {
 
 namespace {
 
-std::string first_line_of(const std::string& command) {
-  std::string out;
-  if (FILE* pipe = ::popen((command + " 2>/dev/null").c_str(), "r")) {
-    char text[256];
-    if (std::fgets(text, sizeof text, pipe)) out = text;
-    ::pclose(pipe);
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+// Shares of less than 30 s in all: tools and hosts are asked at once, then the ranks; where these do not come together, one rank alone.
+constexpr auto kToolsWithin = 3s, kHostsWithin = 5s, kWholeWithin = 26s, kAloneWithin = 7s;
+
+struct Words {
+  RankOptions ranks;
+  std::string hosts, run_dir;
+  bool json = false;
+};
+
+void describe(OptionTable& t, Words& w) {
+  describe(t, w.ranks);
+  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8.");
+  t.add("run-dir", w.run_dir, "Folder that runs are to be written to, tried by all ranks; the working directory where it is not given.");
+  t.add("json", w.json, "One object; docs/doctor.md lists its fields.");
+}
+
+/// The ranks of an mpirun or srun around us, also of another MPI: that one does not set what ours does.
+Surroundings look_around_far() {
+  Surroundings around = look_around();
+  const char *size = std::getenv("PMI_SIZE"), *rank = std::getenv("PMI_RANK");
+  if (around.outer_size == 0 && size && rank) around.outer_size = std::atoi(size), around.outer_rank = std::atoi(rank);
+  return around;
+}
+
+std::vector<Host> hosts_of(Words& w, const Surroundings& around) {
+  if (w.hosts.empty()) return {};
+  if (around.outer_size > 0) throw UsageError("--hosts inside an outer launcher; leave it out, its ranks are taken");
+  if (w.ranks.launch == "threads" || w.ranks.launch == "srun")
+    throw UsageError("--hosts is for mpirun; --launch " + w.ranks.launch + " starts no ranks on hosts of your choice");
+  std::vector<Host> hosts = parse_hosts(w.hosts);
+  const std::string ranks = std::to_string(ranks_on(hosts));
+  if (w.ranks.ranks != "auto" && w.ranks.ranks != ranks)
+    throw UsageError("-n " + w.ranks.ranks + " contradicts --hosts, which has " + ranks + " ranks; leave -n out");
+  w.ranks.ranks = ranks;
+  return hosts;
+}
+
+class Doctor {
+ public:
+  Doctor(Words words, Surroundings around) : words_(std::move(words)), around_(std::move(around)), hosts_(hosts_of(words_, around_)) {
+    const std::string launch = words_.ranks.launch;
+    // Without mpirun and with hosts: a finding, no wrong usage.
+    plan_ = plan_ranks(words_.ranks, around_);
+    if (!hosts_.empty()) plan_.how = RankPlan::How::mpirun, plan_.hosts = hosts_text(hosts_), plan_.crowded = false;
+    probe_.directory = std::filesystem::absolute(words_.run_dir.empty() ? "." : words_.run_dir).lexically_normal().string();
+    if (probe_.directory.size() > 1 && probe_.directory.ends_with('/')) probe_.directory.pop_back();
+    probe_.nonce = new_secret();
   }
-  while (!out.empty() && (out.back() == '\n' || out.back() == '\r')) out.pop_back();
-  return out;
-}
 
-std::int64_t memory_kib(const std::string& key) {
-  std::ifstream in("/proc/meminfo");
-  std::string word;
-  for (std::int64_t value = 0; in >> word;)
-    if (word == key + ":" && in >> value) return value;
-  return 0;
-}
+  DoctorReport visit() {
+    ask_tools();
+    WorldOutcome world = ask_ranks();
+    const Finding joined = judge_world(world);
+    report_.findings.push_back(
+        judge_slots({.plan = plan_, .cores = around_.cores, .hosts = hosts_, .slurm_tasks = slurm_tasks(), .messages = world.messages}));
+    report_.findings.push_back(why_not_.empty() ? joined : skipped("world", why_not_));
+    for (Finding& finding : judge_probes(world.formed || stop_requested() ? world : look_alone(world)))
+      report_.findings.push_back(std::move(finding));
+    report_.findings.push_back(gnuplot_);
+    report_.ranks = plan_.ranks, report_.launcher = launcher();
+    report_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    return std::move(report_);
+  }
 
-/// To a tenth: who reads it wants to know what fits.
-double gib(const std::string& key) { return std::round(static_cast<double>(memory_kib(key)) / (1 << 20) * 10) / 10; }
+  /// As one of many of an outer launcher: only the first tells.
+  void attend() { ask_ranks(); }
+
+ private:
+  bool is_inside() const { return plan_.how == RankPlan::How::inside; }
+  bool needs_mpirun() const { return plan_.how == RankPlan::How::mpirun; }
+
+  std::string launcher() const {
+    switch (plan_.how) {
+      case RankPlan::How::inside:
+        return around_.slurm_step ? "the outer srun" : "the outer launcher";
+      case RankPlan::How::mpirun:
+        return "mpirun";
+      case RankPlan::How::srun:
+        return "srun";
+      default:
+        return plan_.ranks == 1 ? "this process" : "threads";
+    }
+  }
+
+  int slurm_tasks() const {
+    const char* tasks = std::getenv("SLURM_NTASKS");
+    return tasks && std::getenv("SLURM_JOB_ID") ? std::atoi(tasks) : 0;
+  }
+
+  void ask_tools() {
+    ToolQuestions questions({{"mpirun", "--version"}, {"srun", "--version"}, {"srun", "--mpi=list"}, {"gnuplot", "--version"}},
+                            folder_.path());
+    const Finding hosts = judge_hosts(hosts_.empty() ? std::vector<HostAnswer>() : ask_hosts(hosts_, kHostsWithin));
+    const std::vector<ToolAnswer> tools = questions.answers(kToolsWithin);
+    const Wanted wanted = {
+        .mpirun = needs_mpirun(), .srun = plan_.how == RankPlan::How::srun, .is_job = std::getenv("SLURM_JOB_ID") != nullptr};
+    const std::set<std::string> mpi = loaded_libraries("libmpi.so"), pmix = loaded_libraries("libpmix.so");
+    const Finding kind = judge_mpi({.library = mpi_library(), .file = mpi.empty() ? "linked in" : *mpi.begin()}, tools[0], wanted);
+    report_.findings = {kind, judge_pmix(pmix_library(), pmix), judge_slurm(tools[1], tools[2], wanted), hosts};
+    gnuplot_ = judge_gnuplot(tools[3]);
+    if (hosts.state == Finding::State::failed) why_not_ = "not every host can be started on, see hosts";
+    if (needs_mpirun() && (tools[0].path.empty() || !tools[0].has_answered)) why_not_ = "mpirun does not answer, see mpi";
+  }
+
+  std::chrono::milliseconds left() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(start_ + kWholeWithin - Clock::now());
+  }
+
+  WorldOrder order(std::chrono::milliseconds limit) const {
+    WorldOrder out = {.launcher = {}, .name = launcher(), .environment = {}, .ranks = {}, .limit = limit, .folder = folder_.path()};
+    out.ranks.order = probe_;
+    out.ranks.expected = plan_.ranks;
+    out.ranks.seconds = std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::seconds>(limit).count());
+    return out;
+  }
+
+  WorldOutcome ask_ranks() {
+    if (!why_not_.empty()) return {.expected = plan_.ranks, .launcher = launcher()};
+    WorldOrder o = order(left());
+    if (plan_.how == RankPlan::How::mpirun || plan_.how == RankPlan::How::srun)
+      o.launcher = launcher_words(plan_, folder_.path(), {}), o.environment = launcher_environment(plan_, folder_.path());
+    else if (!is_inside())
+      o.ranks.backend = "threads";
+    WorldOutcome out = watch_world(o);
+    remove_nonce_files(probe_.directory, probe_.nonce);
+    return out;
+  }
+
+  /// What can be said of this machine without the others.
+  WorldOutcome look_alone(const WorldOutcome& world) {
+    WorldOrder o = order(std::min<std::chrono::milliseconds>(left(), kAloneWithin));
+    o.ranks.expected = 1, o.ranks.backend = "threads", o.name = "this process";
+    if (o.limit < 1s) return world;
+    WorldOutcome alone = watch_world(o);
+    remove_nonce_files(probe_.directory, probe_.nonce);
+    for (const Probe& probe : all_probes())
+      if (probe.needs_peers || probe.name == "seats") alone.facts.erase(probe.name);
+    alone.expected = world.expected, alone.formed = false;
+    return alone;
+  }
+
+  Clock::time_point start_ = Clock::now();
+  Words words_;
+  Surroundings around_;
+  std::vector<Host> hosts_;
+  RankPlan plan_;
+  ProbeOrder probe_;
+  PrivateFolder folder_;
+  std::string why_not_;  // ranks are not started
+  Finding gnuplot_;
+  DoctorReport report_;
+};
 
 }  // namespace
 
-std::string doctor_options() { return JsonTable().help(); }
+std::string doctor_options() {
+  Words w;
+  OptionTable table;
+  describe(table, w);
+  return help_text(table) +
+         "\nEach check is ok, a warning, failed, or skipped with the reason. Ends with 0 when nothing failed, else with the code of the "
+         "first\n"
+         "failure: 75 ranks cannot be started or cannot talk, 74 the folder of runs cannot be used, 70 any other; 64 for wrong usage.\n"
+         "Under mpirun or srun (mpirun -np 4 chorale doctor) it looks at the ranks of that launcher. It takes less than 30 s.\n";
+}
 
 int run_doctor(std::span<const std::string> arguments) {
-  const bool json = JsonTable().read(arguments);
-  const Surroundings around = look_around();
-  const std::string absent = "absent";
-  const auto tool = [&](const char* command) {
-    const std::string line = first_line_of(command);
-    return line.empty() ? absent : line;
-  };
-  nlohmann::ordered_json j = {{"version", CHORALE_VERSION},
-                              {"kernels", make_cpu_device()->text()},
-                              {"matrix_products", cpu_libraries()},
-                              {"physical_cores", around.cores},
-                              {"logical_cores", std::thread::hardware_concurrency()},
-                              {"memory_gib", gib("MemTotal")},
-                              {"available_gib", gib("MemAvailable")},
-                              {"ranks_by_default", plan_ranks({}, around).ranks},
-                              {"mpirun", tool("mpirun --version")},
-                              {"srun", tool("srun --version")},
-                              {"gnuplot", tool("gnuplot --version")}};
-  std::vector<std::string> advice;
-  if (j["mpirun"] == absent) advice.push_back("mpirun is absent: ranks run as threads of one process; apt install openmpi-bin");
-  if (j["gnuplot"] == absent) advice.push_back("gnuplot is absent: runs have no curves.svg; apt install gnuplot-nox");
-  if (!around.omp_threads.empty()) advice.push_back(fmt::format("OMP_NUM_THREADS = {} is taken as --threads", around.omp_threads));
-  j["advice"] = advice;
-  if (json) {
-    std::printf("%s\n", j.dump(2).c_str());
-    return 0;
-  }
-  for (const auto& [key, value] : j.items())
-    if (key != "advice")
-      std::printf("%-18s %s\n", key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
-  for (const std::string& line : advice) std::printf("advice: %s\n", line.c_str());
-  return 0;
+  if (!arguments.empty() && arguments[0] == kDoctorRanks) return run_doctor_ranks(arguments.subspan(1));
+  Words w;
+  OptionTable table;
+  describe(table, w);
+  read_flags(arguments, table, 0);
+  const Surroundings around = look_around_far();
+  catch_signals(false);
+  Doctor doctor(w, around);
+  if (around.outer_size > 0 && around.outer_rank > 0) return doctor.attend(), 0;
+  const DoctorReport report = doctor.visit();
+  if (stop_requested()) return static_cast<int>(ExitCode::interrupted);
+  std::fputs((w.json ? report.json() : report.text()).c_str(), stdout);
+  return report.code();
 }
 
 }  // namespace chorale

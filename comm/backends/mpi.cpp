@@ -74,6 +74,13 @@ std::unique_ptr<Communicator> make_mpi_world() {
   return std::make_unique<NodeCommunicator>(std::move(parts.members), std::move(parts.world), std::move(parts.memory), 0);
 }
 
+std::string mpi_library() {
+  char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
+  int length = 0;
+  check_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+  return {text, static_cast<std::size_t>(length)};
+}
+
 void register_backend_mpi(Registry& registry) {
   registry.of<BackendEntry>().add("mpi", {"shared memory inside a node, MPI between nodes", under_launcher});
 }

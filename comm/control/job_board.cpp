@@ -81,4 +81,9 @@ std::string JobBoard::share(const std::string& word, std::chrono::milliseconds l
   return out;
 }
 
+std::string pmix_library() {
+  const std::string all = PMIx_Get_version();  // "OpenPMIx 4.2.2 (PMIx Standard: ...)"
+  return all.substr(0, all.find(" ("));
+}
+
 }  // namespace chorale

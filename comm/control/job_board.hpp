@@ -22,4 +22,7 @@ class JobBoard {
   bool has_joined_ = false;
 };
 
+/// The PMIx that is linked, as it names itself.
+std::string pmix_library();
+
 }  // namespace chorale

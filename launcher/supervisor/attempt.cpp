@@ -53,11 +53,14 @@ AttemptEnd Attempt::run() {
 }
 
 void Attempt::start() {
-  std::vector<std::string> all = launcher_words(order_.plan, folder_.path());
+  ChildEnvironment environment = control_environment(order_.plan, hub_);
+  environment.emplace_back("CHORALE_SUPERVISOR_RESTART", std::to_string(order_.restart));
+  std::vector<std::string> names;
+  for (const auto& [name, value] : environment) names.push_back(name);
+  std::vector<std::string> all = launcher_words(order_.plan, folder_.path(), names);
   all.push_back(std::filesystem::read_symlink("/proc/self/exe").string());
   all.insert(all.end(), order_.words.begin(), order_.words.end());
-  ChildEnvironment environment = launcher_environment(order_.plan, folder_.path(), hub_);
-  environment.emplace_back("CHORALE_SUPERVISOR_RESTART", std::to_string(order_.restart));
+  for (auto& variable : launcher_environment(order_.plan, folder_.path())) environment.push_back(std::move(variable));
   child_ = start_child(all, {}, environment);  // a group of its own: mpirun would kill the ranks before they can checkpoint
   began_ = Clock::now();
 }

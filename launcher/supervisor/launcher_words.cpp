@@ -15,7 +15,7 @@ bool is_on_one_node(const RankPlan& plan) {
 
 std::string launcher_name(const RankPlan& plan) { return plan.how == RankPlan::How::srun ? "srun" : "mpirun"; }
 
-std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder) {
+std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder, const std::vector<std::string>& handed_over) {
   const std::string n = std::to_string(plan.ranks);
   if (plan.how == RankPlan::How::srun) return {"srun", "-n", n, "--mpi=pmix", "-K1"};
   std::vector<std::string> out = {"mpirun", "-q", "-np", n, "--mca", "orte_tmpdir_base", folder};
@@ -31,16 +31,19 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
       if (std::getenv(name)) out.insert(out.end(), {"-x", name});
   if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
   if (!is_on_one_node(plan))
-    for (const char* name : {"CHORALE_CONTROL", "CHORALE_SECRET", "CHORALE_TERMINAL", "CHORALE_SUPERVISOR_RESTART"})
-      out.insert(out.end(), {"-x", name});
+    for (const std::string& name : handed_over) out.insert(out.end(), {"-x", name});
   return out;
 }
 
-ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder, const ControlHub& hub) {
+ChildEnvironment control_environment(const RankPlan& plan, const ControlHub& hub) {
   const std::string host = is_on_one_node(plan) ? "127.0.0.1" : host_name();
-  ChildEnvironment out = {{"CHORALE_CONTROL", host + ":" + std::to_string(hub.port())},
-                          {"CHORALE_SECRET", hub.secret()},
-                          {"CHORALE_TERMINAL", std::to_string(terminal_columns())}};
+  return {{"CHORALE_CONTROL", host + ":" + std::to_string(hub.port())},
+          {"CHORALE_SECRET", hub.secret()},
+          {"CHORALE_TERMINAL", std::to_string(terminal_columns())}};
+}
+
+ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder) {
+  ChildEnvironment out;
   if (::geteuid() == 0) out.insert(out.end(), {{"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}});
   // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
   if (is_on_one_node(plan)) out.emplace_back("TMPDIR", folder);

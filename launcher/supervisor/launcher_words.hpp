@@ -12,10 +12,13 @@ namespace chorale {
 /// All ranks run where this process does.
 bool is_on_one_node(const RankPlan& plan);
 std::string launcher_name(const RankPlan& plan);
-/// folder: of this process, goes with it; what Open MPI leaves behind lies there.
-std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder);
-/// What ranks find in their environment: where the hub is and the run's secret, which belongs on no command line.
-ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder, const ControlHub& hub);
+/// folder: of this process, goes with it; what Open MPI leaves behind lies there. handed_over: names of the environment that ranks on other
+/// nodes need, beside those that let the program start there.
+std::vector<std::string> launcher_words(const RankPlan& plan, const std::string& folder, const std::vector<std::string>& handed_over);
+/// What the launcher and all ranks on this node find in their environment.
+ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder);
+/// Where the hub is and the run's secret, which belongs on no command line.
+ChildEnvironment control_environment(const RankPlan& plan, const ControlHub& hub);
 
 /// By which signal a rank was killed: its launcher ends with 128 + N then. 0: none, or the launcher itself was killed.
 int signal_of_status(int status);

@@ -1,0 +1,58 @@
+#include <chorale/launcher/doctor/all_reduce.hpp>
+
+#include <fmt/format.h>
+
+#include <chorale/comm/control/connection.hpp>
+#include <chorale/launcher/bench/collective_trial.hpp>
+#include <chorale/launcher/doctor/probe.hpp>
+
+namespace chorale {
+
+namespace {
+
+/// One element, an odd number of them, and more than one chunk.
+constexpr std::int64_t kElements[] = {1, 4099, (1 << 18) + 3};
+
+bool is_right(Communicator& comm, DType dtype, std::int64_t elements, bool shared) {
+  CollectiveTrial trial(
+      comm, {.op = "all_reduce", .dtype = dtype, .bytes = elements * static_cast<std::int64_t>(size_bytes(dtype)), .shared = shared});
+  trial.fill();
+  trial.run();
+  const bool out = trial.matches();
+  comm.barrier("doctor sum").wait();  // peers may still look at our memory
+  return out;
+}
+
+nlohmann::json ask(Communicator& comm, const ProbeOrder&) {
+  SumFacts mine = {.rank = comm.rank(), .host = host_name()};
+  for (const DType dtype : {DType::f32, DType::f64, DType::bf16, DType::i32, DType::i64, DType::u8}) {
+    std::string wrong;
+    for (const std::int64_t elements : kElements)
+      for (const bool shared : {true, false})
+        if (!is_right(comm, dtype, elements, shared) && wrong.empty())
+          wrong = fmt::format("{} of {} elements{}", name(dtype), elements, shared ? " in the communicator's memory" : "");
+    wrong.empty() ? mine.right.emplace_back(name(dtype)) : mine.wrong.emplace_back(wrong);
+  }
+  return gather_facts(comm, mine, "doctor sums");
+}
+
+std::vector<Finding> judge(const nlohmann::json& facts) { return {judge_sums(facts.get<std::vector<SumFacts>>())}; }
+
+}  // namespace
+
+Finding judge_sums(const std::vector<SumFacts>& ranks) {
+  for (const SumFacts& r : ranks)
+    if (!r.wrong.empty())
+      return failed("all_reduce", ExitCode::comm, fmt::format("{} got wrong sums: {}", rank_text(r.rank, r.host), fmt::join(r.wrong, ", ")),
+                    "do not train there: test that host's memory and network; chorale bench comm narrows it down");
+  Finding out = ok("all_reduce", fmt::format("right sums of {} on {} ranks", fmt::join(ranks.front().right, ", "), ranks.size()));
+  out.values["types"] = ranks.front().right;
+  return out;
+}
+
+Probe all_reduce_probe() {
+  return {
+      .name = "all_reduce", .checks = {"all_reduce"}, .share = std::chrono::seconds(5), .needs_peers = true, .ask = ask, .judge = judge};
+}
+
+}  // namespace chorale

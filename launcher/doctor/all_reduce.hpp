@@ -1,0 +1,20 @@
+// One sum of each type over all ranks, beside the right answer.
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include <chorale/launcher/doctor/finding.hpp>
+
+namespace chorale {
+
+struct SumFacts {
+  int rank = 0;
+  std::string host = {};
+  std::vector<std::string> right = {}, wrong = {};  // types; a wrong one with its size, "f32 of 4099 elements"
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SumFacts, rank, host, right, wrong)
+
+Finding judge_sums(const std::vector<SumFacts>& ranks);
+
+}  // namespace chorale
