@@ -69,9 +69,8 @@ std::vector<Host> hosts_of(Words& w, const Surroundings& around) {
 class Doctor {
  public:
   Doctor(Words words, Surroundings around) : words_(std::move(words)), around_(std::move(around)), hosts_(hosts_of(words_, around_)) {
-    const std::string launch = words_.ranks.launch;
-    // Without mpirun and with hosts: a finding, no wrong usage.
     plan_ = plan_ranks(words_.ranks, around_);
+    // Also without an mpirun: that it is not there is a finding.
     if (!hosts_.empty()) plan_.how = RankPlan::How::mpirun, plan_.hosts = hosts_text(hosts_), plan_.crowded = false;
     probe_.directory = std::filesystem::absolute(words_.run_dir.empty() ? "." : words_.run_dir).lexically_normal().string();
     if (probe_.directory.size() > 1 && probe_.directory.ends_with('/')) probe_.directory.pop_back();
@@ -148,10 +147,12 @@ class Doctor {
   WorldOutcome ask_ranks() {
     if (!why_not_.empty()) return {.expected = plan_.ranks, .launcher = launcher()};
     WorldOrder o = order(left());
-    if (plan_.how == RankPlan::How::mpirun || plan_.how == RankPlan::How::srun)
+    if (plan_.how == RankPlan::How::mpirun || plan_.how == RankPlan::How::srun) {
       o.launcher = launcher_words(plan_, folder_.path(), {}), o.environment = launcher_environment(plan_, folder_.path());
-    else if (!is_inside())
+      std::erase(o.launcher, "-q");  // here what MPI has to say is wanted
+    } else if (!is_inside()) {
       o.ranks.backend = "threads";
+    }
     WorldOutcome out = watch_world(o);
     remove_nonce_files(probe_.directory, probe_.nonce);
     return out;

@@ -62,7 +62,7 @@ std::string read_file(const fs::path& path, const std::string& expected) {
 
 void measure_room(DirectoryFacts& facts) {
   struct statvfs space {};
-  if (::statvfs(facts.folder.c_str(), &space) != 0) return;
+  if (::statvfs(facts.folder.c_str(), &space) != 0 || space.f_blocks == 0) return;  // /proc and the like have none
   facts.free_bytes = static_cast<std::int64_t>(space.f_bavail * space.f_frsize);
   if (space.f_files > 0) facts.free_inodes = static_cast<std::int64_t>(space.f_favail);
 }

@@ -83,11 +83,12 @@ Finding judge_slurm(const ToolAnswer& srun, const ToolAnswer& plugins, const Wan
   if (srun.path.empty()) return skipped("slurm", "there is no srun in PATH");
   if (!srun.has_answered || !plugins.has_answered)
     return warning("slurm", srun.path + " does not answer within 3 s", "ask scontrol ping whether the controller is there");
-  const std::string version = first_line(srun.text);
+  const std::size_t at = srun.text.find("slurm");
+  const std::string version = srun.code == 0 && at != std::string::npos ? first_line(srun.text.substr(at)) : srun.path;
   const bool has_pmix = plugins.text.find("pmix") != std::string::npos;
   Finding out = ok("slurm", fmt::format("{} ({}), its --mpi=list has pmix", version, srun.path));
   if (plugins.code != 0 && !has_pmix && !wanted.srun && !wanted.is_job)
-    out = skipped("slurm", fmt::format("{} is here, but no job of it, and it does not work: {}", version, first_line(plugins.text)));
+    out = skipped("slurm", fmt::format("this is no job of Slurm, and its {} does not work here: {}", srun.path, first_line(plugins.text)));
   else if (plugins.code != 0 && !has_pmix)
     out = failed("slurm", ExitCode::comm,
                  fmt::format("{} --mpi=list ends with code {}: {}", srun.path, plugins.code, first_line(plugins.text)),

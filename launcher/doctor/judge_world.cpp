@@ -33,8 +33,11 @@ Finding verdict(const WorldOutcome& world) {
   if (!world.error.empty())
     return failed("world", ExitCode::comm, fmt::format("MPI does not start: {}{}", world.error, said(world)),
                   "see what MPI says; where a network is at fault, OMPI_MCA_btl_tcp_if_include names the one to use");
-  return failed("world", ExitCode::comm, fmt::format("{} {}{}", world.launcher, world.trouble, said(world)),
-                "try it by hand: mpirun -np 2 hostname; a host that asks for a password, a firewall or a full TMPDIR are usual");
+  return failed(
+      "world", ExitCode::comm, fmt::format("{} {}{}", world.launcher, world.trouble, said(world)),
+      world.began.empty()
+          ? "try it by hand: mpirun -np 2 hostname; a host that asks for a password, a firewall or a full TMPDIR are usual"
+          : "ranks start but MPI_Init fails: a setting OMPI_MCA_*, an interface that some hosts do not have, a firewall between them");
 }
 
 /// Why a probe has no facts.

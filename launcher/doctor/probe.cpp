@@ -7,9 +7,14 @@
 namespace chorale {
 
 const std::vector<Probe>& all_probes() {
-  static const std::vector<Probe> all = {seats_probe(),  builds_probe(),     limits_probe(), interfaces_probe(), directory_probe(),
-                                         clocks_probe(), all_reduce_probe(), links_probe(),  peaks_probe()};
+  static const std::vector<Probe> all = {seats_probe(),  builds_probe(), limits_probe(), interfaces_probe(), directory_probe(),
+                                         clocks_probe(), links_probe(),  peaks_probe(),  all_reduce_probe()};
   return all;
+}
+
+const Probe* find_probe(const std::string& name) {
+  const auto found = std::find_if(all_probes().begin(), all_probes().end(), [&](const Probe& probe) { return probe.name == name; });
+  return found == all_probes().end() ? nullptr : &*found;
 }
 
 std::string rank_text(int rank, const std::string& host) { return fmt::format("rank {} on {}", rank, host); }

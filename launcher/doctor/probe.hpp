@@ -20,7 +20,7 @@ struct ProbeOrder {
 struct Probe {
   std::string name = {};
   std::vector<std::string> checks = {};  // names of the findings
-  std::chrono::milliseconds share;       // of the time: a wait in it ends then
+  std::chrono::milliseconds share;       // of the time: then the ranks are ended in it
   bool needs_peers;                      // of one rank it says nothing
   /// Collective; what rank 0 returns counts.
   nlohmann::json (*ask)(Communicator& comm, const ProbeOrder& order);
@@ -30,6 +30,8 @@ struct Probe {
 
 /// In the order in which they are asked.
 const std::vector<Probe>& all_probes();
+/// Null: there is none of that name.
+const Probe* find_probe(const std::string& name);
 
 /// What every rank has found, in rank order, on every rank. Collective.
 template <class Facts>
@@ -56,8 +58,8 @@ Probe limits_probe();
 Probe interfaces_probe();
 Probe directory_probe();
 Probe clocks_probe();
-Probe all_reduce_probe();
 Probe links_probe();
 Probe peaks_probe();
+Probe all_reduce_probe();
 
 }  // namespace chorale

@@ -67,7 +67,7 @@ std::string last_words(const std::string& path) {
   std::ifstream file(path);
   std::string out;
   int count = 0;
-  for (std::string line; std::getline(file, line) && count < 12;)
+  for (std::string line; std::getline(file, line) && count < 8;)
     if (line.find_first_not_of("-_ \t\r") != std::string::npos) out += (count++ == 0 ? "" : "\n") + line.substr(0, 200);
   return out;
 }
@@ -99,6 +99,7 @@ class Watch {
       const nlohmann::json line = parse_rank_line(text);
       if (line.is_null()) continue;
       if (out_.began.empty()) began_at_ = Clock::now();
+      if (line.contains("probe")) probe_at_ = Clock::now();
       hear(line, out_);
     }
   }
@@ -122,7 +123,10 @@ class Watch {
       return false;
     }
     const auto now = Clock::now();
-    if (out_.began.empty() && now - start_ > std::min<Clock::duration>(kBeginWithin, order_.limit))
+    const Probe* probe = find_probe(out_.under_way);
+    if (probe && now - probe_at_ > probe->share + kGatherFor)  // ranks that find it out themselves say who is missing
+      out_.trouble = fmt::format("was ended in check {}", probe->name);
+    else if (out_.began.empty() && now - start_ > std::min<Clock::duration>(kBeginWithin, order_.limit))
       out_.trouble = fmt::format("has started no rank within {} s", whole_seconds(now - start_));
     else if (!out_.began.empty() && !out_.formed && !is_bad && now - began_at_ > kFormWithin)
       out_.trouble = fmt::format("has started {} of {} ranks, and MPI_Init has not returned within {} s", out_.began.size(), out_.expected,
@@ -153,7 +157,7 @@ class Watch {
   WorldOutcome out_;
   pid_t child_ = -1;
   std::optional<int> status_;
-  Clock::time_point start_ = Clock::now(), began_at_, bad_at_;
+  Clock::time_point start_ = Clock::now(), began_at_, bad_at_, probe_at_;
 };
 
 }  // namespace
