@@ -30,7 +30,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 // Shares of less than 30 s in all: tools and hosts are asked at once, then the ranks; where these do not come together, one rank alone.
-constexpr auto kToolsWithin = 3s, kHostsWithin = 5s, kWholeWithin = 26s, kAloneWithin = 7s;
+constexpr auto kToolsWithin = 3s, kHostsWithin = 5s, kWholeWithin = 24s, kAloneWithin = 7s;
 
 struct Words {
   RankOptions ranks;

@@ -1,5 +1,6 @@
 #include <chorale/launcher/doctor/cgroup.hpp>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 #include <vector>

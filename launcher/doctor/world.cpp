@@ -20,7 +20,8 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 constexpr auto kBeginWithin = 8s, kFormWithin = 8s;  // the first process, and all in MPI after it
 constexpr auto kEndWithin = 2s;                      // the launcher, when its ranks have nothing more to do
-constexpr auto kGatherFor = 500ms;                   // after the first bad news: others may say more
+constexpr auto kTermWithin = 2s;
+constexpr auto kGatherFor = 500ms;  // after the first bad news: others may say more
 
 /// The output of ranks as it grows.
 class RankLines {
@@ -138,7 +139,7 @@ class Watch {
 
   static std::int64_t whole_seconds(Clock::duration d) { return std::chrono::duration_cast<std::chrono::seconds>(d).count(); }
 
-  /// TERM lets a launcher end what it has started on other hosts; nobody waits longer than a second for that.
+  /// TERM lets a launcher end what it has started, also on other hosts. Its processes have a second then, and it some time to count them.
   void end() {
     const auto until = Clock::now() + kEndWithin;
     while (out_.is_over && !has_ended() && Clock::now() < until) std::this_thread::sleep_for(10ms);
@@ -146,7 +147,7 @@ class Watch {
     out_.has_hung = out_.is_over;
     int status = 0;
     if (!order_.launcher.empty() && !out_.has_hung)
-      ::kill(child_, SIGTERM), status_ = ended_within(child_, 1s, status) ? std::optional(status) : status_;
+      ::kill(child_, SIGTERM), status_ = ended_within(child_, kTermWithin, status) ? std::optional(status) : status_;
     ::kill(-child_, SIGKILL);  // also what a launcher that has ended left of its group
     if (!status_) ended_within(child_, 500ms, status);
   }
