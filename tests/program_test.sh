@@ -116,7 +116,7 @@ done
 expect 0 "ok" bench comm --sizes 1K:4K --dtype bf16 -n 3 --launch threads --repeat 3
 expect 64 "'4X'" bench comm --sizes 4X
 expect 64 "--launch mpirun" bench comm --peer mpi -n 2 --launch threads
-expect 0 "kernels" doctor
+expect 0 "matrix_product" doctor -n 1 --json
 diff <("$chorale" help recipe --markdown) <(sed '1,/^<!-- keys -->$/d' "$source/docs/recipes.md") >/dev/null || { echo "docs/recipes.md is not what help recipe --markdown prints"; failed=1; }
 
 # Ctrl-C under mpirun: all ranks end within 2 s with 130, nobody stays.

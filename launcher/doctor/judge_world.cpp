@@ -13,9 +13,9 @@ std::string said(const WorldOutcome& world) { return world.messages.empty() ? ""
 
 Finding verdict(const WorldOutcome& world) {
   constexpr const char* kTwoWays = "use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch";
+  const bool is_slurm = world.launcher.find("srun") != std::string::npos;
   if (!world.wrong_sizes.empty()) {
     const int size = world.wrong_sizes.front();
-    const bool is_slurm = world.launcher.find("srun") != std::string::npos;
     return failed("world", ExitCode::comm,
                   fmt::format("{} tasks were started by {}, but MPI sees a world of {}: {}", world.expected, world.launcher, size,
                               is_slurm ? "PMIx did not connect them" : "it is the mpirun of another MPI than this program is linked with"),
@@ -30,6 +30,10 @@ Finding verdict(const WorldOutcome& world) {
     return ok("world",
               fmt::format("{} {} by {} in one world{}", world.expected, world.expected == 1 ? "rank" : "ranks", world.launcher, where));
   }
+  if (is_slurm && !world.began.empty() && world.messages.find("PMI") != std::string::npos)
+    return failed("world", ExitCode::comm,
+                  fmt::format("{} tasks were started by {}, and PMIx did not connect them{}", world.expected, world.launcher, said(world)),
+                  kTwoWays);
   if (!world.error.empty())
     return failed("world", ExitCode::comm, fmt::format("MPI does not start: {}{}", world.error, said(world)),
                   "see what MPI says; where a network is at fault, OMPI_MCA_btl_tcp_if_include names the one to use");

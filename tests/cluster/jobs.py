@@ -243,6 +243,26 @@ def a_run_of_an_array_requeues_itself_alone(t):
     assert "seed_1" in t.slurm.run([t.chorale, "status", run])
 
 
+def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(t):
+    def visit(*srun):
+        code, said = t.slurm.run(["srun", "--overcommit", "-N2", "-n4", *srun, t.chorale, "doctor", "--json"], check=False, cwd=t.work)
+        found = re.search(r"^\{$.*?^\}$", said, re.M | re.S)
+        assert found, (code, said)
+        return json.loads(found.group(0))
+
+    report = visit("--mpi=pmix")
+    checks = {check["name"]: check for check in report["checks"]}
+    assert report["ranks"] == 4 and report["launcher"] == "the outer srun", report
+    assert checks["slurm"]["state"] == "ok" and checks["slurm"]["values"]["pmix"], checks["slurm"]
+    assert checks["world"]["state"] == "ok" and checks["world"]["values"]["hosts"] == 2, checks["world"]
+    assert checks["all_reduce"]["state"] == "ok" and checks["run_directory"]["state"] == "ok", checks
+    assert "rank 0 on" in checks["bandwidth"]["found"] and checks["bandwidth"]["state"] == "warning", checks["bandwidth"]  # of RATE
+    report = visit("--mpi=none")
+    world = next(check for check in report["checks"] if check["name"] == "world")
+    assert report["code"] == 75 and world["state"] == "failed", world
+    assert "PMIx did not connect" in world["found"] and "--mpi=pmix" in world["remedy"], world
+
+
 def the_readmes_section_works_word_for_word(t):
     with open(t.source + "/README.md", encoding="utf-8") as file:
         section = file.read().split("\n## On a cluster\n")[1].split("\n## ")[0]
@@ -279,7 +299,8 @@ def the_templates_train_and_requeue(t):
 
 
 SHORT = [submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called, usr2_to_one_rank_twice_saves_all_and_the_job_goes_on,
-         term_under_srun_with_all_ranks_alive_is_a_save, the_readmes_section_works_word_for_word]
+         term_under_srun_with_all_ranks_alive_is_a_save, the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them,
+         the_readmes_section_works_word_for_word]
 LONG = [usr1_to_the_job_during_a_checkpoint_saves_and_goes_on_twice, scontrol_requeue_saves_first,
         a_cancelled_job_stays_cancelled_and_its_checkpoint_goes_on_by_hand, killed_ranks_end_the_attempt_and_the_job_goes_on_from_its_checkpoint,
         without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue,

@@ -64,6 +64,14 @@ TEST_CASE("tasks that each see a world of 1 are told the ways that work", "[laun
   CHECK(judge_world(world).found.find("another MPI") != std::string::npos);
 }
 
+TEST_CASE("tasks of srun that MPI_Init refuses for want of PMIx are told the same", "[launcher]") {
+  WorldOutcome world = {.expected = 4, .launcher = "the outer srun", .began = {0}};
+  world.trouble = "has ended (code 1) before its ranks were done", world.messages = "OMPI was not built with SLURM's PMI support";
+  CHECK(judge_world(world).remedy.find("--mpi=pmix") != std::string::npos);
+  world.launcher = "mpirun";
+  CHECK(judge_world(world).remedy.find("--mpi=pmix") == std::string::npos);
+}
+
 TEST_CASE("a launcher that hangs after its ranks is a warning", "[launcher]") {
   WorldOutcome world = {.expected = 2, .launcher = "mpirun", .formed = true};
   CHECK(judge_world(world).state == State::ok);
