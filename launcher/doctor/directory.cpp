@@ -32,10 +32,13 @@ fs::path existing(const fs::path& directory) {
 
 std::string file_name(const std::string& nonce) { return ".chorale-doctor-" + nonce; }
 
-/// Empty, or what the system said.
-std::string write_file(const fs::path& path, const std::string& text) {
+enum class Name { keep, drop };
+
+/// Empty, or what the system said. drop: the file has no name while it is written, so that it goes however this rank ends.
+std::string write_file(const fs::path& path, const std::string& text, Name name) {
   const Descriptor file(::open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0640));
   if (!file) return std::strerror(errno);
+  if (name == Name::drop) ::unlink(path.c_str());
   const ssize_t count = ::write(file.number(), text.data(), text.size());
   if (count != static_cast<ssize_t>(text.size())) return count < 0 ? std::strerror(errno) : "only a part was written";
   return ::fsync(file.number()) == 0 ? "" : std::strerror(errno);
@@ -80,13 +83,11 @@ nlohmann::json ask(Communicator& comm, const ProbeOrder& order) {
   const std::string nonce = rank_0s(comm, order.nonce);  // under an outer launcher each rank has been given another
   const fs::path file = fs::path(mine.folder) / file_name(nonce);
   std::uint8_t is_written = 0;
-  if (comm.rank() == 0) mine.unwritten = write_file(file, nonce), is_written = mine.unwritten.empty();
+  if (comm.rank() == 0) mine.unwritten = write_file(file, nonce, Name::keep), is_written = mine.unwritten.empty();
   comm.broadcast(buffer_of(std::span(&is_written, 1)), 0, "doctor nonce").wait();
   if (is_written == 1 && comm.rank() != 0) mine.unread = read_file(file, nonce);
   if (is_written == 1 && comm.rank() != 0 && comm.node().rank() == 0) {
-    const fs::path own = file.string() + "-" + std::to_string(comm.rank());
-    mine.unwritten = write_file(own, nonce);
-    ::unlink(own.c_str());
+    mine.unwritten = write_file(file.string() + "-" + std::to_string(comm.rank()), nonce, Name::drop);
   }
   measure_room(mine);
   auto out = gather_facts(comm, mine, "doctor directory");
@@ -138,10 +139,12 @@ std::vector<Finding> judge_directory(const std::vector<DirectoryFacts>& ranks) {
   return out;
 }
 
-void remove_nonce_files(const std::string& directory, const std::string& nonce) noexcept {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(existing(directory), error))
-    if (entry.path().filename().string().starts_with(file_name(nonce))) ::unlink(entry.path().c_str());
+std::vector<std::string> nonce_files(const std::string& directory, const std::string& nonce) {
+  std::vector<std::string> out;
+  for (fs::path at = directory;; at = at.parent_path()) {  // which of them is there is not asked: the file system may hang
+    out.push_back((at / file_name(nonce)).string());
+    if (!at.has_relative_path() || at == at.parent_path()) return out;
+  }
 }
 
 Probe directory_probe() {

@@ -23,7 +23,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(DirectoryFacts, rank, host, folder, exists, u
 /// run_directory, free_space.
 std::vector<Finding> judge_directory(const std::vector<DirectoryFacts>& ranks);
 
-/// Removes what ranks that were ended have left in the folder.
-void remove_nonce_files(const std::string& directory, const std::string& nonce) noexcept;
+/// Where rank 0 may have left a file when it was ended in the probe: in the directory or above it.
+std::vector<std::string> nonce_files(const std::string& directory, const std::string& nonce);
 
 }  // namespace chorale

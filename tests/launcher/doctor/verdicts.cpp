@@ -106,6 +106,10 @@ TEST_CASE("a folder that not all ranks share, or cannot write, or that is full, 
   CHECK(judge_directory({a})[1].state == State::ok);
 }
 
+TEST_CASE("what a rank that was ended has left is looked for in the directory and above it", "[launcher]") {
+  CHECK(nonce_files("/a/b", "77") == std::vector<std::string>{"/a/b/.chorale-doctor-77", "/a/.chorale-doctor-77", "/.chorale-doctor-77"});
+}
+
 TEST_CASE("hosts without a network in common, or a setting that names no interface, are told", "[launcher]") {
   HostInterfaces a = {.rank = 0, .host = "a", .interfaces = {{.name = "eth0", .address = "10.0.0.1", .prefix = 24}}}, b = a;
   b.rank = 1, b.host = "b", b.interfaces[0].address = "10.0.0.2";
