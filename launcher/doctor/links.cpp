@@ -17,7 +17,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double kWholeMs = 5000;  // of all pairs
-constexpr int kSmall = 20, kLarge = 3;
+constexpr int kSmall = 20, kLarge = 5;
+constexpr int kMostRepeats = 2;
+enum Next : std::uint8_t { kEnough, kGrow, kRepeat };
 constexpr std::int64_t kLeastBytes = 1 << 12, kMostBytes = 1 << 22;
 
 double ms_since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
@@ -32,22 +34,26 @@ double round_trip_ms(Communicator& comm, int peer, bool first, std::vector<std::
   return ms_since(start);
 }
 
-/// Larger messages as long as the budget lets: a link of 1 Mbit must not hold the doctor, and on a shaped one the first kilobytes run free.
-/// The one that speaks first says when it is enough.
+/// Larger messages as long as the budget lets: a link of 1 Mbit must not hold the doctor. Of large ones the median: on a shaped link the
+/// first kilobytes run free, and the fastest would be one of those; where the last was much slower, that has just ended. The one that
+/// speaks first says how it goes on.
 LinkSpeed measure_pair(Communicator& comm, int peer, bool first, double budget_ms) {
   const Clock::time_point start = Clock::now();
-  RoundTrips best{.small_ms = 1e30, .large_ms = 1e30, .large_bytes = kLeastBytes};
-  std::vector<std::uint8_t> small(8), large, again = {1};
+  RoundTrips best{.small_ms = 1e30, .large_ms = 0, .large_bytes = kLeastBytes};
+  std::vector<std::uint8_t> small(8), large, next = {kGrow};
+  int repeats = 0;
   for (int i = 0; i < kSmall; ++i) best.small_ms = std::min(best.small_ms, round_trip_ms(comm, peer, first, small));
   for (;;) {
     large.resize(static_cast<std::size_t>(best.large_bytes));
-    best.large_ms = 1e30;
-    double one_ms = 0;
-    for (int i = 0; i < kLarge; ++i) one_ms = round_trip_ms(comm, peer, first, large), best.large_ms = std::min(best.large_ms, one_ms);
-    again[0] = best.large_bytes < kMostBytes && ms_since(start) + 4 * kLarge * one_ms < budget_ms;
-    (first ? comm.send(buffer_of(std::span(again)), peer, "link") : comm.recv(buffer_of(std::span(again)), peer, "link")).wait();
-    if (again[0] == 0) return speed_of(best);
-    best.large_bytes *= 4;
+    std::vector<double> times_ms;
+    for (int i = 0; i < kLarge; ++i) times_ms.push_back(round_trip_ms(comm, peer, first, large));
+    best.large_ms = median_of(times_ms);
+    const bool is_settled = times_ms.back() < 4 * best.large_ms || ++repeats > kMostRepeats;
+    const bool has_time = best.large_bytes < kMostBytes && ms_since(start) + 4 * kLarge * times_ms.back() < budget_ms;
+    next[0] = !is_settled ? kRepeat : has_time ? kGrow : kEnough;
+    (first ? comm.send(buffer_of(std::span(next)), peer, "link") : comm.recv(buffer_of(std::span(next)), peer, "link")).wait();
+    if (next[0] == kEnough) return speed_of(best);
+    if (next[0] == kGrow) best.large_bytes *= 4;
   }
 }
 
