@@ -102,10 +102,14 @@ state limits failed "48 open files"
 out=$(ulimit -v 8000000; "$chorale" doctor -n 2 --json 2>messages)
 state limits warning "of address space"
 
-# MPI that does not start, with what it says.
-visit 75 env OMPI_MCA_btl=nonsense "$chorale" doctor -n 2 --json
-state world failed "nonsense"
-state matrix_product ok  # this machine is looked at all the same
+# MPI that does not start, with what it says; Open MPI itself loses its text in about one start of eight.
+for _ in 1 2 3 4 5 6; do
+  visit 75 env OMPI_MCA_btl=nonsense "$chorale" doctor -n 2 --json
+  state world failed
+  state matrix_product ok  # this machine is looked at all the same
+  [[ $out == *nonsense* ]] && break
+done
+[[ $out == *nonsense* ]] || fail "what MPI said is not told: $out"
 
 # Launchers: one that hangs at once, when it is to start ranks, when all have come; one of another MPI; ones that start worlds of 1, start a
 # rank too few, or are not there.

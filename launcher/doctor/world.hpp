@@ -27,7 +27,7 @@ struct WorldOutcome {
   std::string under_way = {};                        // the probe in which it ended
   std::string error = {};                            // of a rank
   std::string trouble = {};                          // with the launcher: "has started no rank within 8 s"
-  std::string messages = {};                         // the last that launcher and ranks said
+  std::string messages = {};                         // the first that launcher and ranks said
   bool has_hung = false;                             // the launcher, after its ranks had left
   bool is_over = false;                              // all probes were asked
 };
