@@ -12,6 +12,7 @@ import sys
 import time
 
 from group import Group
+from ends import Mpirun
 from supervised import Row, main, time_of
 
 STEPS = ["--train.steps", "600", "--train.evaluate_every", "300"]
@@ -131,6 +132,15 @@ def need_above_the_limit(row, expected):
 
 
 def killed_for_memory(row, expected):
+    """By a supervisor that is outside, and by the survivors alone."""
+    for kind, says in ((Row, "has ended: SIGKILL, its memory cgroup counted"), (Mpirun, "has died, its memory cgroup counted")):
+        run, shm = kind(row.chorale, row.folder, f"{row.name}-{kind.__name__}"), set(os.listdir("/dev/shm"))
+        kill_for_memory(run, expected, says)
+        run.check_clean(shm)
+        row.wrong += run.wrong
+
+
+def kill_for_memory(row, expected, says):
     """The kernel kills a rank whose control group is full. The ranks are in it, who watches them is not."""
     bin_folder = f"{row.folder}/bin-{row.name}"
     os.mkdir(bin_folder)
@@ -155,8 +165,13 @@ def killed_for_memory(row, expected):
         eater.kill()
         eater.wait()
         ends = row.events("end")
+        if isinstance(row, Mpirun):
+            row.check(code == 137, "mpirun says SIGKILL", code)
+            row.start("--resume")
+            code, more = row.end()
+            said, ends = said + more, row.events("end")
         row.check(code == 0 and [e["code"] for e in ends] == [75, 0], "one verdict of 75, then done", code, ends, said)
-        row.check(ends[0]["rank"] == 1 and "SIGKILL, its memory cgroup counted" in ends[0]["cause"] and "oom_kill" in said, "named for what it was", ends, said)
+        row.check(ends[0]["rank"] == 1 and says in ends[0]["cause"] and "oom_kill" in said, "named for what it was", ends, said)
         row.check(time_of(ends[0]) - died <= 3, "verdict within 3 s", time_of(ends[0]) - died)
         row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
     return None
