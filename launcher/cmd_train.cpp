@@ -72,7 +72,8 @@ struct TrainTable : RecipeTable {
 void stand_in_for_rank_0(const std::filesystem::path& folder, const RunFiles& files, ConsoleLog& log) {
   const std::optional<RunOwner> owner = RunLock::holder(folder);
   if (!owner || is_alive_here(*owner).value_or(true)) return;
-  const std::string cause = fmt::format("rank 0 (process {}) has ended without a word, says rank 1; restart from the newest checkpoint", owner->pid);
+  const std::string cause =
+      fmt::format("rank 0 (process {}) has ended without a word, says rank 1; restart from the newest checkpoint", owner->pid);
   log.note(LogLevel::error, cause);
   std::fprintf(stderr, "chorale: rank 1: %s\n", cause.c_str());
   try {

@@ -17,9 +17,9 @@ namespace chorale {
 
 namespace {
 
-constexpr std::int64_t kBlasBytes = 136 << 20;     // OpenBLAS, each thread that calls it
-constexpr std::int64_t kRankBytes = 64 << 20;      // heap of a rank's thread
-constexpr std::int64_t kMpiBytes = 256 << 20;      // Open MPI's plug-ins, threads and queues: 365 MB a rank with the above, measured
+constexpr std::int64_t kBlasBytes = 136 << 20;  // OpenBLAS, each thread that calls it
+constexpr std::int64_t kRankBytes = 64 << 20;   // heap of a rank's thread
+constexpr std::int64_t kMpiBytes = 256 << 20;   // Open MPI's plug-ins, threads and queues: 365 MB a rank with the above, measured
 constexpr std::int64_t kLauncherFiles = 32, kFilesPerRank = 4;  // mpirun: 31 with two ranks and 36 with four, measured; 32 hang it
 constexpr std::int64_t kLauncherThreads = 5, kThreadsPerRank = 6;
 
@@ -62,14 +62,13 @@ void check_threads(std::int64_t needed) {
 }
 
 void check_address_space(std::int64_t needed) {
-  void* memory =
-      ::mmap(nullptr, static_cast<std::size_t>(needed), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = ::mmap(nullptr, static_cast<std::size_t>(needed), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory != MAP_FAILED) {
     ::munmap(memory, static_cast<std::size_t>(needed));
     return;
   }
-  throw UsageError("[start] a process of this run needs " + std::to_string(needed / 1000000) + " MB of address space beside its model and data, " +
-                   address_space_text() + "; raise it");
+  throw UsageError("[start] a process of this run needs " + std::to_string(needed / 1000000) +
+                   " MB of address space beside its model and data, " + address_space_text() + "; raise it");
 }
 
 }  // namespace

@@ -10,9 +10,9 @@ namespace chorale {
 
 /// What ranks need beside their model and data.
 struct Room {
-  std::int64_t files = 0;            // descriptors of one process
-  std::int64_t threads = 0;          // and processes, all together
-  std::int64_t address_bytes = 0;    // of one process, beside what it has now
+  std::int64_t files = 0;          // descriptors of one process
+  std::int64_t threads = 0;        // and processes, all together
+  std::int64_t address_bytes = 0;  // of one process, beside what it has now
 };
 
 Room room_for(const RankPlan& plan);

@@ -12,10 +12,11 @@ MemoryNeed memory_need(std::int64_t arena, std::int64_t trainable, std::int64_t 
 
 void check_memory(const MemoryNeed& need, const MemoryLimit& limit) {
   if (limit.who.empty() || need.total() <= limit.bytes) return;
-  throw UsageError(fmt::format("[memory] this run needs at least {} on a node (parameters {}, optimiser {}, gradients {}{}), but {} allows {}; "
-                               "ask for more, or use fewer ranks a node or a smaller model",
-                               bytes_text(need.total()), bytes_text(need.parameters), bytes_text(need.state), bytes_text(need.gradients),
-                               need.best > 0 ? ", best weights " + bytes_text(need.best) : "", limit.who, bytes_text(limit.bytes)));
+  throw UsageError(
+      fmt::format("[memory] this run needs at least {} on a node (parameters {}, optimiser {}, gradients {}{}), but {} allows {}; "
+                  "ask for more, or use fewer ranks a node or a smaller model",
+                  bytes_text(need.total()), bytes_text(need.parameters), bytes_text(need.state), bytes_text(need.gradients),
+                  need.best > 0 ? ", best weights " + bytes_text(need.best) : "", limit.who, bytes_text(limit.bytes)));
 }
 
 }  // namespace chorale

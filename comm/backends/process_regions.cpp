@@ -22,7 +22,8 @@ std::size_t mapped_bytes(std::size_t bytes) {
 
 std::shared_ptr<std::byte> map(int descriptor, std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (memory == MAP_FAILED) throw IoError("[allocate] mmap of " + std::to_string(bytes) + " shared bytes: " + std::strerror(errno) + "; " + address_space_text());
+  if (memory == MAP_FAILED)
+    throw IoError("[allocate] mmap of " + std::to_string(bytes) + " shared bytes: " + std::strerror(errno) + "; " + address_space_text());
   madvise(memory, bytes, MADV_HUGEPAGE);  // where shmem_enabled is "advise"; "never", the common setting, passes over it
   return {static_cast<std::byte*>(memory), [bytes](std::byte* at) { munmap(at, bytes); }};
 }

@@ -121,7 +121,8 @@ void ControlChannel::say_where() {
     if (!is_welcome_) return;  // who has not been let in has nothing to say
   }
   const Presence* presence = presence_;
-  if (hub_) hub_->send({.kind = Kind::beat, .rank = options_.rank, .number = kills_.count(), .sighting = presence ? presence->read() : Sighting{}});
+  if (hub_)
+    hub_->send({.kind = Kind::beat, .rank = options_.rank, .number = kills_.count(), .sighting = presence ? presence->read() : Sighting{}});
 }
 
 void ControlChannel::send_outbox() {

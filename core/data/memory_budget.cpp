@@ -47,7 +47,8 @@ void each_group(F&& look) {
 
 std::int64_t left_in_groups() {
   std::int64_t left = kUnlimited;
-  each_group([&](const std::string& folder, const char* limit, const char* used) { left = std::min(left, left_in_group(folder, limit, used)); });
+  each_group(
+      [&](const std::string& folder, const char* limit, const char* used) { left = std::min(left, left_in_group(folder, limit, used)); });
   return left;
 }
 

@@ -36,7 +36,8 @@ void HostedHub::run() {
     const std::int64_t kills = rank.cause.empty() ? hub_.memory_kills_on(rank.host) : 0;
     const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
     hub_.leave(rank.code.value_or(static_cast<int>(ExitCode::comm)),
-               rank.cause.empty() ? who + " has ended without a word" + memory + ", last seen in " + rank.sighting.text() : who + ": " + rank.cause);
+               rank.cause.empty() ? who + " has ended without a word" + memory + ", last seen in " + rank.sighting.text()
+                                  : who + ": " + rank.cause);
   }
 }
 

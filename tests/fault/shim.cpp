@@ -1,7 +1,8 @@
 // Preloaded into the program: fails the n-th call of one kind with an errno, and records all of them in order.
 //   CHORALE_FAULT_FAIL    CALL:N:ERRNO[:PART], with CALL of pwrite fsync fallocate rename; only paths that hold PART count. N- : from the
 //                         n-th on
-//   CHORALE_FAULT_KILL    init:RANK:FILE or finalize:RANK:FILE, that rank gets SIGKILL inside MPI_Init_thread or MPI_Finalize, while it meets
+//   CHORALE_FAULT_KILL    init:RANK:FILE or finalize:RANK:FILE, that rank gets SIGKILL inside MPI_Init_thread or MPI_Finalize, while it
+//   meets
 //                         the others through PMIx; once, for it makes FILE
 //   CHORALE_FAULT_CLOCK   RANK:SECONDS:FILE, that rank's wall clock (not the monotonic one) jumps so far as soon as FILE is there
 //   CHORALE_FAULT_RECORD  a file that gets a line "CALL PATH" for each of these calls
