@@ -69,6 +69,8 @@ void put_thread(RawText& out, pid_t thread) noexcept {
   if (!answered) out.put("  does not answer\n").flush();
 }
 
+void write_all(RawText& out, std::string_view reason) noexcept;
+
 struct DirectoryEntry {
   std::uint64_t inode;
   std::int64_t offset;
@@ -86,26 +88,38 @@ void prepare_backtraces() {
 
 void write_backtraces(const char* path, std::string_view reason) noexcept {
   if (path[0] == '\0' || busy.test_and_set()) return;
+  {
+    RawText out(path);
+    write_all(out, reason);
+  }
+  busy.clear();
+}
+
+void write_backtraces(RawText& out, std::string_view reason) noexcept {
+  if (busy.test_and_set()) return;
+  write_all(out, reason);
+  busy.clear();
+}
+
+namespace {
+void write_all(RawText& out, std::string_view reason) noexcept {
   struct sigaction action {};
   action.sa_handler = on_question;
   action.sa_flags = SA_RESTART;
   ::sigaction(question(), &action, nullptr);
-  {
-    RawText out(path);
-    out.put(reason).put("\n");
-    const int folder = ::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    alignas(8) char buffer[4096];
-    // Not readdir, which allocates.
-    for (long bytes = 0; folder >= 0 && (bytes = ::syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0;) {
-      for (long at = 0; at < bytes;) {
-        const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
-        if (const int thread = std::atoi(buffer + at + offsetof(DirectoryEntry, name)); thread > 0) put_thread(out, thread);
-        at += entry->length;
-      }
+  out.put(reason).put("\n");
+  const int folder = ::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  alignas(8) char buffer[4096];
+  // Not readdir, which allocates.
+  for (long bytes = 0; folder >= 0 && (bytes = ::syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0;) {
+    for (long at = 0; at < bytes;) {
+      const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer + at);
+      if (const int thread = std::atoi(buffer + at + offsetof(DirectoryEntry, name)); thread > 0) put_thread(out, thread);
+      at += entry->length;
     }
-    if (folder >= 0) ::close(folder);
   }
-  busy.clear();
+  if (folder >= 0) ::close(folder);
 }
+}  // namespace
 
 }  // namespace chorale

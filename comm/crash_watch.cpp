@@ -1,12 +1,15 @@
 #include <chorale/comm/crash_watch.hpp>
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
+#include <cstring>
 #include <ctime>
 
 #include <chorale/comm/backtrace.hpp>
+#include <chorale/comm/raw_text.hpp>
 
 namespace chorale {
 namespace {
@@ -31,6 +34,22 @@ std::string_view text_of(int number) {
   }
 }
 
+/// The first words about it come from the rank itself: others only see that it has gone. Before there is a run directory the frames follow.
+void say(RankWatch& watch, std::string_view reason) noexcept {
+  RawText out(STDERR_FILENO);
+  const Sighting at = watch.presence().read();
+  const char* frames = watch.recorder().backtrace_path();
+  out.put("chorale: rank ").put(watch.recorder().rank()).put(": ").put(reason).put(", last seen in ");
+  const std::string_view what(at.what, ::strnlen(at.what, sizeof at.what));
+  if (at.activity == Activity::communicating && !what.empty())
+    out.put(what);
+  else
+    out.put(name(at.activity)).put(what.empty() ? "" : " '").put(what).put(what.empty() ? "" : "'");
+  if (at.step > 0) out.put(" in step ").put(at.step);
+  out.put("; the frames of its threads ").put(frames[0] != '\0' ? "are in " : "follow").put(frames).put("\n");
+  if (frames[0] == '\0') write_backtraces(out, reason);
+}
+
 void on_crash(int number) {
   // A second fault, also one of the lines below, ends the process at once.
   ::signal(number, SIG_DFL);
@@ -41,6 +60,7 @@ void on_crash(int number) {
       if (watch) watch->dump(text_of(number), false);
       if (!first) first = watch;
     }
+    if (first) say(*first, text_of(number));
     if (first) write_backtraces(first->recorder().backtrace_path(), text_of(number));
   } else {
     const timespec limit = {3, 0};  // another thread is writing

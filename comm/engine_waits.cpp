@@ -151,9 +151,11 @@ CommError Engine::overdue(const Operation& operation) {
 
 CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
   const Announcement& what = operation.announcement;
+  const std::int64_t kills = world_->watch.memory_kills().count();
+  const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
   return CommError(rank, what.title(), what.sequence,
-                   what.heading() + "rank " + std::to_string(rank) + " (process " + std::to_string(process) + ") has died, says rank " +
-                       std::to_string(members_.rank) + "; restart from the newest checkpoint");
+                   what.heading() + "rank " + std::to_string(rank) + " (process " + std::to_string(process) + ") has died" + memory +
+                       ", says rank " + std::to_string(members_.rank) + "; restart from the newest checkpoint");
 }
 
 }  // namespace chorale

@@ -44,6 +44,8 @@ class FlightRecorder {
 
   /// From now on there is a file to dump to: logs/flight_rank_N.json of the folder. Removes those of an earlier attempt.
   void open(const std::string& folder, int rank, int size);
+  /// Who it is before there is a file.
+  void belongs_to(int rank, int size) { rank_ = rank, size_ = size; }
   const char* backtrace_path() const { return backtrace_path_; }  // empty before open()
   int rank() const { return rank_; }
   /// Writes the file: the first call wins, later ones do nothing and say false. Async-signal-safe.

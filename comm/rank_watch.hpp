@@ -11,6 +11,7 @@
 #include <chorale/comm/faults.hpp>
 #include <chorale/comm/flight_recorder.hpp>
 #include <chorale/comm/presence.hpp>
+#include <chorale/core/base/memory_kills.hpp>
 #include <chorale/core/base/observer.hpp>
 
 namespace chorale {
@@ -23,6 +24,8 @@ class RankWatch final : public Observer {
   void stand_in(Presence& place) noexcept;
   const Presence& presence() const noexcept { return *presence_.load(std::memory_order_acquire); }
   FlightRecorder& recorder() { return recorder_; }
+  /// Of this rank's control group, since it began.
+  const MemoryKills& memory_kills() const { return memory_kills_; }
   void inject(std::unique_ptr<Faults> faults) { faults_ = std::move(faults); }
   Faults* faults() { return faults_.get(); }  // null: none
   /// The rank has come to a place of which nobody else is told.
@@ -65,6 +68,7 @@ class RankWatch final : public Observer {
   Presence first_;  // until there is a page
   std::atomic<Presence*> presence_{&first_};
   FlightRecorder recorder_;
+  MemoryKills memory_kills_;
   std::unique_ptr<Faults> faults_;
   Activity activity_ = Activity::starting;
   std::string_view what_;

@@ -11,6 +11,8 @@ namespace chorale {
 
 RawText::RawText(const char* path) noexcept : file_(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640)) {}
 
+RawText::RawText(int file) noexcept : file_(::fcntl(file, F_DUPFD_CLOEXEC, 0)) {}
+
 RawText::~RawText() {
   flush();
   if (file_ >= 0) ::close(file_);

@@ -10,6 +10,8 @@ class RawText {
  public:
   /// Replaces the file; links are not followed.
   explicit RawText(const char* path) noexcept;
+  /// Onto what is open already, which stays so.
+  explicit RawText(int file) noexcept;
   ~RawText();
   RawText(const RawText&) = delete;
   RawText& operator=(const RawText&) = delete;

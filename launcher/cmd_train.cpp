@@ -1,4 +1,5 @@
 // chorale train
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <chrono>
@@ -14,8 +15,10 @@
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
+#include <chorale/launcher/room.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/run_files.hpp>
+#include <chorale/launcher/run_lock.hpp>
 #include <chorale/launcher/session.hpp>
 #include <chorale/launcher/settings_table.hpp>
 #include <chorale/launcher/signals.hpp>
@@ -65,11 +68,27 @@ struct TrainTable : RecipeTable {
   Words words;
 };
 
+/// Rank 0 writes the verdict, unless it is the one that has died and no supervisor watches. Its lock says who it was.
+void stand_in_for_rank_0(const std::filesystem::path& folder, const RunFiles& files, ConsoleLog& log) {
+  const std::optional<RunOwner> owner = RunLock::holder(folder);
+  if (!owner || is_alive_here(*owner).value_or(true)) return;
+  const std::string cause =
+      fmt::format("rank 0 (process {}) has ended without a word, says rank 1; restart from the newest checkpoint", owner->pid);
+  log.note(LogLevel::error, cause);
+  std::fprintf(stderr, "chorale: rank 1: %s\n", cause.c_str());
+  try {
+    RunDirectory::append_verdict(folder, {.code = static_cast<int>(ExitCode::comm), .cause = cause, .rank = 0, .step = files.steps()});
+  } catch (const Error& e) {
+    log.warning(e.what());
+  }
+}
+
 /// In the exception's handler: the verdict of a run that has failed, in its files. The first error stays the one that counts.
-void record_failure(Communicator& comm, const RunDirectory& run, RunFiles& files, ConsoleLog& log) {
-  const RankResult failure = describe_failure();
+void record_failure(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
+  const RankResult failure = describe_failure(comm);
   comm.watch().dump(failure.error, false);
   log.note(LogLevel::error, failure.error);
+  if (comm.rank() == 1 && !std::getenv("CHORALE_CONTROL")) stand_in_for_rank_0(folder, files, log);
   if (comm.rank() != 0) return;
   files.failed();
   if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
@@ -149,7 +168,6 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   comm.barrier("run directory").wait();
   session.log.open(folder);
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
-  const CrashWatch crashes(comm.watch());
   if (!t.words.quiet) trainer.add(progress);
   trainer.add(files);
   try {
@@ -164,7 +182,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
     return code;
   } catch (...) {
-    record_failure(comm, run, files, session.log);
+    record_failure(comm, run, folder, files, session.log);
     throw;
   }
 }
@@ -187,8 +205,10 @@ std::vector<Host> hosts_of(const Words& w, const Surroundings& around) {
 }
 
 int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
+  comm.watch().recorder().belongs_to(comm.rank(), comm.size());
+  const CrashWatch crashes(comm.watch());
+  inject(comm, t.words.inject);  // the first thing that ranks do together can be hit too
   check_start(comm, "train", t.table);
-  inject(comm, t.words.inject);
   Session session(comm, t.settings.parallel, t.settings.watchdog);
   try {
     const int code = train_on(comm, t, run, session);
@@ -232,6 +252,7 @@ int run_train(std::span<const std::string> arguments) {
   if (!starts_ranks && t.table.find("restarts")->given && !around.started_by_us)
     throw UsageError("--restarts needs ranks that this program starts by mpirun or srun; leave it out" +
                      std::string(around.outer_size > 0 ? ", or start this program without mpirun" : ""));
+  if (!around.started_by_us) check_room(plan);
   if (starts_ranks) {
     if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
     catch_signals(false);

@@ -122,7 +122,8 @@ void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
   if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);
   if (!fs::is_directory(run, failed)) return;
   const LastAttempt last = last_attempt(run);
-  event(run, last.number + (last.has_ended ? 1 : 0), "end", verdict, true, own_job());  // one that ended before it could say that it began
+  event(run, last.number + (last.has_ended || last.number == 0 ? 1 : 0), "end", verdict, true,
+        own_job());  // one that ended before it could say that it began
 }
 
 void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended,

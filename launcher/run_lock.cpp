@@ -126,6 +126,14 @@ bool RunLock::heart_has_stopped(const RunOwner& holder) const {
   return true;
 }
 
+std::optional<RunOwner> RunLock::holder(const fs::path& folder) {
+  try {
+    return parse_owner(text_in(folder / "lock"));
+  } catch (const IoError&) {
+    return std::nullopt;  // who cannot be read cannot be named
+  }
+}
+
 void RunLock::must_be_ours() const {
   const std::optional<RunOwner> holder = parse_owner(text_in(file()));
   if (holder && holder->nonce == mine_.nonce) return;

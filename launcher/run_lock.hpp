@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -16,6 +17,8 @@ class RunLock {
   /// it is over, or when its heartbeat has not changed for three of its deadlines by our own clock, which is waited for after `say` was
   /// told; never by a file's time. Throws OwnedError when it is alive, IoError.
   RunLock(std::filesystem::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say);
+  /// Whose the folder is; nothing: nobody's.
+  static std::optional<RunOwner> holder(const std::filesystem::path& folder);
   /// Gives it back, if it is still ours.
   ~RunLock();
   RunLock(const RunLock&) = delete;

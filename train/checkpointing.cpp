@@ -144,6 +144,7 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
           parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
         if (fills) read_into(parts_.params.values(), model, "");
+        parts_.comm.watch().at("restore:read");
         for (const NamedTensor& t : optimizer_tensors()) {
           const NamedTensor& found = state.at(t.name);
           if (found.shape != t.shape || found.dtype != t.dtype)

@@ -74,6 +74,7 @@ class Trainer {
 
  private:
   void check_sizes() const;
+  void check_memory_need() const;
   void check_costs() const;
   std::span<const double> costs() const;  // empty: workers get equal numbers of rows
   void allocate();

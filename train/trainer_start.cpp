@@ -6,6 +6,7 @@
 #include <chorale/core/base/build_id.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/agreement.hpp>
+#include <chorale/train/memory_need.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -54,6 +55,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                             {"parallel.balance", config.parallel.balance}});
   check_costs();
   check_model();
+  check_memory_need();
   allocate();
   refuse_policy();
   if (config.resume) restore();
@@ -113,6 +115,13 @@ void Trainer::check_costs() const {
     if (!(given[row] > 0) || !std::isfinite(given[row]))
       throw UsageError(what + ": the cost of row " + std::to_string(parts_.train->row_id(static_cast<std::int64_t>(row))) + " is " +
                        std::to_string(given[row]) + "; give finite costs above 0");
+}
+
+void Trainer::check_memory_need() const {
+  const auto bytes = static_cast<std::int64_t>(size_bytes(params_.dtype()));
+  check_memory(memory_need(params_.elements() * bytes, params_.trainable_elements() * bytes,
+                           static_cast<std::int64_t>(parts_.optimizer.state_names().size()), parts_.comm.node().size(), early_.active()),
+               memory_limit());
 }
 
 void Trainer::allocate() {

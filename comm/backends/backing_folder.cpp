@@ -1,6 +1,7 @@
 #include <chorale/comm/backends/backing_folder.hpp>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -11,13 +12,20 @@ namespace {
 
 constexpr const char* kSetting = "OMPI_MCA_btl_vader_backing_directory";
 
+/// The launcher's folder for this job where there is one: it goes with the job, however its ranks end.
+std::filesystem::path parent() {
+  std::error_code error;
+  const char* of_job = std::getenv("PMIX_SERVER_TMPDIR");
+  if (of_job && ::access(of_job, W_OK) == 0 && std::filesystem::is_directory(of_job, error)) return of_job;
+  return std::filesystem::temp_directory_path(error);
+}
+
 }  // namespace
 
 BackingFolder::BackingFolder() {
   if (std::getenv(kSetting) != nullptr) return;
-  std::error_code error;
-  std::string name = (std::filesystem::temp_directory_path(error) / "chorale-mpi-XXXXXX").string();
-  if (error || mkdtemp(name.data()) == nullptr) return;  // then MPI uses its own place
+  std::string name = (parent() / "chorale-mpi-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) return;  // then MPI uses its own place
   path_ = name;
   setenv(kSetting, path_.c_str(), 0);
 }

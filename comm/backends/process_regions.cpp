@@ -10,6 +10,7 @@
 #include <string>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/system_limits.hpp>
 
 namespace chorale {
 namespace {
@@ -21,7 +22,8 @@ std::size_t mapped_bytes(std::size_t bytes) {
 
 std::shared_ptr<std::byte> map(int descriptor, std::size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
-  if (memory == MAP_FAILED) throw IoError("[allocate] mmap of " + std::to_string(bytes) + " shared bytes: " + std::strerror(errno));
+  if (memory == MAP_FAILED)
+    throw IoError("[allocate] mmap of " + std::to_string(bytes) + " shared bytes: " + std::strerror(errno) + "; " + address_space_text());
   madvise(memory, bytes, MADV_HUGEPAGE);  // where shmem_enabled is "advise"; "never", the common setting, passes over it
   return {static_cast<std::byte*>(memory), [bytes](std::byte* at) { munmap(at, bytes); }};
 }
@@ -34,7 +36,7 @@ ProcessRegions::~ProcessRegions() {
 
 Region ProcessRegions::create(std::size_t bytes) {
   const int descriptor = memfd_create("chorale", MFD_CLOEXEC);
-  if (descriptor < 0) throw IoError("[allocate] memfd_create: " + std::string(std::strerror(errno)));
+  if (descriptor < 0) throw IoError("[allocate] memfd_create: " + std::string(std::strerror(errno)) + "; " + files_text());
   const std::size_t size = mapped_bytes(bytes);
   if (ftruncate(descriptor, static_cast<off_t>(size)) != 0) {
     const std::string reason = std::strerror(errno);

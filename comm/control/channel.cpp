@@ -121,14 +121,19 @@ void ControlChannel::say_where() {
     if (!is_welcome_) return;  // who has not been let in has nothing to say
   }
   const Presence* presence = presence_;
-  if (hub_) hub_->send({.kind = Kind::beat, .rank = options_.rank, .sighting = presence ? presence->read() : Sighting{}});
+  if (hub_)
+    hub_->send({.kind = Kind::beat, .rank = options_.rank, .number = kills_.count(), .sighting = presence ? presence->read() : Sighting{}});
 }
 
 void ControlChannel::send_outbox() {
   const std::lock_guard lock(mutex_);
   if (outbox_.empty()) return;
-  for (const ControlMessage& message : outbox_)
+  for (const ControlMessage& message : outbox_) {
+    // What this node knows of a death comes before what its ranks conclude.
+    if (message.kind == Kind::cause && hub_)
+      hub_->send({.kind = Kind::beat, .rank = options_.rank, .number = kills_.count(), .sighting = message.sighting});
     if (hub_) hub_->send(message);
+  }
   if (hub_) hub_->flush(kSendWithin);
   outbox_.clear();
   changed_.notify_all();
@@ -219,7 +224,11 @@ void ControlChannel::tell(const Cause& cause) {
         .text = cause.text});
 }
 
-void ControlChannel::done(int code) { post({.kind = Kind::done, .rank = options_.rank, .code = code}); }
+void ControlChannel::done(int code) {
+  Presence end;
+  end.enter(Activity::ending, "MPI");
+  post({.kind = Kind::done, .rank = options_.rank, .code = code, .sighting = end.read()});
+}
 
 void ControlChannel::bye(int code) {
   {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include <chorale/comm/control/connection.hpp>
+#include <chorale/core/base/memory_kills.hpp>
 
 namespace chorale {
 
@@ -92,7 +93,8 @@ class ControlChannel {
 
   Options options_;
   std::atomic<const Presence*> presence_{nullptr};
-  Descriptor wake_;  // eventfd: the outbox is not empty, or it is over
+  MemoryKills kills_;  // of this node's processes: a rank that the kernel has killed cannot say so itself
+  Descriptor wake_;    // eventfd: the outbox is not empty, or it is over
   std::optional<ControlConnection> hub_;
   std::uint16_t port_ = 0;  // where neighbours find us
   Descriptor listener_;

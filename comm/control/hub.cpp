@@ -44,6 +44,13 @@ int ControlHub::working() const {
       std::count_if(ranks_.begin(), ranks_.end(), [](const RankStatus& r) { return r.state == RankStatus::State::here && !r.is_done; }));
 }
 
+std::int64_t ControlHub::memory_kills_on(const std::string& host) const {
+  std::int64_t out = 0;
+  for (const RankStatus& rank : ranks_)
+    if (rank.host == host) out = std::max(out, rank.memory_kills);
+  return out;
+}
+
 void ControlHub::serve(std::chrono::milliseconds limit) {
   std::vector<pollfd> waiting = {{listener_.number(), POLLIN, 0}};
   for (const Peer& peer : peers_)
@@ -90,6 +97,7 @@ void ControlHub::handle(Peer& peer, const ControlMessage& message) {
   if (message.kind == Kind::beat) {
     if (message.sighting.beat != rank.sighting.beat) rank.moved = rank.heard;
     rank.sighting = message.sighting;
+    rank.memory_kills = std::max(rank.memory_kills, message.number);
   } else if (message.kind == Kind::cause || message.kind == Kind::done || message.kind == Kind::bye) {
     note_end(message.rank, message);
   } else if (message.kind == Kind::gone) {
@@ -150,7 +158,11 @@ void ControlHub::note_end(int index, const ControlMessage& message) {
   RankStatus& rank = ranks_[static_cast<std::size_t>(index)];
   rank.code = message.code;
   rank.is_done = message.kind != Kind::cause;
-  if (message.kind == Kind::done) return;
+  if (message.kind == Kind::done) {
+    rank.sighting.activity = message.sighting.activity;  // the step stays
+    std::copy(std::begin(message.sighting.what), std::end(message.sighting.what), std::begin(rank.sighting.what));
+    return;
+  }
   if (message.kind == Kind::bye) {
     if (rank.state == RankStatus::State::here) rank.state = RankStatus::State::left;
     return;

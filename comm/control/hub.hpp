@@ -26,6 +26,7 @@ struct RankStatus {
   std::string cause;               // why, where it failed
   bool follows = false;            // it only says that another rank has failed
   int culprit = -1;                // the rank that it names; -1: itself
+  std::int64_t memory_kills = 0;   // that it has counted in its control group
   int through = -1;                // the leader whose connection it shares
 };
 
@@ -47,6 +48,8 @@ class ControlHub {
   int working() const;     // are here, and have work to do
   /// Ranks in the order in which they were lost or gave a cause.
   const std::vector<int>& fallen() const { return fallen_; }
+  /// Processes that the kernel has killed for want of memory on that node, as its ranks have counted since they began.
+  std::int64_t memory_kills_on(const std::string& host) const;
   /// Waits at most `limit` for news and handles them.
   void serve(std::chrono::milliseconds limit);
   /// All ranks checkpoint at the next step boundary and end. kind: the signal that asked for it.

@@ -17,8 +17,9 @@ struct ControlMessage {
     hello,     // rank to hub, first: text = secret, host; number = process; code = rank within its node; port = where a leader listens
     welcome,   // hub to rank: it belongs to the run
     redirect,  // hub to rank: go through your node's leader, at `port`
-    beat,      // either way: alive; a rank adds where it is
-    cause,     // rank to hub: why it ends, with the code; number = 1: it only follows another; port = 1 + the rank at fault, 0: itself
+    beat,      // either way: alive; a rank adds where it is, and number = processes killed for memory in its control group since it began
+    cause,     // rank to hub: why it ends, with the code; number = 1: it only follows another; port = 1 + the rank at fault, 0: itself;
+               // a beat goes before it
     done,      // rank to hub: its work is done, with the code; MPI is still to be ended
     bye,       // rank to hub: it ends as it should, with the code
     gone,      // leader to hub: this rank's connection has ended

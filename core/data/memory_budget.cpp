@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 
@@ -27,8 +28,8 @@ std::int64_t left_in_group(const std::string& folder, const char* limit, const c
 }
 
 // The control groups of this process, from its own up to the root; any of them may be limited (containers, Slurm).
-std::int64_t left_in_groups() {
-  std::int64_t left = kUnlimited;
+template <class F>
+void each_group(F&& look) {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {
     const std::size_t first = line.find(':'), second = line.find(':', first + 1);
@@ -38,12 +39,22 @@ std::int64_t left_in_groups() {
     if (!v1 && !v2) continue;
     for (std::string path = line.substr(second + 1);; path.erase(path.rfind('/'))) {
       const std::string folder = (v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory") + (path == "/" ? "" : path) + "/";
-      left = std::min(left, v2 ? left_in_group(folder, "memory.max", "memory.current")
-                               : left_in_group(folder, "memory.limit_in_bytes", "memory.usage_in_bytes"));
+      look(folder, v2 ? "memory.max" : "memory.limit_in_bytes", v2 ? "memory.current" : "memory.usage_in_bytes");
       if (path.empty() || path.find('/') == std::string::npos) break;
     }
   }
+}
+
+std::int64_t left_in_groups() {
+  std::int64_t left = kUnlimited;
+  each_group(
+      [&](const std::string& folder, const char* limit, const char* used) { left = std::min(left, left_in_group(folder, limit, used)); });
   return left;
+}
+
+std::int64_t number_of(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text ? std::atoll(text) : 0;
 }
 
 [[noreturn]] void refuse(const std::string& text) {
@@ -73,6 +84,19 @@ std::int64_t available_memory() {
   }
   available = std::min(available, left_in_groups());
   return available == kUnlimited ? std::int64_t{2} << 30 : available;  // no /proc: a modest guess
+}
+
+MemoryLimit memory_limit() {
+  constexpr std::int64_t kNone = std::int64_t{1} << 60;  // version 1 writes the greatest page instead of "max"
+  MemoryLimit out{kUnlimited, ""};
+  each_group([&](const std::string& folder, const char* limit, const char*) {
+    const std::int64_t bytes = number_in(folder + limit);
+    if (bytes < kNone && bytes < out.bytes) out = {bytes, "its memory control group (" + folder + limit + ")"};
+  });
+  std::int64_t slurm = number_of("SLURM_MEM_PER_NODE");
+  if (slurm == 0) slurm = number_of("SLURM_MEM_PER_CPU") * number_of("SLURM_CPUS_ON_NODE");
+  if (slurm > 0 && slurm < out.bytes >> 20) out = {slurm << 20, "Slurm (--mem)"};
+  return out;
 }
 
 std::int64_t memory_budget(const std::string& text) {

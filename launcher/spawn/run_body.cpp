@@ -6,12 +6,15 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/comm/faults.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/system_limits.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
@@ -45,9 +48,21 @@ RankResult describe_failure() {
     return {static_cast<int>(e.code()), e.what(), false, e.rank, place_of(e)};
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
+  } catch (const std::bad_alloc&) {
+    return {static_cast<int>(ExitCode::io), "[memory] an allocation has failed; " + address_space_text()};
+  } catch (const std::system_error& e) {
+    if (e.code() == std::errc::resource_unavailable_try_again)
+      return {static_cast<int>(ExitCode::io), "[threads] a thread was refused; " + threads_text()};
+    return {.code = static_cast<int>(ExitCode::internal), .error = e.what(), .is_foreign = true};
   } catch (const std::exception& e) {
     return {.code = static_cast<int>(ExitCode::internal), .error = e.what(), .is_foreign = true};
   }
+}
+
+RankResult describe_failure(const Communicator& comm) {
+  RankResult out = describe_failure();
+  if (out.is_foreign && comm.size() > 1 && comm.backend() == "mpi") out.code = static_cast<int>(ExitCode::comm);
+  return out;
 }
 
 RankResult run_body(Communicator& comm, const RankBody& body) {
@@ -56,7 +71,7 @@ RankResult run_body(Communicator& comm, const RankBody& body) {
     out.code = body(comm);
     return out;
   } catch (...) {
-    out = describe_failure();
+    out = describe_failure(comm);
   }
   // In front: the board that carries the text has little room.
   comm.abort(std::string(kCodeMark) + std::to_string(out.code) + ") " + out.error);

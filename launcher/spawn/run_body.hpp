@@ -17,6 +17,8 @@ struct RankResult {
 
 /// What the exception in flight means for this rank. A rank that only follows takes the code of the one that failed first.
 RankResult describe_failure();
+/// The same for a rank of `comm`. Where it has a process of its own, another start may help against an error that is none of ours.
+RankResult describe_failure(const Communicator& comm);
 
 /// Never throws. After an error the communicator is aborted, so that no other rank waits.
 RankResult run_body(Communicator& comm, const RankBody& body);

@@ -135,8 +135,12 @@ std::string Attempt::end_of_silent_rank(int rank) const {
   const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
   std::string how = "it left without a word";
   if (const int signal = launcher_status_ ? signal_of_status(*launcher_status_) : 0; signal != 0) how = name_of_signal(signal);
-  if (const std::int64_t kills = kills_.count(); kills > 0)
-    how += fmt::format(", and its memory cgroup counted {} oom_kill; give it more memory or fewer ranks a node", kills);
+  // The ranks of its node have counted; this process may be on another one.
+  const std::int64_t kills = std::max(status.host == host_name() ? kills_.count() : 0, hub_.memory_kills_on(status.host));
+  if (kills > 0)
+    how += fmt::format(", its memory cgroup counted {} oom_kill; give it more memory or fewer ranks a node", kills);
+  else if (how == name_of_signal(SIGKILL))
+    how += ", cause unknown";
   return fmt::format("{} has ended: {}, last seen in {}", place(rank), how, status.sighting.text());
 }
 

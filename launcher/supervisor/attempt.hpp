@@ -11,7 +11,7 @@
 #include <chorale/comm/control/hub.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
-#include <chorale/launcher/supervisor/memory_kills.hpp>
+#include <chorale/core/base/memory_kills.hpp>
 #include <chorale/train/stop.hpp>
 
 namespace chorale {

@@ -33,8 +33,11 @@ void HostedHub::run() {
     const int first = hub_.fallen().front();
     const RankStatus& rank = hub_.ranks()[static_cast<std::size_t>(first)];
     const std::string who = "rank " + std::to_string(first) + " (node " + rank.host + ", process " + std::to_string(rank.process) + ")";
+    const std::int64_t kills = rank.cause.empty() ? hub_.memory_kills_on(rank.host) : 0;
+    const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
     hub_.leave(rank.code.value_or(static_cast<int>(ExitCode::comm)),
-               rank.cause.empty() ? who + " has ended without a word, last seen in " + rank.sighting.text() : who + ": " + rank.cause);
+               rank.cause.empty() ? who + " has ended without a word" + memory + ", last seen in " + rank.sighting.text()
+                                  : who + ": " + rank.cause);
   }
 }
 

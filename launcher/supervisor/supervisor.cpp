@@ -25,6 +25,9 @@ constexpr int kSameEnds = 3;  // then it is the batch, not the weather
 constexpr auto kAnswerWithin = std::chrono::seconds(10);
 constexpr auto kLongestWait = std::chrono::seconds(60);
 
+/// Rank 0 has written this verdict when the work was done: a rank that is lost later, in MPI's end, takes nothing from it.
+bool has_said_its_end(int code) { return code == static_cast<int>(ExitCode::done) || code == static_cast<int>(ExitCode::requeue); }
+
 bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || code == static_cast<int>(ExitCode::requeue); }
 }  // namespace
 
@@ -34,7 +37,7 @@ int Supervisor::run() {
   for (;;) {
     const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
     if (!end.cause.empty()) {
-      record(end);
+      if (!has_said_its_end(end.code)) record(end);
       say(end.cause);
       if (end.rank >= 0) print_last_words(end.rank);
     }

@@ -44,11 +44,13 @@ class Row:
         self.chorale, self.folder, self.name = chorale, folder, name
         self.run, self.child, self.wrong = f"{folder}/{name}", None, 0
         self.temporary = f"{folder}/tmp-{name}"
+        self.environment = {}
         os.mkdir(self.temporary)
 
     def start(self, *options, ranks=2):
         words = [self.chorale, "train", self.folder + "/recipe.ini", "-n", str(ranks), "--run-dir", self.run, "--quiet", *options]
-        self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.temporary), start_new_session=True)
+        self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.temporary, **self.environment),
+                                      start_new_session=True)
 
     def pid(self, rank):
         return pid_of_rank(self.run, rank)
@@ -265,10 +267,10 @@ ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, f
                                ends_by_themselves, killed_in_a_save, frozen_rank, poison)}
 
 
-def main():
+def main(rows):
     parser = argparse.ArgumentParser()
     parser.add_argument("chorale")
-    parser.add_argument("rows", nargs="*", default=list(ROWS))
+    parser.add_argument("rows", nargs="*", default=list(rows))
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
@@ -282,10 +284,10 @@ def main():
         undisturbed.start()
         undisturbed.end()
         expected = undisturbed.hash()
-        rows = [(name, ROWS[name]) for name in options.rows]
+        wanted = [(name, rows[name]) for name in options.rows]
         if options.kills:
-            rows.append(("random_kills", lambda row, hash: random_kills(row, hash, options.kills, options.seed)))
-        for name, act in rows:
+            wanted.append(("random_kills", lambda row, hash: random_kills(row, hash, options.kills, options.seed)))
+        for name, act in wanted:
             row, shm = Row(chorale, folder, name), set(os.listdir("/dev/shm"))
             act(row, expected)
             row.check_clean(shm)
@@ -294,4 +296,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(ROWS))

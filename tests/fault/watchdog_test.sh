@@ -53,11 +53,16 @@ run resumed "${base[@]}" --watchdog.seconds 20 --inject freeze@1:5
 wait $waker
 expect "a rank that goes on before the deadline" 0
 [ "$(field plain parameters_hash)" = "$(field resumed parameters_hash)" ] || fail "a pause has changed the result"
+[ "$(grep -c '"event":"end"' resumed/events.jsonl)" = 1 ] || fail "a pause has ended the run: $(cat resumed/events.jsonl)"
 [ ! -e resumed/logs/flight_rank_0.json ] || fail "a run that ended well left a flight record"
 
 # 50 ms a step: named, not ended.
 run slow "${base[@]}" --train.epochs 8 --inject sleep@1:1
-expect "a slow rank" 0 "rank 1 is slower than the others"
+expect "a slow rank" 0 "rank 1 is slower than the others: its part of a step takes"
+[[ $out =~ "they wait for it "([0-9]+)" % of the time" ]] && [ "${BASH_REMATCH[1]}" -ge 50 ] || fail "a slow rank: its share is not said: $out"
+run quick "${base[@]}" --train.epochs 8
+[ "$(field quick parameters_hash)" = "$(field slow parameters_hash)" ] || fail "a slow rank has changed the result"
+[ "$(grep -c '"event":"end"' slow/events.jsonl)" = 1 ] && grep -q '"event":"end".*"code":0' slow/events.jsonl || fail "a slow rank: $(cat slow/events.jsonl)"
 
 for policy in stop skip rollback; do
   run "nan_$policy" "${base[@]}" --train.on_nan $policy --checkpoint.every_steps 3 --inject nan@1:5

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/system_limits.hpp>
 
 namespace chorale {
 
@@ -45,7 +46,9 @@ void* CpuPool::allocate(std::size_t bytes) {
     return memory;
   }
   void* memory = std::aligned_alloc(c.bytes >= kHuge ? kHuge : 64, c.bytes >= kHuge ? (c.bytes + kHuge - 1) / kHuge * kHuge : c.bytes);
-  if (!memory) throw InternalError("[memory] no " + std::to_string(c.bytes) + " bytes left; use a smaller batch or model");
+  if (!memory)
+    throw IoError("[memory] no " + std::to_string(c.bytes) + " bytes to be had; " + address_space_text() +
+                  "; use a smaller batch or model");
   if (c.bytes >= kHuge) madvise(memory, c.bytes, MADV_HUGEPAGE);  // transparent huge pages are "madvise" on common systems
   ++counts_.system_allocations;
   counts_.bytes_held += c.bytes;

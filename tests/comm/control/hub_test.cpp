@@ -210,4 +210,20 @@ TEST_CASE("an address is a host and a port", "[comm]") {
     CHECK_THROWS_AS(ControlAddress::parse(text, "s"), UsageError);
 }
 
+TEST_CASE("what a node's ranks have counted of processes killed for memory is known of that node only", "[comm]") {
+  ServedHub served(2);
+  const auto hello = [&](ControlConnection& rank, int number, const std::string& host) {
+    rank.send({.kind = ControlMessage::Kind::hello, .rank = number, .number = 1, .port = 1, .text = served.secret + "\n" + host});
+    rank.flush(1s);
+  };
+  ControlConnection a(connect_to("127.0.0.1", served.hub.port(), 2s)), b(connect_to("127.0.0.1", served.hub.port(), 2s));
+  hello(a, 0, "a"), hello(b, 1, "b");
+  REQUIRE(served.soon([](ControlHub& hub) { return hub.registered() == 2; }));
+  b.send({.kind = ControlMessage::Kind::beat, .rank = 1, .number = 2});
+  b.send({.kind = ControlMessage::Kind::beat, .rank = 1, .number = 1});  // a later one of less takes nothing back
+  b.flush(1s);
+  CHECK(served.soon([](ControlHub& hub) { return hub.memory_kills_on("b") == 2; }));
+  CHECK(served.with([](ControlHub& hub) { return hub.memory_kills_on("a"); }) == 0);
+}
+
 }  // namespace chorale

@@ -1,4 +1,4 @@
-#include <chorale/launcher/supervisor/memory_kills.hpp>
+#include <chorale/core/base/memory_kills.hpp>
 
 #include <fstream>
 #include <sstream>
