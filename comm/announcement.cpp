@@ -40,10 +40,12 @@ const char* name(Verb verb) {
   return kNames[static_cast<int>(verb)];
 }
 
-void Announcement::set_label(std::string_view text) {
-  const std::size_t length = std::min(text.size(), sizeof label - 1);
-  std::memcpy(label, text.data(), length);
-  std::memset(label + length, 0, sizeof label - length);
+void Announcement::set_label(std::string_view text, std::string_view prefix) {
+  const std::size_t before = std::min(prefix.size(), sizeof label - 1);
+  const std::size_t length = std::min(text.size(), sizeof label - 1 - before);
+  std::memcpy(label, prefix.data(), before);
+  std::memcpy(label + before, text.data(), length);
+  std::memset(label + before + length, 0, sizeof label - before - length);
 }
 
 std::uint64_t Announcement::signature() const {

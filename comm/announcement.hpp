@@ -22,7 +22,8 @@ struct Announcement {
   std::uint64_t sequence = 0;
   char label[64] = {};
 
-  void set_label(std::string_view text);
+  /// Prefix and text; what is too long loses its end.
+  void set_label(std::string_view text, std::string_view prefix = {});
   std::uint64_t signature() const;
   /// "all_reduce 'grad' #17 (sum of 100 x f32)"
   std::string text() const;

@@ -86,14 +86,16 @@ class Communicator {
   virtual Work recv(Buffer data, int from, Label label) = 0;
   virtual Work barrier(Label label) = 0;
 
-  /// Ranks of equal colour form a communicator, ordered by key, then rank. Collective.
-  virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+  /// Ranks of equal colour form a communicator, ordered by key, then rank. Collective. It begins with this one's deadlines and no bytes.
+  /// name: of the task that its ranks have, before every label of theirs ("returns/gradients"), behind this one's own; at most 31
+  /// characters, so that labels keep room. Equal on ranks of equal colour.
+  virtual std::unique_ptr<Communicator> split(int color, int key, std::string_view name = {}) = 0;
   /// Unblocks every pending and future Work on all ranks of this process or node with CommError(why). From any thread.
   virtual void abort(const std::string& why) noexcept = 0;
   /// It has been, or something has failed. From any thread.
   virtual bool is_aborted() const = 0;
-  /// Deadline of every wait, in milliseconds since the last progress: a chunk that arrived, or an awaited rank that gets on in an activity
-  /// that may take long (is_long in presence.hpp).
+  /// Deadline of every wait on this communicator and its node(), in milliseconds since the last progress: a chunk that arrived, or an
+  /// awaited rank that gets on in an activity that may take long (is_long in presence.hpp).
   virtual void set_timeout_ms(std::int64_t timeout_ms) = 0;
   /// A shorter one while the awaited ranks are in parts of a step, which end soon. set_timeout_ms sets both.
   virtual void set_step_timeout_ms(std::int64_t timeout_ms) = 0;
@@ -101,7 +103,7 @@ class Communicator {
   virtual RankWatch& watch() = 0;
   /// Who is asked where a rank of another node is, when the deadline passes.
   virtual void on_far_ranks(AskFar ask) = 0;
-  /// Bytes that this rank has put on the wire or written for peers, for the formulas of exchanges.
+  /// Bytes that this rank has put on the wire or written for peers by this communicator and its node(), for the formulas of exchanges.
   virtual std::uint64_t bytes_sent() const = 0;
 };
 

@@ -26,8 +26,9 @@ class OperationState : public Work::State, public Pooled {
 
 }  // namespace
 
-Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag, BlockPool& pool)
-    : members_(members), world_(std::move(world)), page_(page), tag_(tag), pool_(pool), lookout_(*world_) {
+Engine::Engine(const Membership& members, std::shared_ptr<RankWorld> world, std::shared_ptr<const Terms> terms, const NodePage& page,
+               int tag, BlockPool& pool)
+    : members_(members), world_(std::move(world)), terms_(std::move(terms)), page_(page), tag_(tag), pool_(pool), lookout_(*world_) {
   missing_.reserve(static_cast<std::size_t>(members_.size()));
 }
 

@@ -11,6 +11,7 @@
 #include <chorale/comm/operation.hpp>
 #include <chorale/comm/patience.hpp>
 #include <chorale/comm/rank_world.hpp>
+#include <chorale/comm/terms.hpp>
 
 namespace chorale {
 
@@ -27,7 +28,8 @@ struct Envelope {
 
 class Engine {
  public:
-  Engine(const Membership& members, std::shared_ptr<RankWorld> world, const NodePage& page, int tag, BlockPool& pool);
+  Engine(const Membership& members, std::shared_ptr<RankWorld> world, std::shared_ptr<const Terms> terms, const NodePage& page, int tag,
+         BlockPool& pool);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -68,6 +70,7 @@ class Engine {
 
   const Membership& members_;
   std::shared_ptr<RankWorld> world_;
+  std::shared_ptr<const Terms> terms_;
   const NodePage& page_;
   int tag_;
   BlockPool& pool_;

@@ -78,8 +78,8 @@ int Engine::awaited_node(const Operation& operation) const {
 
 std::int64_t Engine::deadline_ms(const Operation& operation) const {
   // Between nodes a little longer: the node where a rank is missing knows its name, and says it first.
-  const std::int64_t grace_ms = awaited_node(operation) >= 0 ? std::min<std::int64_t>(1000, world_->timeout_ms / 2) : 0;
-  return (lookout_.is_long() ? world_->timeout_ms : world_->step_timeout_ms) + grace_ms;
+  const std::int64_t grace_ms = awaited_node(operation) >= 0 ? std::min<std::int64_t>(1000, terms_->timeout_ms / 2) : 0;
+  return (lookout_.is_long() ? terms_->timeout_ms : terms_->step_timeout_ms) + grace_ms;
 }
 
 bool Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int64_t& next_look_ms) {

@@ -41,7 +41,7 @@ void NodeCommunicator::stage_parts(const ExchangePlan& plan, std::byte* cells) {
   const std::size_t me = static_cast<std::size_t>(rank()), first = plan.send[me], last = plan.send[me + 1];
   copy_out(cells, plan.input, first);  // our own part stays out
   copy_out(cells + last, plan.input + last, plan.send.back() - last);
-  world_->bytes_sent += plan.send.back() - (last - first);
+  terms_->bytes_sent += plan.send.back() - (last - first);
 }
 
 Task NodeCommunicator::exchange_flow(Operation& op, ExchangePlan plan) {
@@ -90,7 +90,7 @@ void NodeCommunicator::exchange_direct(const Operation& op, const ExchangePlan& 
     copy_bytes(plan.output + plan.receive[peer], peer_data(op, static_cast<int>(peer)) + rows.begin(peer, me),
                plan.receive[peer + 1] - plan.receive[peer]);
   }
-  world_->bytes_sent += plan.send.back() - (plan.send[me + 1] - plan.send[me]);
+  terms_->bytes_sent += plan.send.back() - (plan.send[me + 1] - plan.send[me]);
 }
 
 Task NodeCommunicator::exchange_rounds(Operation& op, const ExchangePlan& plan, ExchangeRows rows) {
@@ -112,7 +112,7 @@ Task NodeCommunicator::exchange_rounds(Operation& op, const ExchangePlan& plan, 
       if (to == me) continue;
       const std::size_t bytes = piece(plan.send, to, done);
       copy_out(page_.stage(local_, use) + (to - base) * cell, plan.input + plan.send[to] + done, bytes);
-      world_->bytes_sent += bytes;
+      terms_->bytes_sent += bytes;
     }
     for (enter(op); !is_here(op);) co_await kPause;
     for (std::size_t from = base; from < base + locals; ++from)

@@ -49,7 +49,7 @@ Task NodeCommunicator::fused_flow(Operation& op) {
   }
   for (std::uint32_t i = 0; i < fused.size; ++i) {
     fused.of[i]->carried = true;
-    world_->bytes_sent += bytes_of(*fused.of[i]);
+    terms_->bytes_sent += bytes_of(*fused.of[i]);
   }
 }
 

@@ -18,7 +18,7 @@ Task NodeCommunicator::gather_flow(Operation& op, GatherPlan plan) {
   if (node_count() == 1 && plan.borders.back() <= kSmallBytes) {
     std::byte* board = page_.board(board_use_++);
     copy_out(board + plan.borders[static_cast<std::size_t>(rank())], plan.input, mine);
-    world_->bytes_sent += mine;
+    terms_->bytes_sent += mine;
     co_await open(op, {});
     const std::size_t first = plan.borders[static_cast<std::size_t>(rank())], last = first + mine;
     copy_bytes(plan.output, board, first);
@@ -42,7 +42,7 @@ Task NodeCommunicator::gather_flow(Operation& op, GatherPlan plan) {
       copy_bytes(plan.output + first, peer_data(op, peer), last - first);
     }
   }
-  world_->bytes_sent += mine;
+  terms_->bytes_sent += mine;
   for (enter(op); !is_here(op);) co_await kPause;
 }
 
@@ -59,7 +59,7 @@ Task NodeCommunicator::gather_cells(Operation& op, const GatherPlan& plan) {
   for (std::size_t done = 0; done < longest; done += cell) {
     const std::uint64_t use = stage_use_++;
     copy_out(page_.stage(local_, use), plan.input + done, piece(rank(), done));
-    world_->bytes_sent += piece(rank(), done);
+    terms_->bytes_sent += piece(rank(), done);
     for (enter(op); !is_here(op);) co_await kPause;
     for (int step = 1; step < size(); ++step) {
       const int peer = (rank() + step) % size();
@@ -75,7 +75,7 @@ Task NodeCommunicator::gather_rounds(Operation& op, const GatherPlan& plan) {
     std::byte* board = page_.board(board_use_++);
     if (const std::size_t from = std::max(first, my_first), to = std::min(last, my_last); from < to) {
       copy_out(board + (from - first), plan.input + (from - my_first), to - from);
-      world_->bytes_sent += to - from;
+      terms_->bytes_sent += to - from;
     }
     for (enter(op); !is_here(op);) co_await kPause;
     if (node_count() > 1) {

@@ -31,7 +31,7 @@ Task NodeCommunicator::send_in_node(Operation& op, Buffer data, int to) {
     if (header.empty() && body.empty()) break;
     co_await kPause;
   }
-  world_->bytes_sent += data.bytes();
+  terms_->bytes_sent += data.bytes();
 }
 
 Task NodeCommunicator::recv_in_node(Operation& op, Buffer data, int from) {
@@ -57,7 +57,7 @@ Task NodeCommunicator::send_between(Operation& op, Buffer data, int to) {
   op.awaited = to;
   const auto header = world_->transport->send(root_rank, tag_ + 1, std::as_bytes(std::span(&op.announcement, 1)));
   while (!header->test()) co_await kPause;
-  world_->bytes_sent += data.bytes();
+  terms_->bytes_sent += data.bytes();
   if (data.elements == 0) co_return;
   const auto body = world_->transport->send(root_rank, tag_ + 1, {data.as<const std::byte>(), data.bytes()});
   while (!body->test()) co_await kPause;

@@ -26,9 +26,11 @@ std::size_t NodeCommunicator::page_bytes(const Membership& members) {
   return NodePage::bytes(here.size(), partials) + NodePage::bytes(here.size(), 0);
 }
 
-NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id)
+NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id,
+                                   std::shared_ptr<Terms> terms)
     : members_(std::move(members)),
       world_(std::move(world)),
+      terms_(terms ? std::move(terms) : std::make_shared<Terms>()),
       here_(members_.own_node()),
       local_(members_.rank - here_.first),
       tag_(2 * id),
@@ -36,7 +38,7 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
       segments_(std::make_shared<Segments>(world_->regions->one_address_space(), local_)),
       sent_(static_cast<std::size_t>(members_.size())),
       received_(static_cast<std::size_t>(members_.size())),
-      engine_(members_, world_, page_, tag_, *pool_) {
+      engine_(members_, world_, terms_, page_, tag_, *pool_) {
   for (const RankRange& node : members_.nodes) subtrees_.push_back(complete_subtrees(members_.size(), node));
   page_.slot(local_).process = world_->process;
   scope_ = {.first_rank = members_.root_ranks.front(), .ranks = members_.size(), .split = id};
@@ -54,7 +56,8 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
   own.nodes = {{0, here_.size()}};
   own.root_ranks.assign(members_.root_ranks.begin() + here_.first, members_.root_ranks.begin() + here_.last);
   const std::size_t first_page = NodePage::bytes(here_.size(), static_cast<int>(subtrees_[static_cast<std::size_t>(node_index())].size()));
-  node_ = std::make_unique<NodeCommunicator>(std::move(own), world_, std::shared_ptr<std::byte>(memory, memory.get() + first_page), id);
+  node_ =
+      std::make_unique<NodeCommunicator>(std::move(own), world_, std::shared_ptr<std::byte>(memory, memory.get() + first_page), id, terms_);
   node_->segments_ = segments_;
 }
 
@@ -69,7 +72,7 @@ std::shared_ptr<Operation> NodeCommunicator::operation(Verb verb, DType dtype, L
   auto op = std::allocate_shared<Operation>(PoolAllocator<Operation>(*pool_));
   op->announcement.verb = verb;
   op->announcement.dtype = dtype;
-  op->announcement.set_label(label.name);
+  op->announcement.set_label(label.name, terms_->name);
   return op;
 }
 

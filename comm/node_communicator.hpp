@@ -15,6 +15,7 @@
 #include <chorale/comm/rank_world.hpp>
 #include <chorale/comm/reduction.hpp>
 #include <chorale/comm/segments.hpp>
+#include <chorale/comm/terms.hpp>
 
 namespace chorale {
 
@@ -23,7 +24,9 @@ class NodeCommunicator final : public Communicator {
   /// Bytes of the memory that the ranks of `members`' own node share: its page, and that of node() where there are several nodes.
   static std::size_t page_bytes(const Membership& members);
   /// `memory` is zeroed and mapped by all ranks of the node; `id` tells communicators of one root apart on the wire.
-  NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id);
+  /// terms: null: as a whole world begins.
+  NodeCommunicator(Membership members, std::shared_ptr<RankWorld> world, std::shared_ptr<std::byte> memory, int id,
+                   std::shared_ptr<Terms> terms = nullptr);
 
   int rank() const override { return members_.rank; }
   int size() const override { return members_.size(); }
@@ -42,14 +45,14 @@ class NodeCommunicator final : public Communicator {
   Work send(Buffer data, int to, Label label) override;
   Work recv(Buffer data, int from, Label label) override;
   Work barrier(Label label) override;
-  std::unique_ptr<Communicator> split(int color, int key) override;
+  std::unique_ptr<Communicator> split(int color, int key, std::string_view name) override;
   void abort(const std::string& why) noexcept override;
   bool is_aborted() const override { return world_->abort->is_set(); }
-  void set_timeout_ms(std::int64_t timeout_ms) override { world_->timeout_ms = world_->step_timeout_ms = timeout_ms; }
-  void set_step_timeout_ms(std::int64_t timeout_ms) override { world_->step_timeout_ms = std::min(timeout_ms, world_->timeout_ms); }
+  void set_timeout_ms(std::int64_t timeout_ms) override { terms_->timeout_ms = terms_->step_timeout_ms = timeout_ms; }
+  void set_step_timeout_ms(std::int64_t timeout_ms) override { terms_->step_timeout_ms = std::min(timeout_ms, terms_->timeout_ms); }
   RankWatch& watch() override { return world_->watch; }
   void on_far_ranks(AskFar ask) override { world_->ask_far = std::move(ask); }
-  std::uint64_t bytes_sent() const override { return world_->bytes_sent; }
+  std::uint64_t bytes_sent() const override { return terms_->bytes_sent; }
 
   /// What its operations are made of.
   BlockPool& pool() const { return *pool_; }
@@ -174,7 +177,8 @@ class NodeCommunicator final : public Communicator {
   BlockPool::Owner pool_ = BlockPool::make();  // first: ends last
   Membership members_;
   std::shared_ptr<RankWorld> world_;
-  RankRange here_;  // ranks of this node
+  std::shared_ptr<Terms> terms_;  // shared with node_
+  RankRange here_;                // ranks of this node
   int local_ = 0;
   int tag_ = 0;
   FlightScope scope_;

@@ -119,7 +119,7 @@ Task NodeCommunicator::agree_between_nodes(Operation& op, Fused* fused) {
 
 void NodeCommunicator::post_send(Transfers& to, int peer, const std::byte* data, std::size_t bytes) {
   if (bytes == 0) return;
-  world_->bytes_sent += bytes;
+  terms_->bytes_sent += bytes;
   to.emplace_back(members_.node_of(peer),
                   world_->transport->send(members_.root_ranks[static_cast<std::size_t>(peer)], tag_, {data, bytes}));
 }

@@ -26,9 +26,26 @@ struct PartCard {
   std::int64_t dtype;
 };
 
+constexpr std::size_t kLongestName = 31;
+
 struct SplitCard {
   int color, key, node, next_id;
+  char name[kLongestName + 1];
 };
+
+/// Thrown on all ranks or on none: a rank that left alone would leave the others waiting.
+void check_names(std::span<const SplitCard> cards, std::string_view own) {
+  for (std::size_t r = 0; r < cards.size(); ++r) {
+    const SplitCard& card = cards[r];
+    if (card.name[kLongestName] != '\0')
+      throw UsageError("[split] the name " + std::string(own) + std::string(card.name, kLongestName) + "... of rank " + std::to_string(r) +
+                       " is longer than " + std::to_string(kLongestName) + " characters; give a shorter one");
+    for (std::size_t other = 0; other < r; ++other)
+      if (cards[other].color == card.color && std::string_view(cards[other].name) != card.name)
+        throw UsageError("[split] rank " + std::to_string(other) + " names it '" + cards[other].name + "', rank " + std::to_string(r) +
+                         " '" + card.name + "'; ranks of one colour give one name");
+  }
+}
 
 }  // namespace
 
@@ -55,8 +72,11 @@ SharedMemory NodeCommunicator::allocate(std::int64_t elements, DType dtype) {
   return out;
 }
 
-std::unique_ptr<Communicator> NodeCommunicator::split(int color, int key) {
-  const auto cards = gather_cards(*this, SplitCard{color, key, node_index(), world_->next_id}, "split");
+std::unique_ptr<Communicator> NodeCommunicator::split(int color, int key, std::string_view name) {
+  SplitCard mine{color, key, node_index(), world_->next_id, {}};
+  std::memcpy(mine.name, name.data(), std::min(name.size(), sizeof mine.name));
+  const auto cards = gather_cards(*this, mine, "split");
+  check_names(cards, terms_->name);
   int id = 0;
   std::vector<int> chosen;
   for (int r = 0; r < size(); ++r) {
@@ -84,7 +104,10 @@ std::unique_ptr<Communicator> NodeCommunicator::split(int color, int key) {
   const auto keys = gather_cards(*this, region.key, "split");
   if (members.rank != leader)
     region.memory = world_->regions->open(keys[static_cast<std::size_t>(chosen[static_cast<std::size_t>(leader)])], bytes);
-  auto child = std::make_unique<NodeCommunicator>(std::move(members), world_, region.memory, id);
+  const auto terms = std::make_shared<Terms>(*terms_);
+  terms->bytes_sent = 0;
+  if (!name.empty()) terms->name.append(name).append("/");
+  auto child = std::make_unique<NodeCommunicator>(std::move(members), world_, region.memory, id, terms);
   barrier("split").wait();  // all marks are in the page, all have opened it
   if (child->local_ == 0) world_->regions->retire(region.key);
   return child;

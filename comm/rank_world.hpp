@@ -32,19 +32,16 @@ struct RankWorld {
   std::shared_ptr<SharedRegions> regions;
   std::shared_ptr<Transport> transport;  // null: one node
   std::shared_ptr<AbortBoard> abort;
-  ProcessMark process;                   // id 0 when peers live and die with this process
-  bool crowded = false;                  // more ranks on this node than cores
-  std::int64_t timeout_ms = 60000;       // of a wait for a rank that nothing is heard of
-  std::int64_t step_timeout_ms = 60000;  // the same, at most, where it is in a part of a step
-  int rank = 0;                          // in the whole world
+  ProcessMark process;   // id 0 when peers live and die with this process
+  bool crowded = false;  // more ranks on this node than cores
+  int rank = 0;          // in the whole world
   RankWatch watch;
   std::shared_ptr<std::byte> root_page;  // holds the presences
   NodePresences presences;
   std::vector<std::string> node_names;  // by rank; empty: one node
   AskFar ask_far;                       // empty: nothing is known of other nodes
-  std::uint64_t bytes_sent = 0;
-  int next_id = 1;           // of communicators split from the root
-  bool wire_closed = false;  // after a failure nothing may progress transfers into memory that is no longer ours
+  int next_id = 1;                      // of communicators split from the root
+  bool wire_closed = false;             // after a failure nothing may progress transfers into memory that is no longer ours
 };
 
 }  // namespace chorale

@@ -14,7 +14,7 @@ Task NodeCommunicator::reduce_between(Operation& op, const ReducePlan& plan) {
     const Span chunk{first, std::min(plan.elements, first + chunk_elements)};
     const std::uint64_t use = stage_use_++;
     copy_out(page_.stage(local_, use), plan.input + width(plan.dtype, chunk.first), width(plan.dtype, chunk.size()));
-    world_->bytes_sent += width(plan.dtype, chunk.size());
+    terms_->bytes_sent += width(plan.dtype, chunk.size());
     for (enter(op); !is_here(op);) co_await kPause;
     std::byte* board = page_.board(board_use_++);
     reduce_subtrees(plan, chunk, use);
@@ -39,7 +39,7 @@ void NodeCommunicator::reduce_subtrees(const ReducePlan& plan, Span chunk, std::
     for (int r = subtrees[i].first; r < subtrees[i].last; ++r)
       leaves_.push_back({{r, r + 1}, page_.stage(r - here_.first, use) + width(plan.dtype, first)});
     reduce_tree({plan.dtype, plan.op, subtrees[i], true}, leaves_, page_.partial(static_cast<int>(i)) + width(wide, first), last - first);
-    world_->bytes_sent += width(wide, last - first);
+    terms_->bytes_sent += width(wide, last - first);
   }
 }
 

@@ -36,7 +36,7 @@ Task NodeCommunicator::reduce_flow(Operation& op, ReducePlan plan) {
   const Place place = bytes <= kTinyBytes ? Place{} : segments_->find(plan.input, bytes);
   if (small && place.segment == 0) {
     copy_out(page_.stage(local_, use), plan.input, bytes);
-    world_->bytes_sent += bytes;
+    terms_->bytes_sent += bytes;
   }
   for (announce(op, place); !is_here(op);) co_await kPause;  // open() without a frame of its own: small sums are frequent
   check_node(op);
@@ -80,7 +80,7 @@ void NodeCommunicator::reduce_direct(const Operation& op, const ReducePlan& plan
       leaf.data += bytes;
     }
   }
-  if (plan.everywhere()) world_->bytes_sent += width(plan.dtype, mine.size()) * static_cast<std::size_t>(size() - 1);
+  if (plan.everywhere()) terms_->bytes_sent += width(plan.dtype, mine.size()) * static_cast<std::size_t>(size() - 1);
 }
 
 }  // namespace chorale

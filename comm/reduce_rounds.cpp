@@ -32,7 +32,7 @@ void NodeCommunicator::stage_round(const ReducePlan& plan, std::int64_t round, s
     const Span cell = cell_of(plan, peer, round);
     copy_out(page_.stage(local_, use) + static_cast<std::size_t>(peer) * cell_bytes, plan.input + width(plan.dtype, cell.first),
              width(plan.dtype, cell.size()));
-    world_->bytes_sent += width(plan.dtype, cell.size());
+    terms_->bytes_sent += width(plan.dtype, cell.size());
   }
 }
 
@@ -51,7 +51,7 @@ void NodeCommunicator::reduce_round(const ReducePlan& plan, std::int64_t round, 
     if (plan.everywhere()) copy_out(board + at + offset, out + offset, bytes);
     for (TreeLeaf& leaf : leaves_) leaf.data += bytes;
   }
-  if (plan.everywhere()) world_->bytes_sent += width(plan.dtype, cell.size());
+  if (plan.everywhere()) terms_->bytes_sent += width(plan.dtype, cell.size());
 }
 
 void NodeCommunicator::hand_out_round(const ReducePlan& plan, std::int64_t round, const std::byte* board) {

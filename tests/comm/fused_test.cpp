@@ -44,8 +44,9 @@ struct World {
       for (members.rank = node.first; members.rank < node.last; ++members.rank) {
         wires.push_back(std::make_shared<CountingTransport>(boxes, members.rank));
         auto world = std::make_shared<RankWorld>();
-        world->regions = regions, world->transport = wires.back(), world->abort = board, world->timeout_ms = 2000;
+        world->regions = regions, world->transport = wires.back(), world->abort = board;
         ranks.push_back(std::make_unique<NodeCommunicator>(members, std::move(world), page.memory, 0));
+        ranks.back()->set_timeout_ms(2000);
       }
     }
   }
