@@ -166,6 +166,7 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  if (parts_.hook) parts_.hook->after_step(step_);
   check_replicas_if_due();
   go_on_with_save();
   evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
@@ -184,6 +185,7 @@ void Trainer::evaluate_now() {
   // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
   event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
+  if (event.best && parts_.hook) parts_.hook->keep_best();
   event.seconds = ms_since(start) / 1000;
   const std::string metric = early_.active() ? early_.metric() : "loss";
   score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};
@@ -202,7 +204,7 @@ void Trainer::finish(Summary& s) {
   end_trace();  // where the run ended inside the window
   s.status = stopped_ == Stop::interrupt ? "interrupted"
              : stopped_ == Stop::requeue ? "checkpointed"
-             : early_.should_stop()      ? "early_stopped"
+             : should_stop_early()       ? "early_stopped"
                                          : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();
@@ -218,6 +220,8 @@ void Trainer::finish(Summary& s) {
   if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
+  if (has_best && parts_.hook) parts_.hook->use_best();
+  if (parts_.hook) parts_.hook->after_last_step();
   const Stay evaluation(parts_.comm.watch(), Activity::evaluating, "all rows");
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};
   event.scores["train"] = evaluator_->evaluate(*parts_.train);

@@ -23,6 +23,7 @@
 #include <chorale/train/step_statistics.hpp>
 #include <chorale/train/straggler.hpp>
 #include <chorale/train/trace_file.hpp>
+#include <chorale/train/training_hook.hpp>
 
 namespace chorale {
 
@@ -40,7 +41,8 @@ struct TrainerConfig {
   std::function<void()> still_ours;                        // of CheckpointWriter, on rank 0
   std::function<void(SavePoint)> at_save;                  // on every rank, also from its writing thread
   bool final_evaluation = true;
-  TraceWindow trace;  // empty: none
+  bool stops_early = true;  // false: the best weights are kept, and all steps are made
+  TraceWindow trace;        // empty: none
   std::string trace_file;
 };
 
@@ -55,6 +57,8 @@ struct TrainerParts {
   std::shared_ptr<const Dataset> train, validation, test;  // the last two may be null
   std::function<int(int local_rank)> domain_of = {};       // as DataParallel::Parts
   TrialPace pace = {};                                     // of exchange = auto
+  std::vector<Aim> aims = {};                              // as Replica::Parts
+  TrainingHook* hook = nullptr;                            // outlives the trainer
 };
 
 /// One thread a rank; every call is collective.
@@ -113,7 +117,8 @@ class Trainer {
   void last_save();
   void finish(Summary& summary);
   std::int64_t total_steps() const;
-  bool finished() const { return stopped_ != Stop::none || early_.should_stop() || step_ >= total_steps(); }
+  bool finished() const { return stopped_ != Stop::none || should_stop_early() || step_ >= total_steps(); }
+  bool should_stop_early() const { return config_.stops_early && early_.should_stop(); }
   void tell(const std::function<void(Callback&)>& f);
   std::string hash_of(Buffer values) const;
 
