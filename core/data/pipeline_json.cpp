@@ -7,7 +7,7 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
 constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
 constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
@@ -63,13 +63,14 @@ FittedColumn column_from(const Json& in) {
 }  // namespace
 
 std::string Pipeline::to_json() const {
-  Json out{{"version", kVersion}};
+  Json out{{"version", positive.empty() ? 1 : kVersion}};  // what an older program can read, it may
   for (const ColumnSchema& c : schema) {
     Json column{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
     if (c.type == ColumnType::date) column["date_order"] = kOrders[static_cast<int>(c.date_order)];
     out["schema"].push_back(std::move(column));
   }
   out["target"] = target, out["target_kind"] = kKinds[static_cast<int>(target_kind)];
+  if (!positive.empty()) out["positive"] = positive;
   out["classes"] = classes, out["class_rows"] = class_rows;
   out["weight"] = weight, out["ids"] = ids, out["left_out"] = left_out;
   out["split"] = split, out["split_seed"] = split_seed, out["training_rows"] = training_rows;
@@ -92,6 +93,7 @@ Pipeline Pipeline::from_json(const std::string& text) {
       if (column.type == ColumnType::date) column.date_order = parse<DateOrder>(c.at("date_order"), kOrders);
     }
     p.target = in.at("target").get<std::string>(), p.target_kind = parse<TargetKind>(in.at("target_kind"), kKinds);
+    if (in.contains("positive")) p.positive = in.at("positive").get<std::vector<std::string>>();
     p.classes = in.at("classes").get<std::vector<std::string>>(), p.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
     p.weight = in.at("weight").get<std::string>(), p.ids = in.at("ids").get<std::vector<std::string>>();
     p.left_out = in.at("left_out").get<std::vector<std::string>>();

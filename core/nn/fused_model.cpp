@@ -76,6 +76,10 @@ Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
   return shared * matmul(ones, weights);
 }
 
+Variable FusedModel::entity(const Variable& x, const Pass& pass) {
+  return exporter_->forward(own_->forward_through(x, 0, head_, pass), pass);
+}
+
 Values FusedModel::forward(const Values& in, const Pass& pass) {
   const Variable phi = own_->forward_through(in.at("x"), 0, head_, pass);
   Variable y = own_->forward_through(phi, head_, own_->layers().size(), pass);

@@ -29,6 +29,8 @@ class FusedModel final : public Module {
   /// in: shape of a row of "x". Throws UsageError where `own` gives no flat rows.
   FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const FusionOptions& options);
   Values forward(const Values& in, const Pass& pass) override;
+  /// The exporter's vectors alone, [B, width].
+  Variable entity(const Variable& x, const Pass& pass);
   std::string name() const override { return "fused"; }
 
   Sequential& own() { return *own_; }

@@ -5,9 +5,14 @@
 #include <string_view>
 #include <vector>
 
+#include <chorale/core/data/table.hpp>
+
 namespace chorale {
 
 using EntityId = std::uint64_t;
+
+/// Of a row whose entity is not known: a guest without a customer number. It shares nothing.
+inline constexpr EntityId kNoEntity = 0;
 
 inline constexpr int kEntityBuckets = 4096;
 
@@ -17,10 +22,13 @@ EntityId entity_id(std::string_view kind, std::string_view key);
 constexpr int bucket_of(EntityId id) { return static_cast<int>(id >> 52); }
 constexpr int owner_of(int bucket, int ranks) { return bucket % ranks; }
 
+/// The entities of a chunk's rows by the values of a column; a missing value is kNoEntity.
+std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType type);
+
 /// The distinct entities of a list of rows.
 struct EntityIndex {
-  std::vector<EntityId> ids;         // rising
-  std::vector<std::int32_t> of_row;  // position in ids, by row
+  std::vector<EntityId> ids;         // rising, without kNoEntity
+  std::vector<std::int32_t> of_row;  // position in ids, by row; -1: no entity
 };
 /// Throws UsageError beyond 2^31 - 1 entities.
 EntityIndex index_entities(const std::vector<EntityId>& by_row);

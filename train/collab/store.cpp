@@ -12,12 +12,12 @@ namespace chorale {
 /// First each rank says who it publishes for and how much comes, then it comes.
 struct Store::Pending {
   struct Head {
-    std::int64_t publisher, words;
+    std::int64_t publisher, words, notice;
   };
   Pending(Communicator& comm, Head mine, std::vector<std::int32_t> packed) : comm_(comm), mine_(mine), packed_(std::move(packed)) {
     heads_.resize(static_cast<std::size_t>(comm.size()));
-    const std::vector<std::int64_t> two(heads_.size(), 2);
-    work_ = comm.all_gather({&mine_, 2, DType::i64, {}}, {heads_.data(), 2 * comm.size(), DType::i64, {}}, two, "sharing sizes");
+    const std::vector<std::int64_t> three(heads_.size(), 3);
+    work_ = comm.all_gather({&mine_, 3, DType::i64, {}}, {heads_.data(), 3 * comm.size(), DType::i64, {}}, three, "sharing sizes");
   }
   void advance() {
     if (!rows_begun_ && work_.done()) begin_rows();
@@ -28,6 +28,11 @@ struct Store::Pending {
     if (rows_begun_) return;
     begin_rows();
     work_.wait();
+  }
+  std::int64_t notice() const {
+    std::int64_t all = 0;
+    for (const Head& head : heads_) all |= head.notice;
+    return all;
   }
   /// Words of all ranks that publish for `publisher`, in rank order. After wait().
   std::vector<std::int32_t> entries_of(int publisher) const {
@@ -76,12 +81,12 @@ Store::Store(Communicator& comm, std::vector<Publisher> publishers, const StoreO
 
 Store::~Store() = default;
 
-void Store::post(int publisher, const EntitySums& seen) {
+void Store::post(int publisher, const EntitySums& seen, std::int64_t notice) {
   if (pending_) throw InternalError("a post while one is pending");
   std::vector<std::int32_t> packed;
   if (publisher >= 0) packed = seen.packed();
   const auto words = static_cast<std::int64_t>(packed.size());
-  pending_ = std::make_unique<Pending>(comm_, Pending::Head{publisher, words}, std::move(packed));
+  pending_ = std::make_unique<Pending>(comm_, Pending::Head{publisher, words, notice}, std::move(packed));
 }
 
 void Store::advance() {
@@ -95,6 +100,7 @@ void Store::complete() {
     apply(p, pending_->entries_of(p));
     rescale(p);
   }
+  notice_ = pending_->notice();
   pending_.reset();
   ++version_;
 }

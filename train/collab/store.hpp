@@ -38,13 +38,15 @@ class Store {
   ~Store();
 
   /// Collective: begins to send what this rank has seen of its task's entities; publisher -1: it publishes nothing. Nothing may be
-  /// pending.
-  void post(int publisher, const EntitySums& seen);
+  /// pending. notice: bits for all tasks, which notice() joins at the next complete().
+  void post(int publisher, const EntitySums& seen, std::int64_t notice = 0);
   /// Pushes on what is under way, without waiting.
   void advance();
   /// Collective: waits for what was posted and applies it. version() grows by one; without a pending post nothing happens.
   void complete();
   bool is_pending() const { return pending_ != nullptr; }
+  /// What ranks gave with their last completed posts, any of them: equal on all ranks.
+  std::int64_t notice() const { return notice_; }
   /// Number of completed posts.
   std::int64_t version() const { return version_; }
 
@@ -76,7 +78,7 @@ class Store {
   StoreOptions options_;
   std::vector<Table> tables_;
   std::unique_ptr<Pending> pending_;
-  std::int64_t version_ = 0;
+  std::int64_t version_ = 0, notice_ = 0;
 };
 
 }  // namespace chorale
