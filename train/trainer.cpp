@@ -186,6 +186,7 @@ void Trainer::evaluate_now() {
   event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
   if (event.best && parts_.hook) parts_.hook->keep_best();
+  if (parts_.hook) parts_.hook->after_evaluation();
   event.seconds = ms_since(start) / 1000;
   const std::string metric = early_.active() ? early_.metric() : "loss";
   score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};

@@ -25,6 +25,8 @@ class TrainingHook {
   }
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
+  /// Collective, after the validation rows have been scored and the best weights kept.
+  virtual void after_evaluation() {}
   /// Collective: the weights of now are the best so far and have been kept; whatever belongs to them is to be kept too.
   virtual void keep_best() {}
   /// Collective: the best weights are in place again; what was kept with them is to be used from here on.

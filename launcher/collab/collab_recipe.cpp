@@ -101,6 +101,8 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.beta", s.beta,
             "What a new mean counts against the row that was there: 1 for features that stay, 0.3 for streams of events.",
             {.min = 1e-6, .max = 1});
+  table.add("collab.guard", s.guard,
+            "Whether a task stops hearing a peer that makes its validation loss worse by more than one standard error twice running.");
   table.add("collab.burn_in", s.burn_in, "Share of the ticks in which tasks train alone; a task with role = target begins only after them.",
             {.min = 0, .max = 0.9});
   table.add("collab.sweep", s.sweep,

@@ -56,7 +56,7 @@ class CollabRank {
     plan();
     const std::int64_t workers = virtual_workers();
     ModelParts parts = build();
-    CollabTask task(setup(std::move(parts.model), workers));
+    CollabTask task(setup(std::move(parts.model), *parts.loss, workers));
     TrainerConfig config = this->config(false);
     config.stop_requested = [&task] { return task.hook().stops() ? Stop::interrupt : Stop::none; };
     const bool starts_late = infos_[number_].role == TaskRole::target;
@@ -179,8 +179,9 @@ class CollabRank {
     return config;
   }
 
-  CollabTask::Setup setup(std::unique_ptr<Sequential> own, std::int64_t workers) {
+  CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss, std::int64_t workers) {
     CollabOptions o;
+    o.guard = recipe_.settings.guard;
     o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,
@@ -192,6 +193,7 @@ class CollabRank {
             .number = static_cast<int>(number_),
             .rows = rows_,
             .own = std::move(own),
+            .loss = loss,
             .device = *session_.device,
             .dtype = parse_dtype(settings_.train.dtype),
             .virtual_workers = workers,
@@ -220,6 +222,17 @@ class CollabRank {
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent();
+    mine["guard"] = Json::array();
+    for (const GuardEvent& e : hook.guard_events()) {
+      const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];
+      mine["guard"].push_back({{"validation", e.validation},
+                               {"peer", task.store().publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"kind", source.kind},
+                               {"event", e.opens ? "opens" : "closes"},
+                               {"benefit", e.benefit.mean},
+                               {"standard_error", e.benefit.error},
+                               {"entities", e.benefit.entities}});
+    }
     const std::string text = mine.dump();
     const auto all = all_gather_bytes(*sharing_, std::as_bytes(std::span(text)), "summaries");
     if (world_.rank() == 0) {

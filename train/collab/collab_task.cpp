@@ -100,8 +100,35 @@ CollabTask::CollabTask(Setup setup) {
                                                       .all = setup.rows.all,
                                                       .entities = std::move(published),
                                                       .virtual_workers = setup.virtual_workers,
-                                                      .wants_stop = setup.wants_stop},
+                                                      .wants_stop = setup.wants_stop,
+                                                      .loss = setup.options.guard ? &setup.loss : nullptr,
+                                                      .validation = validation_,
+                                                      .validation_entities = validation_entities(setup),
+                                                      .on_guard = guard_speaker(setup)},
                                        setup.options.plan);
+}
+
+std::vector<std::int64_t> CollabTask::validation_entities(const Setup& setup) const {
+  std::vector<std::int64_t> out;
+  if (!setup.rows.validation || indexes_.empty()) return out;
+  for (std::int64_t row = 0; row < setup.rows.validation->rows(); ++row) {
+    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(setup.rows.validation->row_id(row))];
+    out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
+  }
+  return out;
+}
+
+std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) const {
+  if (!setup.log || setup.task.rank() != 0 || !fetched_) return {};
+  return [this, log = setup.log, me = setup.tasks[static_cast<std::size_t>(setup.number)].name](const GuardEvent& e) {
+    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(e.source)];
+    const std::string& peer = store_->publishers()[static_cast<std::size_t>(source.publisher)].task;
+    if (e.opens)
+      log->info(fmt::format("{} tries again what {} says about {}s (validation {})", me, peer, source.kind, e.validation));
+    else
+      log->info(fmt::format("{} no longer hears {} about {}s: its validation loss is {:.2g} +- {:.2g} higher with it ({} entities)", me,
+                            peer, source.kind, -e.benefit.mean, e.benefit.error, e.benefit.entities));
+  };
 }
 
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {

@@ -38,6 +38,7 @@ struct CollabOptions {
   std::int64_t width = 8;
   double keep = 0;  // as StoreOptions
   SharingPlan plan;
+  bool guard = true;
   std::uint64_t shuffle = 0;  // a control: not 0: every listener gets the vectors of other entities, drawn by this seed
 };
 
@@ -50,6 +51,7 @@ class CollabTask {
     int number;  // of this rank's task
     TaskRows rows;
     std::unique_ptr<Sequential> own;
+    Loss& loss;
     Device& device;
     DType dtype;
     std::int64_t virtual_workers;
@@ -72,6 +74,8 @@ class CollabTask {
   std::vector<Aim> aims() const;
 
  private:
+  std::vector<std::int64_t> validation_entities(const Setup& setup) const;
+  std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
   std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
   std::vector<EntityIndex> indexes_;  // by kind

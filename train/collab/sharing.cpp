@@ -16,8 +16,10 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 }  // namespace
 
-Sharing::Sharing(Parts parts, const SharingPlan& plan) : parts_(std::move(parts)), plan_(plan), seen_(parts_.model.options().width) {
+Sharing::Sharing(Parts parts, const SharingPlan& plan)
+    : parts_(std::move(parts)), plan_(plan), seen_(parts_.model.options().width), guard_(parts_.model.options().peers) {
   open_or_close();
+  keep_best();
 }
 
 void Sharing::on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
@@ -57,7 +59,7 @@ void Sharing::tick(bool trains) {
 
 void Sharing::open_or_close() {
   for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer)
-    parts_.model.set_open(peer, ticks_ >= plan_.burn_in_ticks && ticks_ > 0);
+    parts_.model.set_open(peer, !is_burning_in() && guard_.is_open(peer));
 }
 
 void Sharing::sweep() {
@@ -79,11 +81,25 @@ void Sharing::sweep() {
   }
 }
 
+void Sharing::after_evaluation() {
+  if (!parts_.loss || !parts_.fetched || !parts_.validation || is_burning_in()) return;
+  const std::vector<Benefit> benefits = benefits_of_sources(parts_.task, parts_.model, *parts_.loss, parts_.device, parts_.dtype,
+                                                            *parts_.validation, parts_.validation_entities);
+  for (const GuardEvent& event : guard_.judge(benefits)) {
+    guard_events_.push_back(event);
+    if (parts_.on_guard) parts_.on_guard(event);
+  }
+  open_or_close();
+}
+
 void Sharing::keep_best() {
+  kept_open_.clear();
+  for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer) kept_open_.push_back(parts_.model.is_open(peer));
   if (parts_.fetched) parts_.fetched->keep();
 }
 
 void Sharing::use_best() {
+  for (std::size_t peer = 0; peer < kept_open_.size(); ++peer) parts_.model.set_open(static_cast<std::int64_t>(peer), kept_open_[peer]);
   if (parts_.fetched) parts_.fetched->use_kept();
 }
 

@@ -9,6 +9,7 @@
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/nn/fused_model.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
+#include <chorale/train/collab/guard.hpp>
 #include <chorale/train/collab/store.hpp>
 #include <chorale/train/training_hook.hpp>
 
@@ -35,18 +36,24 @@ class Sharing final : public TrainingHook {
     std::shared_ptr<const Dataset> train, all;        // all: every row of the table
     std::vector<std::vector<std::int32_t>> entities;  // by kind, by row of the table: position among the publisher's ids; -1: none
     std::int64_t virtual_workers = 1;
-    std::function<bool()> wants_stop = {};  // this rank has been told to stop
+    std::function<bool()> wants_stop = {};               // this rank has been told to stop
+    Loss* loss = nullptr;                                // null: no guard
+    std::shared_ptr<const Dataset> validation = {};      // with "shared", for the guard; may be null
+    std::vector<std::int64_t> validation_entities = {};  // by row of it
+    std::function<void(const GuardEvent&)> on_guard = {};
   };
   Sharing(Parts parts, const SharingPlan& plan);
 
   void on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) override;
   void after_step(std::int64_t step) override;
+  void after_evaluation() override;
   void keep_best() override;
   void use_best() override;
   void after_last_step() override;
 
   /// A tick of a task that does not train: it takes part with nothing of its own. Collective over all tasks.
   void idle_tick() { tick(false); }
+  const std::vector<GuardEvent>& guard_events() const { return guard_events_; }
   std::int64_t ticks() const { return ticks_; }
   /// A rank of some task has asked for a stop: every task knows it at the same tick.
   bool stops() const { return stops_; }
@@ -57,10 +64,14 @@ class Sharing final : public TrainingHook {
  private:
   void tick(bool trains);
   void sweep();
+  bool is_burning_in() const { return ticks_ < plan_.burn_in_ticks || ticks_ == 0; }
   void open_or_close();
   Parts parts_;
   SharingPlan plan_;
   EntitySums seen_;
+  Guard guard_;
+  std::vector<GuardEvent> guard_events_;
+  std::vector<bool> kept_open_;
   std::int64_t ticks_ = 0;
   bool stops_ = false;
   double tick_seconds_ = 0, sweep_seconds_ = 0;
