@@ -6,12 +6,12 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/collab/steps_per_tick.hpp>
+#include <chorale/launcher/collab/task_config.hpp>
 #include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/run_files.hpp>
@@ -77,13 +77,7 @@ class CollabRank {
     world_.watch().enter(Activity::reading, "data");
     data_ = prepare_data(settings_.data, settings_.train, *comm_, session_.log, recipe_.request(number_));
     world_.watch().enter(Activity::starting, "training");
-    std::vector<std::int64_t> every(static_cast<std::size_t>(data_.rows));
-    std::iota(every.begin(), every.end(), std::int64_t{0});
-    rows_ = {.train = data_.train,
-             .validation = data_.validation,
-             .test = data_.test,
-             .all = std::make_shared<MatrixDataset>(data_.train->matrix(), std::move(every)),
-             .entities = data_.entities};
+    rows_ = task_rows(data_);
   }
 
   void make_folder() {
@@ -105,11 +99,6 @@ class CollabRank {
 
   ModelParts build() const { return build_parts(settings_, data_.pipeline, session_.registry); }
 
-  std::int64_t own_steps() const {
-    const std::int64_t batch = settings_.train.batch, per_epoch = (rows_.train->rows() + batch - 1) / batch;
-    return settings_.train.steps > 0 ? settings_.train.steps : settings_.train.epochs * per_epoch;
-  }
-
   /// Steps between ticks and ticks of the run, the same on all ranks.
   void plan() {
     per_tick_ = recipe_.pinned_steps();
@@ -126,7 +115,7 @@ class CollabRank {
       if (world_.rank() == 0) session_.log.info("collab.steps_per_tick = " + steps_text());
     }
     std::vector<std::int64_t> steps;
-    for (const double s : by_task(static_cast<double>(own_steps()))) steps.push_back(std::llround(s));
+    for (const double s : by_task(static_cast<double>(own_steps(settings_.train, rows_.train->rows())))) steps.push_back(std::llround(s));
     std::vector<bool> late;
     for (const TaskInfo& info : infos_) late.push_back(info.role == TaskRole::target);
     ticks_ = count_ticks(steps, per_tick_, late, recipe_.settings.burn_in);
@@ -161,21 +150,11 @@ class CollabRank {
   }
 
   TrainerConfig config(bool trial) const {
-    TrainerConfig config;
-    config.train = settings_.train, config.parallel = settings_.parallel, config.watchdog = settings_.watchdog;
-    config.init = settings_.model.init;
+    TrainerConfig config =
+        task_config(settings_, rows_.train->rows(), trial ? 1 : per_tick_[number_], ticks_, infos_[number_].role == TaskRole::target);
     config.identity = recipe_.tasks[number_]->identity();
     config.identity["data"] = data_.identity();
-    if (trial) {
-      config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
-      return config;
-    }
-    const std::int64_t k = per_tick_[number_], batch = settings_.train.batch, per_epoch = (rows_.train->rows() + batch - 1) / batch;
-    const std::int64_t wanted =
-        settings_.train.evaluate_every > 0 ? settings_.train.evaluate_every : settings_.train.evaluate_every_epochs * per_epoch;
-    config.train.evaluate_every = std::max<std::int64_t>(1, (wanted + k / 2) / k) * k;  // at ticks
-    config.train.steps = (ticks_.ticks - (infos_[number_].role == TaskRole::target ? ticks_.burn_in : 0)) * k;
-    config.stops_early = false;
+    if (trial) config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
     return config;
   }
 

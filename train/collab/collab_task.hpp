@@ -34,12 +34,21 @@ struct TaskRows {
   std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
 };
 
+/// What a study holds a collaboration against.
+enum class Control : std::uint8_t {
+  none,
+  matched,    // in place of peers' vectors a projection of the row's own features
+  shuffled,   // vectors of other entities
+  untrained,  // vectors of exporters that have learnt nothing
+};
+
 struct CollabOptions {
   std::int64_t width = 8;
   double keep = 0;  // as StoreOptions
   SharingPlan plan;
   bool guard = true;
-  std::uint64_t shuffle = 0;  // a control: not 0: every listener gets the vectors of other entities, drawn by this seed
+  Control control = Control::none;
+  std::uint64_t control_seed = 1;  // of what a control draws
 };
 
 class CollabTask {
@@ -51,6 +60,7 @@ class CollabTask {
     int number;  // of this rank's task
     TaskRows rows;
     std::unique_ptr<Sequential> own;
+    std::unique_ptr<Sequential> untrained = {};  // another such, for that control
     Loss& loss;
     Device& device;
     DType dtype;
@@ -63,6 +73,7 @@ class CollabTask {
   /// DataError where two that have one share no entity.
   explicit CollabTask(Setup setup);
 
+  ~CollabTask();
   FusedModel& model() { return *model_; }
   Sharing& hook() { return *sharing_; }
   Store& store() { return *store_; }
@@ -83,6 +94,8 @@ class CollabTask {
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
+  struct Untrained;
+  std::unique_ptr<Untrained> untrained_;
   std::shared_ptr<const Dataset> train_, validation_, test_;
   std::unique_ptr<Sharing> sharing_;
 };

@@ -23,7 +23,7 @@ Sharing::Sharing(Parts parts, const SharingPlan& plan)
 }
 
 void Sharing::on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
-  if (parts_.publisher < 0) return;
+  if (parts_.publisher < 0 || parts_.untrained) return;
   const Tensor entity = results.at("entity").value();
   const std::int64_t width = entity.row_elements();
   with_float_type(entity.dtype(), [&]<class T>() {
@@ -63,6 +63,7 @@ void Sharing::open_or_close() {
 }
 
 void Sharing::sweep() {
+  FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
   const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
   const Share now = share_of(chunks, (ticks_ - 1) % plan_.sweep_ticks, plan_.sweep_ticks);
   for (std::int64_t chunk = now.first; chunk < now.first + now.count; ++chunk) {
@@ -70,7 +71,7 @@ void Sharing::sweep() {
     std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
     std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
     const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
-    const Tensor entity = parts_.model.entity(in.at("x"), {.device = parts_.device}).value();
+    const Tensor entity = exporter.entity(in.at("x"), {.device = parts_.device}).value();
     const std::int64_t width = entity.row_elements(), part = parts_.virtual_workers + chunk;
     with_float_type(entity.dtype(), [&]<class T>() {
       for (std::size_t r = 0; r < numbers.size(); ++r)

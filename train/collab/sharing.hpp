@@ -31,6 +31,7 @@ class Sharing final : public TrainingHook {
     FusedModel& model;
     Device& device;
     DType dtype;
+    FusedModel* untrained = nullptr;                  // a control: what publishes, by the sweep alone, in the model's place
     FetchedRows* fetched = nullptr;                   // null: the task does not listen
     int publisher = -1;                               // in the store; -1: it does not publish
     std::shared_ptr<const Dataset> train, all;        // all: every row of the table

@@ -130,6 +130,7 @@ struct Collab {
                                                             .number = number,
                                                             .rows = rows,
                                                             .own = std::move(own),
+                                                            .untrained = build_layers("linear(8) relu linear(1)", {kFeatures}, registry),
                                                             .loss = *loss,
                                                             .device = *device,
                                                             .dtype = DType::f32,
@@ -171,9 +172,18 @@ TEST_CASE("a task learns of its peer what its own table does not show, and nothi
   collab.alone = true;
   const auto alone = collab.run();
   collab.alone = false;
-  collab.options.shuffle = 11;
+  collab.options.control = Control::shuffled, collab.options.control_seed = 11;
   const auto shuffled = collab.run();
   check_no_errors(shuffled);
+  collab.options.control = Control::matched;
+  const auto matched = collab.run();
+  check_no_errors(matched);
+  CHECK(test_auc(matched, "buys") < test_auc(alone, "buys") + 0.02);
+  collab.options.control = Control::untrained;
+  const auto untrained = collab.run();
+  check_no_errors(untrained);
+  CHECK(test_auc(untrained, "buys") > test_auc(alone, "buys") + 0.05);  // even a random projection of what the peer sees tells much
+  CHECK(untrained.tasks.at("buys").parameters_hash != together.tasks.at("buys").parameters_hash);
   CAPTURE(test_auc(alone, "buys"), test_auc(together, "buys"), test_auc(shuffled, "buys"), test_auc(alone, "stays"),
           test_auc(together, "stays"));
   CHECK(test_auc(together, "buys") > test_auc(alone, "buys") + 0.1);
@@ -185,7 +195,7 @@ TEST_CASE("the guard closes a peer whose vectors are another's within three vali
   Collab collab;
   collab.options.plan.ticks = 40;
   CHECK(collab.run().guard.at("buys").empty());
-  collab.options.shuffle = 11;
+  collab.options.control = Control::shuffled, collab.options.control_seed = 11;
   const auto guarded = collab.run();
   check_no_errors(guarded);
   REQUIRE_FALSE(guarded.guard.at("buys").empty());
