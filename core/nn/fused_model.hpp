@@ -16,7 +16,7 @@ struct FusionOptions {
   std::int64_t width = 8;      // floats of a published vector
   bool exports = true;         // a task that only listens has no exporter
   std::int64_t peers = 0;      // whose vectors come in; 0: a task that only publishes
-  std::int64_t hidden = 0;     // of the fusion; 0: it is linear
+  std::int64_t hidden = 0;     // units of the fusion that see vectors and phi together; 0: it is linear in the vectors
   bool starts_at_zero = true;  // the fusion's last layer: the first step is that of the own layers alone
 };
 
@@ -42,12 +42,14 @@ class FusedModel final : public Module {
 
  private:
   Variable gated(const Variable& shared, const Pass& pass) const;
+  Variable joined(const Variable& shared, const Variable& phi, const Pass& pass);
 
   std::unique_ptr<Sequential> own_;
   FusionOptions options_;
   std::size_t head_ = 0;  // the layer that reads phi
   std::unique_ptr<Linear> exporter_, exporter_head_;
-  Parameter* gates_ = nullptr;  // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
+  Parameter* gates_ = nullptr;               // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
+  std::unique_ptr<Linear> join_, join_own_;  // of vectors and phi, into the hidden layer
   std::unique_ptr<Sequential> fusion_;
   std::vector<bool> open_;
 };
