@@ -46,6 +46,10 @@ FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const F
   for (const auto& [name, layer] : own_->children()) add_child(name, *layer);
   if (options_.exports) {
     exporter_ = std::make_unique<Linear>(phi[0], options_.width);
+    if (options_.exports_features && in.rank() == 1) {
+      exporter_in_ = std::make_unique<Linear>(in[0], options_.width, false);
+      add_child("exporter_in", *exporter_in_);
+    }
     exporter_head_ = std::make_unique<Linear>(options_.width, out[0]);
     add_child("exporter", *exporter_), add_child("exporter_head", *exporter_head_);
   }
@@ -82,9 +86,12 @@ Variable FusedModel::joined(const Variable& shared, const Variable& phi, const P
   return relu(join_->forward(shared, pass) + join_own_->forward(phi, pass));
 }
 
-Variable FusedModel::entity(const Variable& x, const Pass& pass) {
-  return exporter_->forward(own_->forward_through(x, 0, head_, pass), pass);
+Variable FusedModel::exported(const Variable& x, const Variable& phi, const Pass& pass) {
+  const Variable e = exporter_->forward(phi, pass);
+  return exporter_in_ ? e + exporter_in_->forward(x, pass) : e;
 }
+
+Variable FusedModel::entity(const Variable& x, const Pass& pass) { return exported(x, own_->forward_through(x, 0, head_, pass), pass); }
 
 Values FusedModel::forward(const Values& in, const Pass& pass) {
   const Variable phi = own_->forward_through(in.at("x"), 0, head_, pass);
@@ -92,7 +99,7 @@ Values FusedModel::forward(const Values& in, const Pass& pass) {
   if (fusion_ && any_open()) y = y + fusion_->forward(joined(gated(in.at("shared"), pass), phi, pass), pass);
   Values out{{"y", y}};
   if (exporter_) {
-    const Variable entity = exporter_->forward(phi, pass);
+    const Variable entity = exported(in.at("x"), phi, pass);
     out.set("entity", entity);
     if (pass.training) out.set("entity_y", exporter_head_->forward(entity, pass));
   }

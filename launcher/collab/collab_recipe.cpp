@@ -101,6 +101,10 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.beta", s.beta,
             "What a new mean counts against the row that was there: 1 for features that stay, 0.3 for streams of events.",
             {.min = 1e-6, .max = 1});
+  table.add(
+      "collab.exports_features", s.exports_features,
+      "Whether published vectors are made of a task's features too, and not of its last hidden layer alone: what the task itself has no "
+      "use for may help a peer, and more of the features can be told from the vectors.");
   table.add("collab.guard", s.guard,
             "Whether a task stops hearing a peer that makes its validation loss worse by more than one standard error twice running.");
   table.add("collab.burn_in", s.burn_in, "Share of the ticks in which tasks train alone; a task with role = target begins only after them.",

@@ -20,6 +20,7 @@ struct CollabSettings {
   std::int64_t width = 8;
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
+  bool exports_features = true;
   double burn_in = 0.4;            // share of the ticks
   std::int64_t sweep = 10;         // ticks
   std::vector<std::string> split;  // "customer 0.70 0.15 0.15"; empty: each task's data.split

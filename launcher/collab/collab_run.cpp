@@ -160,7 +160,7 @@ class CollabRank {
 
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss, std::int64_t workers) {
     CollabOptions o;
-    o.guard = recipe_.settings.guard;
+    o.guard = recipe_.settings.guard, o.exports_features = recipe_.settings.exports_features;
     o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,

@@ -227,6 +227,7 @@ void CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
     CollabOptions o;
+    o.exports_features = recipe_.settings.exports_features;
     o.width = key.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = plan.per_tick[t],
               .ticks = plan.ticks.ticks,
@@ -269,19 +270,19 @@ void CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t
   Scored test;
   test.rows = rows.test->rows();
   std::vector<double> prediction, target, weight, sample_loss;
-  Evaluator::predict(model, *parts.loss, trainer.params(), *trainer_parts.test,
-                     [&](std::int64_t, const Values& in, const Tensor& raw, const std::vector<double>& predicted) {
-                       const auto append = [](std::vector<double>& to, const Tensor& from) {
-                         with_float_type(from.dtype(), [&]<class T>() { to.insert(to.end(), from.data<T>(), from.data<T>() + from.elements()); });
-                       };
-                       test.outputs = raw.row_elements();
-                       prediction.insert(prediction.end(), predicted.begin(), predicted.end());
-                       append(target, in.at("target").value());
-                       const Variable* w = in.find("weight");
-                       if (w) append(weight, w->value());
-                       append(sample_loss,
-                              parts.loss->forward(Variable(raw), in.at("target").value(), w ? w->value() : Tensor()).sample_loss);
-                     });
+  Evaluator::predict(
+      model, *parts.loss, trainer.params(), *trainer_parts.test,
+      [&](std::int64_t, const Values& in, const Tensor& raw, const std::vector<double>& predicted) {
+        const auto append = [](std::vector<double>& to, const Tensor& from) {
+          with_float_type(from.dtype(), [&]<class T>() { to.insert(to.end(), from.data<T>(), from.data<T>() + from.elements()); });
+        };
+        test.outputs = raw.row_elements();
+        prediction.insert(prediction.end(), predicted.begin(), predicted.end());
+        append(target, in.at("target").value());
+        const Variable* w = in.find("weight");
+        if (w) append(weight, w->value());
+        append(sample_loss, parts.loss->forward(Variable(raw), in.at("target").value(), w ? w->value() : Tensor()).sample_loss);
+      });
   test.prediction = prediction, test.target = target, test.weight = weight, test.sample_loss = sample_loss;
   for (std::int64_t row = 0; row < rows.test->rows(); ++row) {
     const auto number = static_cast<std::size_t>(rows.test->row_id(row));

@@ -65,7 +65,7 @@ std::vector<int> lay_out(const std::vector<TaskInfo>& tasks, int world) {
 /// A model that publishes as it was drawn.
 struct CollabTask::Untrained {
   Untrained(std::unique_ptr<Sequential> own, const Shape& in, const CollabOptions& o, Device& device, DType dtype)
-      : model(std::move(own), in, {.width = o.width}), params(model, device, dtype) {
+      : model(std::move(own), in, {.width = o.width, .exports_features = o.exports_features}), params(model, device, dtype) {
     memory = Tensor::zeros(device, {params.elements()}, dtype);
     params.bind(memory.buffer());
     params.initialise(o.control_seed, "torch");
@@ -97,6 +97,7 @@ CollabTask::CollabTask(Setup setup) {
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = setup.options.width,
                                                       .exports = me.publishes(),
+                                                      .exports_features = setup.options.exports_features,
                                                       .peers = peers,
                                                       .hidden = setup.rows.train->rows() >= kManyLabels ? kHidden : 0});
   train_ = with_shared(setup.rows.train, fetched_.get(), setup.options);

@@ -44,7 +44,8 @@ enum class Control : std::uint8_t {
 
 struct CollabOptions {
   std::int64_t width = 8;
-  double keep = 0;  // as StoreOptions
+  double keep = 0;               // as StoreOptions
+  bool exports_features = true;  // as FusionOptions
   SharingPlan plan;
   bool guard = true;
   Control control = Control::none;
