@@ -12,6 +12,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/model_parts.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
@@ -75,7 +76,7 @@ void stand_in_for_rank_0(const std::filesystem::path& folder, const RunFiles& fi
   const std::string cause =
       fmt::format("rank 0 (process {}) has ended without a word, says rank 1; restart from the newest checkpoint", owner->pid);
   log.note(LogLevel::error, cause);
-  std::fprintf(stderr, "chorale: rank 1: %s\n", cause.c_str());
+  std::fprintf(stderr, "chorale: rank 1: %s\n", printable(cause).c_str());
   try {
     RunDirectory::append_verdict(folder, {.code = static_cast<int>(ExitCode::comm), .cause = cause, .rank = 0, .step = files.steps()});
   } catch (const Error& e) {

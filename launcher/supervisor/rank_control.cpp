@@ -10,6 +10,7 @@
 #include <chorale/comm/control/job_board.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/printable.hpp>
 
 namespace chorale {
 
@@ -34,7 +35,7 @@ std::unique_ptr<RankControl> RankControl::open(const Surroundings& around) {
     out->hub_ = std::move(hub), out->board_ = std::move(board);
     return out;
   } catch (const CommError& e) {  // a firewall between nodes must not keep a run from starting that needs no watching
-    std::fprintf(stderr, "chorale: warning: rank %d is not watched: %s\n", around.outer_rank, e.what());
+    std::fprintf(stderr, "chorale: warning: rank %d is not watched: %s\n", around.outer_rank, printable(e.what()).c_str());
     return nullptr;
   }
 }
