@@ -213,8 +213,8 @@ bool draw_study(const std::filesystem::path& file, const Study& study) {
   for (const Panel& panel : panels) script += panel.data;
   const std::size_t seeds = first.seeds.size();
   script += "unset key\n";
-  script += fmt::format("set multiplot title {}\n", quoted(fmt::format("{}: mean over {} {}, bars of one standard deviation",
-                                                                       study.info.subject, seeds, seeds == 1 ? "seed" : "seeds")));
+  const std::string shown = seeds == 1 ? "one seed" : fmt::format("mean over {} seeds, bars of one standard deviation", seeds);
+  script += fmt::format("set multiplot title {}\n", quoted(study.info.subject + ": " + shown));
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const double below = foot + row * static_cast<double>(rows - 1 - i / columns);
     script += fmt::format("set origin {},{}\nset size {},{}\n", static_cast<double>(i % columns) / static_cast<double>(columns),

@@ -181,7 +181,8 @@ TEST_CASE("study.md says first what was shown, then by how much, then what it co
   CHECK(cost != std::string::npos);
   CHECK_THAT(text, Catch::Contains("With 100 training labels:") && Catch::Contains("### With all training labels, 4 seeds") &&
                        Catch::Contains("mae, less is better") && Catch::Contains("| income | 1.000 | 0.250 |") &&
-                       Catch::Contains("- untrained: collab with peers that learnt nothing"));
+                       Catch::Contains("- untrained: collab with peers that learnt nothing") && Catch::Contains("**Only 4 seeds**"));
+  CHECK_THAT(study_markdown(study_of({.leads = {{"collab", 1.6}}, .seeds = 10})), !Catch::Contains("**Only"));
 }
 
 TEST_CASE("study.svg shows every task and arm, and everything is written at once") {
