@@ -115,8 +115,7 @@ std::string Supervisor::newest_checkpoint() const {
 
 void Supervisor::record(const AttemptEnd& end) const {
   try {
-    RunDirectory::append_verdict(order_.run,
-                                 {.code = end.code, .cause = end.cause, .rank = end.rank, .where = end.where, .step = end.step});
+    RunDirectory::append_verdict(order_.run, end);
   } catch (const IoError& e) {
     say(e.what());
   }
