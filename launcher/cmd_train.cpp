@@ -10,6 +10,7 @@
 
 #include <chorale/comm/crash_watch.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/model_parts.hpp>
@@ -56,7 +57,9 @@ void describe(OptionTable& t, Words& w) {
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
   t.add("inject", w.inject,
-        "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE (docs/faults.md). May be given several times.",
+        "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE, STEP! to repeat it (docs/faults.md). May be "
+        "given several "
+        "times.",
         {.adds_up = true, .check = [](const std::string& value) {
            for (const std::string& word : words_of(value)) parse_fault(word);
          }});
@@ -70,10 +73,15 @@ struct TrainTable : RecipeTable {
 };
 
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
-void record_failure(Communicator& comm, RunFiles& files, ConsoleLog& log) {
+void record_failure(Communicator& comm, const Trainer& trainer, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
   const RankResult failure = describe_failure(comm);
   comm.watch().dump(failure.error, false);
   log.note(LogLevel::error, failure.error);
+  try {
+    if (const auto batch = trainer.batch_in_flight()) write_batch_note(folder, *batch);
+  } catch (const Error& e) {
+    log.warning(e.what());
+  }
   if (comm.rank() == 0) files.failed();
 }
 
@@ -165,7 +173,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
     return code;
   } catch (...) {
-    record_failure(comm, files, session.log);
+    record_failure(comm, trainer, folder, files, session.log);
     throw;
   }
 }

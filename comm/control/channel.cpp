@@ -154,7 +154,11 @@ void ControlChannel::hear(const ControlMessage& message) {
   pass_on(message);
   if (message.rank >= 0 && message.rank != options_.rank) return;
   if (message.kind == Kind::stop && options_.on_stop) options_.on_stop(message.code);
-  if (message.kind == Kind::leave) order_to_leave({message.code, message.text, CauseKind::follows, static_cast<int>(message.number)});
+  if (message.kind == Kind::leave) {
+    say_where();  // the step that it has come to: what was said last may be half a second old
+    if (hub_) hub_->flush(kSendWithin);
+    order_to_leave({message.code, message.text, CauseKind::follows, static_cast<int>(message.number)});
+  }
   const std::lock_guard lock(mutex_);
   if (message.kind == Kind::welcome) is_welcome_ = true;
   if (message.kind == Kind::answer) answer_ = message;

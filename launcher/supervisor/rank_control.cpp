@@ -63,7 +63,15 @@ void RankControl::guard(Communicator& comm) {
 void RankControl::release() {
   const std::lock_guard lock(mutex_);
   if (comm_) comm_->on_far_ranks({});
-  channel_->follow(nullptr);
+  if (comm_) {  // what it ends in stays known
+    const Sighting at = comm_->watch().presence().read();
+    last_place_.begin_step(at.step);
+    if (at.activity == Activity::communicating)
+      last_place_.join(at.what, at.sequence);
+    else
+      last_place_.enter(at.activity, at.what);
+  }
+  channel_->follow(&last_place_);
   comm_ = nullptr;
 }
 

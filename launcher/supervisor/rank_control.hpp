@@ -34,6 +34,7 @@ class RankControl {
   std::unique_ptr<HostedHub> hub_;  // the first rank's, where nobody else watches
   std::mutex mutex_;
   Communicator* comm_ = nullptr;
+  Presence last_place_;  // once the communicator has gone
   std::unique_ptr<ControlChannel> channel_;
 };
 

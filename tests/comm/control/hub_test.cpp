@@ -109,6 +109,22 @@ TEST_CASE("stop and leave reach every rank, one that comes late too", "[comm]") 
   CHECK(served.soon([&](ControlHub&) { return stops == 20 && leaves == 2; }));
 }
 
+TEST_CASE("a rank that is told to leave first says where it has come to", "[comm]") {
+  ServedHub served(1);
+  Presence presence;
+  ControlChannel::Options options = served.options(0);
+  std::atomic<bool> left{false};
+  options.on_leave = [&](const ControlChannel::Cause&) {
+    const bool known = served.soon([](ControlHub& hub) { return hub.ranks()[0].sighting.step == 17; });
+    left = known;
+  };
+  ControlChannel rank(options);
+  rank.follow(&presence);
+  presence.begin_step(17);
+  served.with([](ControlHub& hub) { return hub.leave(75, "rank 7 has died"), 0; });
+  CHECK(served.soon([&](ControlHub&) { return left.load(); }));
+}
+
 TEST_CASE("ranks of another node go through its leader, and fall with it", "[comm]") {
   ServedHub served(4);
   ControlChannel here(served.options(0));
