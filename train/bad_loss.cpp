@@ -30,6 +30,18 @@ std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
          text_from(parts_.comm, owner, text, "bad loss");
 }
 
+std::optional<BatchInFlight> Trainer::batch_in_flight() const {
+  if (!in_step_) return std::nullopt;
+  BatchInFlight out{.step = step_ + 1, .samples = {}};
+  for (std::int64_t v = 0; v < workers_; ++v) {
+    const Share share = cut_->of(v);
+    std::vector<std::int64_t>& ids = out.samples.emplace_back();
+    for (std::int64_t i = share.first; i < share.first + share.count; ++i)
+      ids.push_back(parts_.train->row_id(cut_->rows()[static_cast<std::size_t>(i)]));
+  }
+  return out;
+}
+
 void Trainer::after_bad_loss(const StepOutcome& outcome) {
   const std::string why = bad_loss_text(outcome);
   if (config_.train.on_nan == "skip") return skip(outcome, why);

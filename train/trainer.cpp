@@ -84,10 +84,15 @@ void Trainer::one_step() {
   cut_->take(batch);
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
+  in_step_ = true;
   const StepOutcome outcome = compute_and_exchange();
   span.reset();
-  if (outcome.bad_worker >= 0) return after_bad_loss(outcome);
-  after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = outcome.bad_worker >= 0;
+  if (in_step_)
+    after_bad_loss(outcome);
+  else
+    after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = false;
 }
 
 void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms) {

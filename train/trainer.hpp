@@ -46,6 +46,12 @@ struct TrainerConfig {
   std::string trace_file;
 };
 
+/// The batch of the step under way, worker by worker: what messages call its samples (Dataset::row_id).
+struct BatchInFlight {
+  std::int64_t step = 0;
+  std::vector<std::vector<std::int64_t>> samples = {};
+};
+
 struct TrainerParts {
   Communicator& comm;
   Device& device;
@@ -73,6 +79,8 @@ class Trainer {
   /// finite.
   Summary run();
   FlatParams& params() { return params_; }
+  /// When run() has thrown inside a step; of all ranks, the same on each of them. Empty elsewhere. No communication.
+  std::optional<BatchInFlight> batch_in_flight() const;
   /// Of gradients and parameters, that this rank puts on the wire between nodes in a step.
   std::uint64_t bytes_per_step() const { return replicas_->bytes_per_step(); }
 
@@ -130,7 +138,7 @@ class Trainer {
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
   Stop stopped_ = Stop::none;
-  bool evaluation_missed_ = false, was_trying_ = false;
+  bool evaluation_missed_ = false, was_trying_ = false, in_step_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   Trace trace_;
