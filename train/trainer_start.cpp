@@ -64,6 +64,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   cut_.emplace(workers_, costs());
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
   replicas_->start(workers_, config.train.accumulate);
+  slow_link_ = SlowLink(replicas_->slowest_link());
   if (checkpointing_ && step_ > 0) {
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
