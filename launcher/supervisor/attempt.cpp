@@ -192,7 +192,7 @@ void Attempt::end_launcher() {
   for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
     std::this_thread::sleep_for(5ms);
   if (launcher_has_ended()) return;
-  ::kill(-child_, SIGKILL);
+  kill_family(child_);
   int ignored = 0;
   ended_within(child_, 1s, ignored);  // by us: it says nothing about the ranks
 }
