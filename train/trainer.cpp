@@ -108,8 +108,7 @@ void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, 
 void Trainer::name_who_is_slow(double step_ms) {
   if (const auto rank = straggler_.add(replicas_->phases(), step_ms)) parts_.log.warning(*rank);
   if (!replicas_->overlaps() || replicas_->drifts()) return;  // no wire, or rounds of many steps
-  const std::uint64_t bytes = replicas_->bytes_per_step() * static_cast<std::uint64_t>(parts_.comm.node().size());
-  if (const auto link = slow_link_.add(replicas_->phases(), step_ms, bytes)) parts_.log.warning(*link);
+  if (const auto link = slow_link_.add(replicas_->phases(), step_ms)) parts_.log.warning(*link);
 }
 
 void Trainer::compute() {

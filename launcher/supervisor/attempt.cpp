@@ -24,6 +24,7 @@ constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
 constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
 constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
 constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
+constexpr auto kSilent = 5s;           // of a rank that speaks twice a second
 constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
@@ -104,10 +105,23 @@ void Attempt::look_for_trouble() {
   for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
     if (ranks[r].state != RankStatus::State::here || Clock::now() - ranks[r].heard < order_.silence) continue;
     troubled_rank_ = static_cast<int>(r);
-    trouble_ = fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place(troubled_rank_), seconds_since(ranks[r].heard),
-                           ranks[r].sighting.text());
+    trouble_ = silence_of(troubled_rank_);
   }
   if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
+}
+
+std::string Attempt::silence_of(int rank) const {
+  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+  return fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place(rank), seconds_since(status.heard), status.sighting.text());
+}
+
+/// Had long been silent when the first trouble came; -1: nobody. Behind a cut link nobody can say why, and mpirun, which still hears from
+/// there, kills the ranks on this side.
+int Attempt::silent_before_trouble() const {
+  const auto& ranks = hub_.ranks();
+  const auto is_silent = [&](const RankStatus& r) { return r.state == RankStatus::State::here && trouble_at_ - r.heard >= kSilent; };
+  const auto found = std::find_if(ranks.begin(), ranks.end(), is_silent);
+  return found == ranks.end() ? -1 : static_cast<int>(found - ranks.begin());
 }
 
 std::string Attempt::place(int rank) const {
@@ -144,16 +158,23 @@ std::string Attempt::end_of_silent_rank(int rank) const {
   return fmt::format("{} has ended: {}, last seen in {}", place(rank), how, status.sighting.text());
 }
 
-/// A rank's own trouble comes first, then a death without a word, then what peers saw of it, then those that only follow.
+/// A rank's own trouble comes first, then a death without a word, then what peers saw of it, then those that only follow. Where another
+/// rank had fallen silent before, such a death is not the cause.
 std::optional<AttemptEnd> Attempt::verdict() const {
   std::optional<AttemptEnd> best;
-  int best_order = 4;
+  const int silent = silent_before_trouble();
+  int best_order = silent < 0 ? 4 : 3;
   for (const int rank : hub_.fallen()) {
     const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
     const bool is_own = !status.cause.empty() && !status.follows && status.code != kComm;
-    const int order = is_own ? 0 : status.cause.empty() ? 1 : !status.follows ? 2 : 3;
+    const int order = is_own ? 0 : status.cause.empty() ? (silent < 0 ? 1 : 4) : !status.follows ? 2 : 3;
     if (order < best_order) best_order = order, best = fall_of(rank);
   }
+  if (!best && trouble_.empty() && silent >= 0)
+    best = AttemptEnd{.code = kComm,
+                      .cause = silence_of(silent),
+                      .rank = silent,
+                      .where = hub_.ranks()[static_cast<std::size_t>(silent)].sighting.text()};
   if (!best && !trouble_.empty())
     best = AttemptEnd{.code = kComm,
                       .cause = trouble_,

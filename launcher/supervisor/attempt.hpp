@@ -49,6 +49,8 @@ class Attempt {
   AttemptEnd orderly_end() const;
   bool launcher_has_ended();
   void end_launcher();
+  std::string silence_of(int rank) const;
+  int silent_before_trouble() const;
   std::string place(int rank) const;
   std::int64_t furthest_step() const;
 

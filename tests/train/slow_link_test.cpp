@@ -11,11 +11,11 @@ namespace {
 
 Phases waits(double ms) { return {.data = 0, .forward = 1, .backward = 1, .communicate = ms, .update = 0}; }
 
-std::vector<std::string> after(int steps, const std::vector<Phases>& phases, double step_ms, std::uint64_t bytes) {
-  SlowLink link("a and b");
+std::vector<std::string> after(int steps, const std::vector<Phases>& phases, double step_ms, double bytes) {
+  SlowLink link("a and b", bytes);
   std::vector<std::string> out;
   for (int i = 0; i < steps; ++i)
-    if (auto text = link.add(phases, step_ms, bytes)) out.push_back(*text);
+    if (auto text = link.add(phases, step_ms)) out.push_back(*text);
   return out;
 }
 
