@@ -117,6 +117,7 @@ void RunDirectory::end(const Verdict& verdict) const {
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
 void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
+  if (verdict.code == static_cast<int>(ExitCode::owned)) return;  // the folder is another attempt's, and so are its lines
   std::error_code failed;
   // Another start will go on in it.
   if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);

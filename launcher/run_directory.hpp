@@ -41,7 +41,7 @@ class RunDirectory {
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
   void end(const Verdict& verdict) const;
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, only a verdict is that lets the
-  /// run be started again.
+  /// run be started again; nothing of an attempt that does not own the folder.
   static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
   /// Rank 0, when nothing writes any more: others may take the folder.
   void release() { lock_.reset(); }

@@ -43,6 +43,10 @@ seconds = 10
 DEADLINE = 11  # the recipe's, and one second more between nodes
 
 
+def time_of(event):
+    return datetime.fromisoformat(event["time"]).timestamp()
+
+
 class Run:
     """A run of two ranks on each node, by one launcher or the other."""
 
@@ -147,7 +151,7 @@ def ends_both_sides(run, expected, sever):
     run.check(len(gone) == 2 and max(gone.values()) <= DEADLINE + 5, f"ranks of both sides have ended within {DEADLINE + 5} s", gone)
     run.until(run.ends, severed + DEADLINE + 5 - time.time())
     ends = run.ends()
-    run.check([e["code"] for e in ends] == [75] and datetime.fromisoformat(ends[0]["time"]).timestamp() - severed <= DEADLINE + 5,
+    run.check([e["code"] for e in ends] == [75] and time_of(ends[0]) - severed <= DEADLINE + 5,
               "one verdict of 75 in events.jsonl, in time", ends)
     cause = ends[-1]["cause"] if ends else ""
     said_by = re.search(r" says rank (\d)", cause)
@@ -216,12 +220,12 @@ LONG = [(survives_a_short_cut, True), (cut, True), (first_node_unheard, False), 
         (second_node_unheard, True), (goes_on_with_the_rest, False), (slow_is_called_slow, False)]
 
 
-def main():
+def main(title, rows):
+    """rows: functions of a run and the hash that it is to end with, and whether it is started by mpirun."""
     if reason := why_not():
-        print("CHORALE_SKIP network faults: " + reason)
+        print(f"CHORALE_SKIP {title}: {reason}")
         return 4
-    chorale, which, wrong = os.path.abspath(sys.argv[1]), sys.argv[2], 0
-    wanted = {"short": SHORT, "long": LONG}.get(which) or [row for row in SHORT + LONG if row[0].__name__ == which]
+    chorale, wrong = os.path.abspath(sys.argv[1]), 0
     os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     with TwoNodes("") as nodes:
         subprocess.run([chorale, "data", "shop", "--sessions", "4000", "--seed", "3", "--out", nodes.folder + "/shop"], check=True, capture_output=True)
@@ -232,7 +236,7 @@ def main():
         code, said = undisturbed.end()
         undisturbed.check(code == 0, "ends well", code, said)
         wrong += undisturbed.wrong
-        for act, is_mpirun in wanted:
+        for act, is_mpirun in rows:
             run, begun = Run(act.__name__ + ("_mpirun" if is_mpirun else ""), chorale, nodes, is_mpirun), time.time()
             act(run, undisturbed.hash())
             print("      %.1f s" % (time.time() - begun), flush=True)
@@ -243,4 +247,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("network faults", {"short": SHORT, "long": LONG}.get(sys.argv[2]) or [row for row in SHORT + LONG if row[0].__name__ == sys.argv[2]]))

@@ -91,6 +91,11 @@ class Slurm:
     def start_node(self, i):
         self.run(["slurmd", "-N", self.nodes.hosts[i]], node=i)
 
+    def kill_daemon(self, i):
+        """slurmd of a node, and nothing else of it."""
+        with open(f"{self.folder}/slurmd-{self.nodes.hosts[i]}.pid", encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+
     def take_down(self, i):
         """As a power cut: no process of the node is left, and the others hear nothing from it."""
         subprocess.run(["ip", "-n", self.nodes.names[i], "link", "set", "eth0", "down"], check=True)
