@@ -147,6 +147,7 @@ bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& ver
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
 void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
+  if (verdict.code == static_cast<int>(ExitCode::owned)) return;  // the folder is another attempt's, and so are its lines
   std::error_code failed;
   // Another start will go on in it.
   if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);

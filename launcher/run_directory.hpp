@@ -37,7 +37,7 @@ class RunDirectory {
   static bool end_once(const std::filesystem::path& run, int attempt, const Verdict& verdict);
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, only a verdict is that lets the
-  /// run be started again.
+  /// run be started again; nothing of an attempt that does not own the folder.
   static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
   /// Rank 0, when nothing writes any more: others may take the folder.
   void release() { lock_.reset(); }

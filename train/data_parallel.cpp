@@ -193,6 +193,10 @@ void DataParallel::after_step(double backward_ms) {
   if (plans) say(buckets_text(buckets_, parts_.params.dtype()), "");
 }
 
+std::string DataParallel::slowest_link() const {
+  return overlaps() ? parts_.comm.node_name(link_.ends[0]) + " and " + parts_.comm.node_name(link_.ends[1]) : "";
+}
+
 void DataParallel::say(const std::string& text, const std::string& what) const {
   if (parts_.comm.rank() == 0) parts_.log.info(what + text);
 }

@@ -70,6 +70,8 @@ class DataParallel {
   bool overlaps() const { return parts_.comm.node_count() > 1; }
   const std::vector<Phases>& phases() const { return exchange_->phases(); }
   std::uint64_t bytes_per_step() const { return exchange_->bytes_per_step(); }
+  /// "a and b": the two nodes whose link was the slowest when it was measured; empty on one node.
+  std::string slowest_link() const;
   std::vector<Carried> carried() const { return exchange_->carried(); }
   /// Candidates of `auto` take turns for the first time.
   bool is_trying() const { return trial_ && !trial_->has_chosen(); }

@@ -19,6 +19,7 @@
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
+#include <chorale/train/slow_link.hpp>
 #include <chorale/train/step_deadline.hpp>
 #include <chorale/train/step_statistics.hpp>
 #include <chorale/train/straggler.hpp>
@@ -109,6 +110,7 @@ class Trainer {
   void refuse_policy() const;
   void spoil(Fault::Kind kind);  // for tests of failures
   void check_replicas_if_due();
+  void name_who_is_slow(double step_ms);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
   bool evaluation_due(std::int64_t step) const;
@@ -160,6 +162,7 @@ class Trainer {
   StepStatistics statistics_;
   StepDeadline deadline_;
   Straggler straggler_;
+  SlowLink slow_link_;
   double lr_ = 0, lr_factor_ = 1;  // as given; what rollbacks have made of it
   std::int64_t skipped_ = 0, rollbacks_ = 0, checked_step_ = 0;
   double epoch_loss_ = 0, epoch_weight_ = 0, last_loss_ = 0;

@@ -25,6 +25,7 @@ constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
 constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
 constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
 constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
+constexpr auto kSilent = 5s;           // of a rank that speaks twice a second
 constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
@@ -105,18 +106,36 @@ void Attempt::look_for_trouble() {
   for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
     if (ranks[r].state != RankStatus::State::here || Clock::now() - ranks[r].heard < order_.silence) continue;
     troubled_rank_ = static_cast<int>(r);
-    trouble_ = fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place_of(hub_, troubled_rank_),
-                           seconds_since(ranks[r].heard), ranks[r].sighting.text());
+    trouble_ = silence_of(troubled_rank_);
   }
   if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
 }
 
+std::string Attempt::silence_of(int rank) const {
+  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
+  return fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place_of(hub_, rank), seconds_since(status.heard),
+                     status.sighting.text());
+}
+
+/// Had long been silent when the first trouble came; -1: nobody. Behind a cut link nobody can say why, and mpirun, which still hears from
+/// there, kills the ranks on this side.
+int Attempt::silent_before_trouble() const {
+  const auto& ranks = hub_.ranks();
+  const auto is_silent = [&](const RankStatus& r) { return r.state == RankStatus::State::here && trouble_at_ - r.heard >= kSilent; };
+  const auto found = std::find_if(ranks.begin(), ranks.end(), is_silent);
+  return found == ranks.end() ? -1 : static_cast<int>(found - ranks.begin());
+}
+
 std::optional<AttemptEnd> Attempt::verdict() const {
-  const std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
+  std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
+  // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
+  const int silent = silent_before_trouble();
+  if (silent >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
   if (const std::optional<Verdict> found = verdict_of(ends)) return AttemptEnd{*found};
-  if (trouble_.empty()) return std::nullopt;
-  const std::string where = troubled_rank_ < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(troubled_rank_)].sighting.text();
-  return AttemptEnd{{.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = where}};
+  if (trouble_.empty() && silent < 0) return std::nullopt;
+  const int rank = trouble_.empty() ? silent : troubled_rank_;
+  const std::string where = rank < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(rank)].sighting.text();
+  return AttemptEnd{{.code = kComm, .cause = trouble_.empty() ? silence_of(silent) : trouble_, .rank = rank, .where = where}};
 }
 
 AttemptEnd Attempt::orderly_end() const {
@@ -149,7 +168,7 @@ void Attempt::end_launcher() {
   for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
     std::this_thread::sleep_for(5ms);
   if (launcher_has_ended()) return;
-  ::kill(-child_, SIGKILL);
+  kill_family(child_);
   int ignored = 0;
   ended_within(child_, 1s, ignored);  // by us: it says nothing about the ranks
 }

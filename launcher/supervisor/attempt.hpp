@@ -43,6 +43,8 @@ class Attempt {
   AttemptEnd orderly_end() const;
   bool launcher_has_ended();
   void end_launcher();
+  std::string silence_of(int rank) const;
+  int silent_before_trouble() const;
   std::int64_t furthest_step() const;
 
   Order order_;

@@ -17,6 +17,10 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
   if (plan.how == RankPlan::How::srun) return {"srun", "-n", n, "--mpi=pmix", "-K1"};
   std::vector<std::string> out = {"mpirun", "-q", "-np", n, "--mca", "orte_tmpdir_base", folder};
   if (!plan.hosts.empty()) out.insert(out.end(), {"--host", plan.hosts});
+  // mpirun's daemon on a node that is cut off ends after 2 minutes, not 8.
+  if (!is_on_one_node(plan))
+    out.insert(out.end(), {"--mca", "oob_tcp_keepalive_time", "60", "--mca", "oob_tcp_keepalive_intvl", "10", "--mca",
+                           "oob_tcp_keepalive_probes", "6"});
   const std::vector<std::string> placing =
       !plan.hosts.empty() ? std::vector<std::string>{"--map-by", "slot"}
       : plan.crowded      ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
