@@ -110,7 +110,9 @@ void Trainer::spoil(Fault::Kind kind) {
   const FlatParams::Entry* entry = &params_.entries().front();
   for (const FlatParams::Entry& each : params_.entries())
     if (each.name == fault->where) entry = &each;
-  auto* bytes = params_.values().part(entry->first + entry->count / 2, 1).as<std::uint8_t>();
+  const Buffer value = params_.values().part(entry->first + entry->count / 2, 1);
+  replicas_->snapshot().before_write(value);
+  auto* bytes = value.as<std::uint8_t>();
   bytes[1] = static_cast<std::uint8_t>(bytes[1] ^ 8);  // of the mantissa: still a number that nobody would wonder at
 }
 

@@ -217,7 +217,7 @@ def ends_by_themselves(row, expected):
 
 
 def killed_in_a_save(row, expected):
-    for point in ("snapshot", "part_written"):
+    for point in ("snapshot", "read", "part_written"):
         injected(row, expected, f"kill9@1:400:save:{point}", "SIGKILL")
     for point in ("manifest", "rename", "prune"):  # rank 0's
         run, row.run = row.run, row.run + "-" + point
