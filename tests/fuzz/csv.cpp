@@ -33,11 +33,12 @@ std::string result_of(const std::string& path, const std::string& bad_rows, std:
 std::span<const std::string_view> words() { return kWords; }
 
 std::string answer_to(std::string_view input) {
+  input = input.substr(0, 1 << 13);  // each is read four times
   const InputFile file(input);
   const std::int64_t small = std::max<std::int64_t>(7, std::ssize(input) / 8);
   std::string cells, other_cells;
-  const std::string skipping = result_of(file.path(), "skip 1000000", 4 << 20, 1, cells);
-  require(result_of(file.path(), "skip 1000000", small, 3, other_cells) == skipping && cells == other_cells,
+  const std::string skipping = result_of(file.path(), "skip 100", 4 << 20, 1, cells);
+  require(result_of(file.path(), "skip 100", small, 3, other_cells) == skipping && cells == other_cells,
           "pieces change the rows: " + skipping);
   const std::string answer = result_of(file.path(), "stop", 4 << 20, 1, cells);
   require(result_of(file.path(), "stop", small, 3, other_cells) == answer && cells == other_cells, "pieces change the rows: " + answer);

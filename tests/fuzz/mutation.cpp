@@ -22,7 +22,10 @@ std::string Mutator::next(const std::vector<std::string>& pool) {
   // Half of the time one of the newest, which have reached what others have not.
   const std::size_t newest = std::min<std::size_t>(pool.size(), 16);
   std::string text = pool[below(2) == 0 ? below(pool.size()) : pool.size() - 1 - below(newest)];
-  for (std::size_t left = std::size_t{1} << below(4); left > 0; --left) change(text, pool);
+  // Mostly one: what is broken in many places is refused for the first.
+  int changes = 1;
+  while (changes < 8 && below(2) == 0) ++changes;
+  while (changes-- > 0) change(text, pool);
   if (text.size() > kLongestInput) text.resize(kLongestInput);
   return text;
 }

@@ -1,5 +1,6 @@
 // Ranks as threads, one hub, real TCP on the loopback.
 #include <catch2/catch.hpp>
+#include <sys/socket.h>
 #include <memory>
 
 #include <chorale/comm/control/channel.hpp>
@@ -207,6 +208,24 @@ TEST_CASE("who does not know the run's secret, or comes twice, is refused", "[co
     CHECK(hub.registered() == 1);
     return 0;
   });
+}
+
+TEST_CASE("strangers that stay, speak without end or send what is no message hold nobody up", "[comm]") {
+  ServedHub served(1);
+  const auto connected = [&] { return connect_to("127.0.0.1", served.hub.port(), 2s); };
+  std::vector<Descriptor> silent;
+  for (int i = 0; i < 80; ++i) silent.push_back(connected());  // 64 are kept
+  CHECK(served.soon([](ControlHub& hub) { return hub.refused() >= 16; }));
+  silent.clear();
+  ControlConnection talker(connected());
+  for (int i = 0; i < 5000; ++i) talker.send({.kind = ControlMessage::Kind::beat, .rank = 0, .text = std::string(100, 'x')});
+  talker.flush(1s);
+  const Descriptor http = connected();
+  const std::string request = "GET / HTTP/1.1\r\n\r\n";
+  CHECK(::send(http.number(), request.data(), request.size(), MSG_NOSIGNAL) == std::ssize(request));
+  CHECK(served.soon([&](ControlHub&) { return !talker.pump(); }));  // cut off after its first word
+  const ControlChannel rank(served.options(0));
+  CHECK(served.soon([](ControlHub& hub) { return hub.registered() == 1; }));
 }
 
 TEST_CASE("a hub that answers nothing is given up", "[comm]") {
