@@ -63,6 +63,8 @@ class Communicator {
   virtual int node_of(int rank) const = 0;
   virtual int node_count() const = 0;
   int node_index() const { return node_of(rank()); }
+  /// The host of a rank, as errors name it; empty where all ranks share one node.
+  virtual std::string node_name(int rank) const = 0;
   virtual std::string_view backend() const = 0;
 
   /// Collective over the node; sizes may differ by rank. Zeroed, 64-byte aligned, nothing named anywhere (memfd).

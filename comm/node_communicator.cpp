@@ -61,6 +61,11 @@ NodeCommunicator::NodeCommunicator(Membership members, std::shared_ptr<RankWorld
   node_->segments_ = segments_;
 }
 
+std::string NodeCommunicator::node_name(int rank) const {
+  const auto root = static_cast<std::size_t>(members_.root_ranks[static_cast<std::size_t>(rank)]);
+  return root < world_->node_names.size() ? world_->node_names[root] : "";
+}
+
 /// Elements to bytes: where each rank's block begins, and where the last one ends.
 PoolVector<std::size_t> NodeCommunicator::byte_borders(std::span<const std::int64_t> counts, DType dtype) const {
   PoolVector<std::size_t> out = list<std::size_t>(counts.size() + 1);

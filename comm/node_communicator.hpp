@@ -33,6 +33,7 @@ class NodeCommunicator final : public Communicator {
   Communicator& node() override { return node_ ? *node_ : *this; }
   int node_of(int rank) const override { return members_.node_of(rank); }
   int node_count() const override { return members_.node_count(); }
+  std::string node_name(int rank) const override;
   std::string_view backend() const override { return world_->backend; }
 
   SharedMemory allocate(std::int64_t elements, DType dtype) override;

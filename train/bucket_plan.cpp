@@ -11,8 +11,9 @@ namespace {
 constexpr std::int64_t kMostBuckets = 64;
 
 constexpr std::int64_t kSmallBytes = 8, kFirstBytes = 1 << 18, kMostBytes = 1 << 24;
-constexpr int kPairs = 6;        // of a small and a large message, alternately: load comes and goes
-constexpr double kMostMs = 200;  // then the answer is what it is
+constexpr int kPairs = 6;            // of a small and a large message, alternately: load comes and goes
+constexpr double kMostMs = 200;      // then the answer is what it is
+constexpr double kTooSlowMs = 1000;  // then it is with fewer pairs: at a megabit a large message takes seconds
 
 /// `bytes` to the neighbour and back, in ms. first: this rank speaks first.
 double round_trip_ms(Communicator& comm, int neighbour, bool first, std::vector<std::uint8_t>& data) {
@@ -24,24 +25,25 @@ double round_trip_ms(Communicator& comm, int neighbour, bool first, std::vector<
   return watch.lap();
 }
 
-/// Both ranks call it; the one that speaks first says when it is enough.
+/// Both ranks call it; the one that speaks first says how it goes on.
 LinkSpeed measure_pair(Communicator& comm, int neighbour, bool first) {
+  enum : std::uint8_t { kEnough, kAnother, kLarger };
   RoundTrips best{.small_ms = 1e30, .large_ms = 1e30, .large_bytes = kFirstBytes};
   double spent_ms = 0;
-  std::vector<std::uint8_t> small(kSmallBytes), large, again = {1};
-  while (true) {
+  std::vector<std::uint8_t> small(kSmallBytes), large(static_cast<std::size_t>(kFirstBytes)), next = {kAnother};
+  for (int pairs = 1; next[0] != kEnough; ++pairs) {
+    const double small_ms = round_trip_ms(comm, neighbour, first, small), large_ms = round_trip_ms(comm, neighbour, first, large);
+    best.small_ms = std::min(best.small_ms, small_ms), best.large_ms = std::min(best.large_ms, large_ms);
+    spent_ms += small_ms + large_ms;
+    const bool grows = !best.is_clear() && spent_ms < kMostMs && best.large_bytes < kMostBytes;
+    next[0] = pairs < kPairs && spent_ms < kTooSlowMs ? kAnother : grows ? kLarger : kEnough;
+    (first ? comm.send(buffer_of(std::span(next)), neighbour, "link") : comm.recv(buffer_of(std::span(next)), neighbour, "link")).wait();
+    if (next[0] != kLarger) continue;
+    pairs = 0;
+    best.large_bytes *= 4, best.large_ms = 1e30;
     large.resize(static_cast<std::size_t>(best.large_bytes));
-    best.large_ms = 1e30;
-    for (int i = 0; i < kPairs; ++i) {
-      const double small_ms = round_trip_ms(comm, neighbour, first, small), large_ms = round_trip_ms(comm, neighbour, first, large);
-      best.small_ms = std::min(best.small_ms, small_ms), best.large_ms = std::min(best.large_ms, large_ms);
-      spent_ms += small_ms + large_ms;
-    }
-    again[0] = !best.is_clear() && spent_ms < kMostMs && best.large_bytes < kMostBytes;
-    (first ? comm.send(buffer_of(std::span(again)), neighbour, "link") : comm.recv(buffer_of(std::span(again)), neighbour, "link")).wait();
-    if (again[0] == 0) return speed_of(best);
-    best.large_bytes *= 4;
   }
+  return speed_of(best);
 }
 
 std::string size_text(std::int64_t bytes) {
@@ -59,16 +61,21 @@ LinkSpeed measure_link(Communicator& comm) {
   std::vector<int> leaders;  // first ranks of nodes
   for (int r = 0; r < comm.size(); ++r)
     if (r == 0 || comm.node_of(r) != comm.node_of(r - 1)) leaders.push_back(r);
-  std::vector<double> slowest = {0, 0};      // latency, time of a byte
+  std::vector<double> slowest = {0, 0};  // latency, time of a byte
+  std::vector<std::int32_t> ends = {0, 0};
   for (const std::size_t parity : {0u, 1u})  // pairs without a node in common measure at the same time
     for (std::size_t i = parity; i + 1 < leaders.size(); i += 2) {
       const int a = leaders[i], b = leaders[i + 1];
       if (comm.rank() != a && comm.rank() != b) continue;
       const LinkSpeed speed = measure_pair(comm, comm.rank() == a ? b : a, comm.rank() == a);
+      if (1 / speed.bytes_per_ms > slowest[1]) ends = {a, b};
       slowest = {std::max(slowest[0], speed.latency_ms), std::max(slowest[1], 1 / speed.bytes_per_ms)};
     }
+  const double own = slowest[1];
   comm.all_reduce(buffer_of(std::span(slowest)), Reduce::max, "link").wait();
-  return {.latency_ms = slowest[0], .bytes_per_ms = 1 / slowest[1]};
+  if (own < slowest[1]) ends = {0, 0};  // another rank has measured a slower one
+  comm.all_reduce(buffer_of(std::span(ends)), Reduce::max, "link").wait();
+  return {.latency_ms = slowest[0], .bytes_per_ms = 1 / slowest[1], .ends = {ends[0], ends[1]}};
 }
 
 std::int64_t best_bucket_count(double bytes, double backward_ms, const LinkSpeed& link) {

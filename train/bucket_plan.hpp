@@ -12,6 +12,7 @@ namespace chorale {
 /// Between two nodes, the slowest pair of neighbours.
 struct LinkSpeed {
   double latency_ms = 0, bytes_per_ms = 1;
+  int ends[2] = {0, 0};  // first ranks of the two nodes where a byte takes longest; equal: there is one node
 };
 
 /// The fastest there and back of a small and of a large message.

@@ -122,8 +122,15 @@ Buffer DataParallel::allocate_copy() {
   return copies_.back().peers[0];
 }
 
+void DataParallel::overwrite(Buffer to, Buffer from, Writers writers) {
+  const Share part = share_of(to.elements, writers.place, writers.count);
+  snapshot_.before_write(to.part(part.first, part.count));
+  copy_together(parts_.comm.node(), to, from, writers);
+}
+
 void DataParallel::use(const std::string& exchange) {
   thread_.reset();
+  snapshot_.settle();  // memory may go, and state of other nodes comes
   std::unique_ptr<Exchange> before = std::move(exchange_);
   if (before) before->gather_state(parts_.optimizer);
   if (entry(exchange).private_parameters != memory_->is_private()) {
@@ -137,6 +144,7 @@ void DataParallel::use(const std::string& exchange) {
   const ParallelOptions& o = parts_.options;
   exchange_ = entry(exchange).make({.comm = parts_.comm,
                                     .params = parts_.params,
+                                    .snapshot = snapshot_,
                                     .virtual_workers = workers_,
                                     .buckets = buckets_,
                                     .wire = parse_dtype(o.wire),
@@ -191,6 +199,10 @@ void DataParallel::after_step(double backward_ms) {
   if (plans) backward_ms_ = backward_ms;
   if (plans || next != name_) use(next);
   if (plans) say(buckets_text(buckets_, parts_.params.dtype()), "");
+}
+
+std::string DataParallel::slowest_link() const {
+  return overlaps() ? parts_.comm.node_name(link_.ends[0]) + " and " + parts_.comm.node_name(link_.ends[1]) : "";
 }
 
 void DataParallel::say(const std::string& text, const std::string& what) const {

@@ -84,10 +84,15 @@ void Trainer::one_step() {
   cut_->take(batch);
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
+  in_step_ = true;
   const StepOutcome outcome = compute_and_exchange();
   span.reset();
-  if (outcome.bad_worker >= 0) return after_bad_loss(outcome);
-  after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = outcome.bad_worker >= 0;
+  if (in_step_)
+    after_bad_loss(outcome);
+  else
+    after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = false;
 }
 
 void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms) {
@@ -101,9 +106,14 @@ void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, 
   was_trying_ = replicas_->is_trying();
   if (step_ > first_step_ + 1) statistics_.add(ms, samples, replicas_->phases());
   if (deadline_.add(replicas_->phases())) parts_.comm.set_step_timeout_ms(deadline_.ms());
-  if (parts_.comm.rank() == 0)
-    if (const auto slow = straggler_.add(replicas_->phases(), ms)) parts_.log.warning(*slow);
+  if (parts_.comm.rank() == 0) name_who_is_slow(ms);
   tell_step(outcome, ms);
+}
+
+void Trainer::name_who_is_slow(double step_ms) {
+  if (const auto rank = straggler_.add(replicas_->phases(), step_ms)) parts_.log.warning(*rank);
+  if (!replicas_->overlaps() || replicas_->drifts()) return;  // no wire, or rounds of many steps
+  if (const auto link = slow_link_.add(replicas_->phases(), step_ms)) parts_.log.warning(*link);
 }
 
 void Trainer::compute() {

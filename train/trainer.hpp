@@ -19,6 +19,7 @@
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
+#include <chorale/train/slow_link.hpp>
 #include <chorale/train/step_deadline.hpp>
 #include <chorale/train/step_statistics.hpp>
 #include <chorale/train/straggler.hpp>
@@ -44,6 +45,12 @@ struct TrainerConfig {
   bool stops_early = true;  // false: the best weights are kept, and all steps are made
   TraceWindow trace;        // empty: none
   std::string trace_file;
+};
+
+/// The batch of the step under way, worker by worker: what messages call its samples (Dataset::row_id).
+struct BatchInFlight {
+  std::int64_t step = 0;
+  std::vector<std::vector<std::int64_t>> samples = {};
 };
 
 struct TrainerParts {
@@ -73,6 +80,8 @@ class Trainer {
   /// finite.
   Summary run();
   FlatParams& params() { return params_; }
+  /// When run() has thrown inside a step; of all ranks, the same on each of them. Empty elsewhere. No communication.
+  std::optional<BatchInFlight> batch_in_flight() const;
   /// Of gradients and parameters, that this rank puts on the wire between nodes in a step.
   std::uint64_t bytes_per_step() const { return replicas_->bytes_per_step(); }
 
@@ -101,6 +110,7 @@ class Trainer {
   void refuse_policy() const;
   void spoil(Fault::Kind kind);  // for tests of failures
   void check_replicas_if_due();
+  void name_who_is_slow(double step_ms);
   void tell_step(const StepOutcome& outcome, double step_ms);
   void after_step();
   bool evaluation_due(std::int64_t step) const;
@@ -130,7 +140,7 @@ class Trainer {
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
   Stop stopped_ = Stop::none;
-  bool evaluation_missed_ = false, was_trying_ = false;
+  bool evaluation_missed_ = false, was_trying_ = false, in_step_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   Trace trace_;
@@ -152,6 +162,7 @@ class Trainer {
   StepStatistics statistics_;
   StepDeadline deadline_;
   Straggler straggler_;
+  SlowLink slow_link_;
   double lr_ = 0, lr_factor_ = 1;  // as given; what rollbacks have made of it
   std::int64_t skipped_ = 0, rollbacks_ = 0, checked_step_ = 0;
   double epoch_loss_ = 0, epoch_weight_ = 0, last_loss_ = 0;

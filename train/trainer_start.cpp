@@ -64,11 +64,17 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   cut_.emplace(workers_, costs());
   held_ = maximal_subtrees(workers_, workers_of(parts.comm.rank(), parts.comm.size(), workers_));
   replicas_->start(workers_, config.train.accumulate);
+  if (replicas_->overlaps()) {
+    auto bytes = static_cast<std::int64_t>(replicas_->bytes_per_step());
+    parts.comm.node().all_reduce(buffer_of(std::span(&bytes, 1)), Reduce::sum, "bytes of a step").wait();
+    slow_link_ = SlowLink(replicas_->slowest_link(), static_cast<double>(bytes));
+  }
   if (checkpointing_ && step_ > 0) {
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
   }
-  if (checkpointing_ && config.checkpoint.background) snapshot_bytes_ = checkpointing_->reserve(replicas_->carried());
+  if (checkpointing_ && config.checkpoint.background)
+    snapshot_bytes_ = checkpointing_->reserve({replicas_->carried(), replicas_->has_private_state()});
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
                                                       traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});

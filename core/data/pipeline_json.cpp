@@ -3,11 +3,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chorale/core/base/excerpt.hpp>
+
 namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr int kVersion = 2;
+constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
 constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
 constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
@@ -45,6 +48,9 @@ FittedColumn column_from(const Json& in) {
     c.missing_slot = in.at("missing_slot").get<bool>();
     c.missing_as = in.at("missing_as").get<int>();
     c.buckets = in.at("buckets").get<std::int64_t>();
+    if (c.code == CategoryCode::hashing && (c.buckets < 1 || c.buckets > kMostBuckets))
+      throw CheckpointError("pipeline.json: column '" + excerpt(c.name) + "' has " + std::to_string(c.buckets) +
+                            " buckets, expected 1 to " + std::to_string(kMostBuckets));
     if (c.missing_as < 0 || c.missing_as >= c.slots())
       throw CheckpointError("pipeline.json: column '" + c.name + "' has a slot out of range");
     return c;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include <chorale/launcher/collab/study_report.hpp>
 #include <chorale/launcher/printable.hpp>
@@ -37,6 +36,16 @@ std::string head(const std::vector<std::string>& names) {
   return row(names) + rule + "\n";
 }
 
+/// Resampling two or three seeds shows hardly any of their noise, and one none.
+std::string few_seeds(const Study& study) {
+  constexpr std::size_t kEnough = 10;
+  std::size_t fewest = kEnough;
+  for (const StudyCell& cell : study.base.cells) fewest = std::min(fewest, cell.seeds.size());
+  if (fewest == kEnough) return "";
+  return fmt::format("**Only {}**: the intervals are too narrow, for so few show little of the noise of training. Use {} or more.\n\n",
+                     fewest == 1 ? "one seed" : fmt::format("{} seeds", fewest), kEnough);
+}
+
 std::string verdicts(const Study& study) {
   std::string out = "## What was shown\n\n";
   for (const StudyCell& cell : study.base.cells) {
@@ -49,7 +58,7 @@ std::string verdicts(const Study& study) {
     if (cell.tasks.size() > 1 && !cell.worst_task.empty()) out += fmt::format("\nThe worst task is {}.\n", cell.worst_task);
     out += "\n";
   }
-  return out +
+  return out + few_seeds(study) +
          "A gain is claimed only where collab beats matched, shuffled and untrained, each with its 95 % interval above 0 and p below 0.05 "
          "after Holm's\ncorrection over tasks; harm where its interval against matched lies below 0.\n\n";
 }

@@ -104,8 +104,8 @@ Panel curves_panel(const Axes& axes, const std::vector<Curve>& curves, std::size
   const std::size_t places = axes.ticks.size();
   for (std::size_t i = 0; i < places; ++i) ticks += fmt::format("{}{} {}", i == 0 ? "" : ", ", quoted(axes.ticks[i]), i);
   // Arms stand side by side, or their bars would hide each other.
-  const double apart = std::min(0.05, 0.3 / static_cast<double>(std::max<std::size_t>(1, curves.size())));
-  for (std::size_t i = 0; i < curves.size(); ++i) {
+  const double apart = std::min(0.04, 0.2 / static_cast<double>(std::max<std::size_t>(1, curves.size())));
+  for (std::size_t i = curves.size(); i-- > 0;) {  // what stands first in tables lies on top
     const std::string name = fmt::format("$curve_{}_{}", number, i);
     const double shift = apart * (static_cast<double>(i) - 0.5 * static_cast<double>(curves.size() - 1));
     out.data += name + " << EOD\n";
@@ -115,7 +115,10 @@ Panel curves_panel(const Axes& axes, const std::vector<Curve>& curves, std::size
     const Look look = look_of(curves[i].arm);
     const double width = curves[i].arm == "collab" ? 2.5 : 1.3;
     plots += fmt::format(", {} using 1:2 with lines lw {} dt {} lc rgb '{}' notitle", name, width, look.dash, look.colour);
-    plots += fmt::format(", {} using 1:2:3 with yerrorbars pt 7 ps 0.5 lw 1.2 lc rgb '{}' notitle", name, look.colour);
+    plots += fmt::format(
+        ", {0} using 1:($2-$3):(0):(2*$3) with vectors nohead lw 1.2 lc rgb '{1}' notitle, {0} using 1:2 with points pt 7 ps 0.5 lc rgb "
+        "'{1}' notitle",
+        name, look.colour);
     out.arms.push_back(curves[i].arm);
   }
   out.commands = fmt::format(
@@ -209,9 +212,9 @@ bool draw_study(const std::filesystem::path& file, const Study& study) {
   std::string script = plot_head(file, std::max(560, 400 * static_cast<int>(columns)), static_cast<int>(height));
   for (const Panel& panel : panels) script += panel.data;
   const std::size_t seeds = first.seeds.size();
-  script += "set pointintervalbox 0\nunset key\n";
-  script += fmt::format("set multiplot title {}\n", quoted(fmt::format("{}: mean over {} {}, bars of one standard deviation",
-                                                                       study.info.subject, seeds, seeds == 1 ? "seed" : "seeds")));
+  script += "unset key\n";
+  const std::string shown = seeds == 1 ? "one seed" : fmt::format("mean over {} seeds, bars of one standard deviation", seeds);
+  script += fmt::format("set multiplot title {}\n", quoted(study.info.subject + ": " + shown));
   for (std::size_t i = 0; i < panels.size(); ++i) {
     const double below = foot + row * static_cast<double>(rows - 1 - i / columns);
     script += fmt::format("set origin {},{}\nset size {},{}\n", static_cast<double>(i % columns) / static_cast<double>(columns),

@@ -46,6 +46,7 @@ std::string interval(const Difference& d) {
 std::string compared(const Against& a) {
   const Difference& d = **a.gain;
   if (!std::isfinite(d.mean)) return fmt::format("not comparable with {}", a.arm);
+  if (d.mean == 0) return fmt::format("equal to {} ({})", a.arm, interval(d));
   if (d.mean < 0) return fmt::format("worse than {} by {:.4f} ({})", a.arm, -d.mean, interval(negated(d)));
   return fmt::format("better than {} by {:.4f} ({})", a.arm, d.mean, interval(d));
 }

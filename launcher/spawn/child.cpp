@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -27,6 +28,33 @@ void redirect(int stream, const std::string& path) {
   const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
   if (file < 0 || ::dup2(file, stream) < 0) ::_exit(127);
   ::close(file);
+}
+
+/// 0: it has gone.
+pid_t parent_of(pid_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
+  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  const std::size_t end = line.rfind(')');  // the name in brackets may hold anything
+  if (end == std::string::npos) return 0;
+  std::istringstream rest(line.substr(end + 1));
+  char state = 0;
+  pid_t parent = 0;
+  rest >> state >> parent;
+  return parent;
+}
+
+std::vector<pid_t> family_of(pid_t child) {
+  std::vector<std::pair<pid_t, pid_t>> all;  // process, parent
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
+    const auto process = static_cast<pid_t>(std::atoi(entry.path().filename().c_str()));
+    if (process > 0) all.emplace_back(process, parent_of(process));
+  }
+  std::vector<pid_t> out = {child};
+  for (std::size_t i = 0; i < out.size(); ++i)
+    for (const auto& [process, parent] : all)
+      if (parent == out[i]) out.push_back(process);
+  return out;
 }
 
 std::string text_of(const std::string& path) {
@@ -64,6 +92,13 @@ bool ended_within(pid_t child, std::chrono::milliseconds limit, int& status) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   } while (Clock::now() < until);
   return false;
+}
+
+void kill_family(pid_t child) {
+  ::kill(child, SIGSTOP);                              // it makes no more of them
+  const std::vector<pid_t> family = family_of(child);  // before it dies: then they have another parent
+  ::kill(-child, SIGKILL);
+  for (const pid_t process : family) ::kill(process, SIGKILL);
 }
 
 ChildResult run_this_program(const std::vector<std::string>& words, std::chrono::milliseconds limit) {

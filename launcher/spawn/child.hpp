@@ -22,6 +22,10 @@ pid_t start_child(const std::vector<std::string>& words, const ChildFiles& files
 /// Waits at most `limit`; true when the child has ended, with `status` as waitpid gives it.
 bool ended_within(pid_t child, std::chrono::milliseconds limit, int& status);
 
+/// SIGKILL to the child and to all that descend from it: a launcher's ssh has a group of its own, and would wait for a node that is cut
+/// off.
+void kill_family(pid_t child);
+
 struct ChildResult {
   int code = 0;           // its exit code; 128 + N after signal N
   bool too_late = false;  // it was ended at the limit

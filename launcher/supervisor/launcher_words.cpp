@@ -1,11 +1,8 @@
 #include <chorale/launcher/supervisor/launcher_words.hpp>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
 
 namespace chorale {
 
@@ -20,6 +17,10 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
   if (plan.how == RankPlan::How::srun) return {"srun", "-n", n, "--mpi=pmix", "-K1"};
   std::vector<std::string> out = {"mpirun", "-q", "-np", n, "--mca", "orte_tmpdir_base", folder};
   if (!plan.hosts.empty()) out.insert(out.end(), {"--host", plan.hosts});
+  // mpirun's daemon on a node that is cut off ends after 2 minutes, not 8.
+  if (!is_on_one_node(plan))
+    out.insert(out.end(), {"--mca", "oob_tcp_keepalive_time", "60", "--mca", "oob_tcp_keepalive_intvl", "10", "--mca",
+                           "oob_tcp_keepalive_probes", "6"});
   const std::vector<std::string> placing =
       !plan.hosts.empty() ? std::vector<std::string>{"--map-by", "slot"}
       : plan.crowded      ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
@@ -48,19 +49,6 @@ ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& f
   // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
   if (is_on_one_node(plan)) out.emplace_back("TMPDIR", folder);
   return out;
-}
-
-int signal_of_status(int status) {
-  return WIFEXITED(status) && WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG ? WEXITSTATUS(status) - 128 : 0;
-}
-
-std::string name_of_signal(int signal) {
-  const char* name = ::sigabbrev_np(signal);
-  return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
-}
-
-std::string text_of_status(int status) {
-  return WIFSIGNALED(status) ? name_of_signal(WTERMSIG(status)) : "code " + std::to_string(WEXITSTATUS(status));
 }
 
 }  // namespace chorale

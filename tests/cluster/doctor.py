@@ -4,20 +4,18 @@
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 
-from nodes import TwoNodes
+from nodes import TwoNodes, why_not
 
 
 class Visits:
     def __init__(self, chorale, nodes):
         self.chorale, self.nodes, self.wrong = chorale, nodes, 0
         self.hosts = ",".join(host + ":2" for host in nodes.hosts)
-        mca = {"plm_rsh_agent": nodes.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
-               "oob_tcp_if_include": "eth0", "hwloc_base_binding_policy": "none"}
+        mca = nodes.settings() | {"hwloc_base_binding_policy": "none"}
         self.env = dict(os.environ, **{"OMPI_MCA_" + key: value for key, value in mca.items()})
         self.runs = nodes.folder + "/runs"
         os.mkdir(self.runs)
@@ -90,12 +88,8 @@ def run_all(chorale):
 
 
 def main():
-    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
-    if os.geteuid() != 0 or missing:
-        print("CHORALE_SKIP doctor: needs root and " + " ".join(missing or ["nothing else"]))
-        return 4
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
-        print("CHORALE_SKIP doctor: network namespaces are not allowed here")
+    if reason := why_not():
+        print("CHORALE_SKIP doctor: " + reason)
         return 4
     return 1 if run_all(os.path.abspath(sys.argv[1])) else 0
 

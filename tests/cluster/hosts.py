@@ -4,13 +4,12 @@
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
-from nodes import TwoNodes
+from nodes import TwoNodes, why_not
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from processes import has_checkpoint, pid_of_rank
@@ -39,8 +38,7 @@ class Trial:
     def __init__(self, chorale, nodes):
         self.chorale, self.nodes, self.wrong = chorale, nodes, 0
         self.hosts = ",".join(f"{host}:{n}" for host, n in zip(nodes.hosts, (2, 2)))
-        mca = {"plm_rsh_agent": nodes.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
-               "oob_tcp_if_include": "eth0", "hwloc_base_binding_policy": "none"}
+        mca = nodes.settings() | {"hwloc_base_binding_policy": "none"}
         self.env = dict(os.environ, **{"OMPI_MCA_" + key: value for key, value in mca.items()})
 
     def start(self, run, *options):
@@ -109,12 +107,8 @@ def run_all(chorale):
 
 
 def main():
-    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
-    if os.geteuid() != 0 or missing:
-        print("CHORALE_SKIP hosts: needs root and " + " ".join(missing or ["nothing else"]))
-        return 4
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
-        print("CHORALE_SKIP hosts: network namespaces are not allowed here")
+    if reason := why_not():
+        print("CHORALE_SKIP hosts: " + reason)
         return 4
     return 1 if run_all(os.path.abspath(sys.argv[1])) else 0
 

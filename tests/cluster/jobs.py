@@ -11,9 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 
 from nodes import TwoNodes
 from slurm import Slurm, why_not
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from processes import running
 
 RATE = "25mbit"  # a step waits for the wire some 15 ms, so that a run lasts long enough to be disturbed on any machine
 # More ranks than cores run here; nobody's timing is looked at.
@@ -46,11 +50,25 @@ class Jobs:
         with open(run + "/summary.json", encoding="utf-8") as file:
             return json.load(file)["parameters_hash"]
 
-    def submit(self, name, *more, recipe=None):
+    def submit(self, name, *more):
         run = os.path.join(self.work, name)
-        said = self.slurm.run([self.chorale, "submit", *(recipe or self.recipe), "--nodes", "2", "--ranks-per-node", "2", "--time", "01:00:00", "--run-dir", run,
-                               *more])
+        said = self.slurm.run([self.chorale, "submit", *self.recipe, "--nodes", "2", "--ranks-per-node", "2", "--time", "01:00:00", "--run-dir", run, *more])
         return re.match(r"job (\d+): ", said).group(1), run
+
+    def submit_without_pmix(self, name, *more):
+        """Where srun --mpi=pmix does not work: mpirun starts the ranks."""
+        folder = self.work + "/no_pmix"
+        os.makedirs(folder, exist_ok=True)
+        with open(folder + "/srun", "w", encoding="ascii") as file:  # mpirun too starts its daemons by srun
+            file.write('#!/bin/bash\ncase " $* " in *" --mpi=pmix "*) echo "srun: error: cannot create mpi context" >&2; exit 1;; esac\n'
+                       f'exec {shutil.which("srun")} "$@"\n')
+        os.chmod(folder + "/srun", 0o755)
+        path = self.slurm.environment["PATH"]
+        self.slurm.environment["PATH"] = folder + ":" + path
+        try:
+            return self.submit(name, *more)
+        finally:
+            self.slurm.environment["PATH"] = path
 
     def lines(self, run, file):
         if not os.path.exists(f"{run}/{file}"):
@@ -61,8 +79,11 @@ class Jobs:
     def steps(self, run):
         return [line["step"] for line in self.lines(run, "metrics.jsonl") if line["event"] == "step"]
 
+    def end_lines(self, run):
+        return [line for line in self.lines(run, "events.jsonl") if line["event"] == "end"]
+
     def ends(self, run):
-        return [(line["attempt"], line["code"], line["step"]) for line in self.lines(run, "events.jsonl") if line["event"] == "end"]
+        return [(line["attempt"], line["code"], line["step"]) for line in self.end_lines(run)]
 
     def wait_step(self, run, step):
         self.slurm.wait_for(lambda: self.steps(run)[-1:] >= [step], 60, lambda: f"{run} is not at step {step}: {self.output(run)}")
@@ -91,6 +112,15 @@ class Jobs:
                 pass
         return found
 
+    def launcher(self, run, name):
+        """Process id of the srun or mpirun that starts the run's ranks."""
+        found = running(run)
+        return min(pid for pid, (program, _) in found.items() if program == name)
+
+    def supervisor(self, run):
+        ranks = self.ranks(run).values()
+        return next(pid for pid, (program, _) in running(run).items() if program.startswith("chorale") and pid not in ranks)
+
     def status(self, run):
         return json.loads(self.slurm.run([self.chorale, "status", run, "--json"]))
 
@@ -106,6 +136,29 @@ class Jobs:
         steps = self.steps(run)
         assert steps == list(range(1, len(steps) + 1)), "a step is missing or was made twice"
         assert self.hash_of(run) == self.expected, "other bits"
+
+
+    def goes_on_from_checkpoint(self, job, run):
+        """After a loss: requeued, released, from the newest checkpoint to the same bits."""
+        self.slurm.release(job)
+        self.wait_end(job, run)
+        assert self.ends(run)[-1][1] == 0, self.output(run)
+        assert self.hash_of(run) == self.expected, "other bits"
+
+    def leftovers(self):
+        """Of all runs so far: processes, half checkpoints, locks."""
+        until = time.monotonic() + 10
+        while running(self.work) and time.monotonic() < until:
+            time.sleep(0.1)
+        left = [f"{pid} {name}" for pid, (name, _) in running(self.work).items()]
+        for folder, _, files in os.walk(self.work):
+            left += [f"{folder}/{file}" for file in files if file.startswith("lock")]
+            left += [folder] if ".tmp" in os.path.basename(folder) else []
+        return left
+
+
+def time_of(event):
+    return datetime.fromisoformat(event["time"]).timestamp()
 
 
 def submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called(t):
@@ -207,18 +260,7 @@ def a_node_that_goes_down_costs_the_steps_since_the_checkpoint_only(t):
 
 
 def without_pmix_mpirun_starts_the_ranks_and_is_told_to_save(t):
-    folder = t.work + "/no_pmix"
-    os.mkdir(folder)
-    with open(folder + "/srun", "w", encoding="ascii") as file:  # mpirun too starts its daemons by srun
-        file.write('#!/bin/bash\ncase " $* " in *" --mpi=pmix "*) echo "srun: error: cannot create mpi context" >&2; exit 1;; esac\n'
-                   f'exec {shutil.which("srun")} "$@"\n')
-    os.chmod(folder + "/srun", 0o755)
-    path = t.slurm.environment["PATH"]
-    t.slurm.environment["PATH"] = folder + ":" + path
-    try:
-        job, run = t.submit("mpirun")
-    finally:
-        t.slurm.environment["PATH"] = path
+    job, run = t.submit_without_pmix("mpirun")
     t.wait_step(run, 60)
     assert "ranks are started by mpirun" in t.output(run)
     t.slurm.run(["scancel", "--signal=USR2", job])
@@ -307,13 +349,13 @@ LONG = [usr1_to_the_job_during_a_checkpoint_saves_and_goes_on_twice, scontrol_re
         slurms_own_signal_before_the_limit_saves, a_node_that_goes_down_costs_the_steps_since_the_checkpoint_only]
 
 
-def main():
+def main(rows):
     chorale, source, which = os.path.realpath(sys.argv[1]), os.path.abspath(sys.argv[2]), sys.argv[3]
     reason = why_not()
     if reason:
         print("CHORALE_SKIP jobs of a two-node Slurm: " + reason)
         return 4
-    wanted = {"short": SHORT, "long": LONG}.get(which) or [f for f in SHORT + LONG if f.__name__.startswith(which)]
+    wanted = rows.get(which) or [f for f in rows["short"] + rows["long"] if f.__name__.startswith(which)]
     wrong = 0
     work = tempfile.mkdtemp(prefix="jobs-")
     shm = set(os.listdir("/dev/shm"))
@@ -326,8 +368,10 @@ def main():
                     start = time.monotonic()
                     try:
                         test(jobs)
+                        left = jobs.leftovers()
+                        assert not left, f"left behind: {left}"
                         verdict = "ok"
-                    except (AssertionError, RuntimeError, OSError, KeyError, ValueError, IndexError, subprocess.SubprocessError) as e:
+                    except (AssertionError, RuntimeError, OSError, KeyError, ValueError, IndexError, StopIteration, subprocess.SubprocessError) as e:
                         verdict = f"FAILED: {type(e).__name__}: {e}"
                         wrong += 1
                         slurm.run(["scancel", "--user=root"], check=False)
@@ -343,4 +387,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main({"short": SHORT, "long": LONG}))

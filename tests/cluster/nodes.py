@@ -15,6 +15,19 @@ import tempfile
 ENTER = 'hostname "$1"; mount --bind "$2" /etc/hosts; shift 2; exec "$@"'
 
 
+TOOLS = ("ip", "tc", "nsenter", "unshare", "mpirun")
+
+
+def why_not():
+    """Why there can be no two nodes here; empty where there can."""
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if os.geteuid() != 0 or missing:
+        return "needs root and " + " ".join(missing or ["nothing else"])
+    if subprocess.run(["unshare", "--net", "--uts", "--mount", "true"], capture_output=True).returncode != 0:
+        return "network namespaces are not allowed here"
+    return ""
+
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
@@ -42,6 +55,8 @@ def remove_orphans():
 
 
 class TwoNodes:
+    """rate: of the link, as tc has it ("1gbit"); empty: as fast as it goes."""
+
     def __init__(self, rate):
         self.rate = rate
         self.names = [f"chorale-{os.getpid()}-{i}" for i in (1, 2)]
@@ -76,14 +91,41 @@ class TwoNodes:
             ip("-n", name, "addr", "add", self.addresses[i] + "/24", "dev", "eth0")
             ip("-n", name, "link", "set", "eth0", "up")
             ip("-n", name, "link", "set", "lo", "up")
-            if self.rate:
-                subprocess.run(["nsenter", "--net=/run/netns/" + name, "tc", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", self.rate,
-                                "burst", "128k", "latency", "10ms"], check=True)
+        self.heal()
         self.write_agent()
 
+    def queue(self, i, *words):
+        """How node i sends; what is under way in the old queue is lost, as in a cable."""
+        tc = ["nsenter", "--net=/run/netns/" + self.names[i], "tc", "qdisc"]
+        subprocess.run(tc + ["del", "dev", "eth0", "root"], capture_output=True)
+        if words:
+            subprocess.run(tc + ["add", "dev", "eth0", "root", *words], check=True)
+
+    def drop_from(self, i):
+        """What node i sends is lost from now on; it hears the other one."""
+        self.queue(i, "blackhole")
+        open(self.folder + "/link-is-cut", "w", encoding="ascii").close()
+
+    def cut(self):
+        for i in (0, 1):
+            self.drop_from(i)
+
+    def limit(self, rate):
+        """In both directions. The queue holds half a second, so that one rank's bytes do not starve another's."""
+        for i in (0, 1):
+            self.queue(i, "tbf", "rate", rate, "burst", "16k", "latency", "500ms")
+
+    def heal(self):
+        """The link as it was made."""
+        for i in (0, 1):
+            self.queue(i, *(("tbf", "rate", self.rate, "burst", "128k", "latency", "10ms") if self.rate else ()))
+        if os.path.exists(self.folder + "/link-is-cut"):
+            os.remove(self.folder + "/link-is-cut")
+
     def write_agent(self):
-        """What mpirun calls in place of ssh: host, then a command line for its shell."""
-        lines = ["#!/bin/sh", "host=$1; shift", "case $host in"]
+        """What mpirun calls in place of ssh: host, then a command line for its shell. Comes through no more than ssh while the link is cut."""
+        lines = ["#!/bin/sh", "host=$1; shift",
+                 f'[ ! -e {self.folder}/link-is-cut ] || {{ echo "connect to host $host: Connection timed out" >&2; exit 255; }}', "case $host in"]
         for i, host in enumerate(self.hosts):
             lines.append(f'{host}) exec {shlex.join(self.on(i, ["bash", "-c"]))} "$*" ;;')
         with open(self.folder + "/agent", "w", encoding="ascii") as file:
@@ -96,15 +138,38 @@ class TwoNodes:
                  self.folder + "/hosts"]
         return enter + ["env", f"TMPDIR={self.folder}/tmp{i}", "GLOO_SOCKET_IFNAME=eth0"] + words
 
+    def settings(self):
+        """Open MPI's, by name, for what runs over both nodes."""
+        return {"plm_rsh_agent": self.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
+                "oob_tcp_if_include": "eth0"}
+
     def mpirun(self, per_node, words, options=()):
         """`words` on per_node ranks of each node, or on per_node[i] of node i."""
         ranks = [per_node] * 2 if isinstance(per_node, int) else per_node
         hosts = ",".join(f"{host}:{n}" for host, n in zip(self.hosts, ranks))
-        settings = {"plm_rsh_agent": self.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",
-                    "oob_tcp_if_include": "eth0"}
-        mca = [word for key, value in settings.items() for word in ("--mca", key, value)]
+        mca = [word for key, value in self.settings().items() for word in ("--mca", key, value)]
         # Both nodes count the same cores, so binding would put all ranks on the first.
         return self.on(0, ["mpirun", "-q", "-np", str(sum(ranks)), "--host", hosts, "--bind-to", "none", *options] + mca + words)
+
+    def processes(self, i):
+        """Those on node i, zombies left out."""
+        found = []
+        for pid in map(int, subprocess.run(["ip", "netns", "pids", self.names[i]], capture_output=True, text=True).stdout.split()):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                    if file.read().rsplit(")", 1)[1].split()[0] != "Z":
+                        found.append(pid)
+            except OSError:
+                pass
+        return found
+
+    def kill_all(self):
+        for i in (0, 1):
+            for pid in self.processes(i):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
 
     def remove(self):
         for name in self.names:

@@ -4,11 +4,10 @@
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 
-from nodes import TwoNodes
+from nodes import TwoNodes, why_not
 
 STEP = ["bench", "step", "--layers", "linear(300) relu linear(200) relu linear(10)", "--loss", "cross_entropy", "--input", "100", "--batch", "64",
         "--steps", "60", "--virtual-workers", "8", "--json"]
@@ -23,12 +22,8 @@ def hash_of(words):
 
 def main():
     chorale = os.path.abspath(sys.argv[1])
-    missing = [tool for tool in ("ip", "tc", "nsenter", "unshare", "mpirun") if not shutil.which(tool)]
-    if os.geteuid() != 0 or missing:
-        print("CHORALE_SKIP two nodes: needs root and " + " ".join(missing or ["nothing else"]))
-        return 4
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
-        print("CHORALE_SKIP two nodes: network namespaces are not allowed here")
+    if reason := why_not():
+        print("CHORALE_SKIP two nodes: " + reason)
         return 4
     expected = hash_of([chorale] + STEP)
     wrong = 0

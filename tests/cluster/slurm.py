@@ -9,6 +9,8 @@ import signal
 import subprocess
 import time
 
+from nodes import why_not as why_no_nodes
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 SBIN = "/usr/sbin:/sbin"
 
@@ -16,14 +18,12 @@ SBIN = "/usr/sbin:/sbin"
 def why_not():
     """Why there can be no Slurm here; empty where there can."""
     path = os.environ.get("PATH", "") + ":" + SBIN
-    missing = [p for p in PROGRAMS + ("ip", "tc", "nsenter", "unshare", "setpriv", "mpirun") if not shutil.which(p, path=path)]
+    missing = [p for p in PROGRAMS + ("setpriv",) if not shutil.which(p, path=path)]
     if missing:
         return "not installed: " + " ".join(missing) + " (packages slurmctld slurmd slurm-client munge iproute2 openmpi-bin)"
     if not any(os.path.exists(f"/usr/lib/{folder}/libpmix.so") for folder in (".", "x86_64-linux-gnu", "aarch64-linux-gnu")):
         return "Slurm's PMIx plug-in needs libpmix.so (package libpmix-dev)"
-    if os.geteuid() != 0 or subprocess.run(["unshare", "--net", "--uts", "--mount", "true"], capture_output=True).returncode != 0:
-        return "network namespaces are not allowed here"
-    return ""
+    return why_no_nodes()
 
 
 class Slurm:
@@ -90,6 +90,11 @@ class Slurm:
 
     def start_node(self, i):
         self.run(["slurmd", "-N", self.nodes.hosts[i]], node=i)
+
+    def kill_daemon(self, i):
+        """slurmd of a node, and nothing else of it."""
+        with open(f"{self.folder}/slurmd-{self.nodes.hosts[i]}.pid", encoding="ascii") as file:
+            os.kill(int(file.read()), signal.SIGKILL)
 
     def take_down(self, i):
         """As a power cut: no process of the node is left, and the others hear nothing from it."""

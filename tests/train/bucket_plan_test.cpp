@@ -44,7 +44,11 @@ TEST_CASE("all ranks know one speed of the slowest link, at every number of node
     for (const LinkSpeed& speed : found) {
       CHECK(speed.latency_ms == found[0].latency_ms);
       CHECK(speed.bytes_per_ms == found[0].bytes_per_ms);
+      CHECK(speed.ends[0] == found[0].ends[0]);
+      CHECK(speed.ends[1] == found[0].ends[1]);
     }
+    CHECK(comms[0]->node_of(found[0].ends[0]) + 1 == comms[0]->node_of(found[0].ends[1]));
+    CHECK(comms[0]->node_name(found[0].ends[1]) == std::to_string(comms[0]->node_of(found[0].ends[1])));
     CHECK(found[0].latency_ms > 0);
     CHECK(found[0].bytes_per_ms > 0);
     CHECK(found[0].bytes_per_ms < 1e9);  // a terabyte a second

@@ -68,6 +68,12 @@ TEST_CASE("harm is below matched, and needs no other arm to be said") {
         "harm: collab has auc 0.8544 on income, matched 0.8055; it is worse than matched by 0.0200 (95 % interval 0.0100 to 0.0300).");
 }
 
+TEST_CASE("equal arms are called equal") {
+  VerdictCase c = a_case();
+  c.over_shuffled = Difference{};
+  CHECK_THAT(sentence(c), Catch::Contains("equal to shuffled (95 % interval 0.0000 to 0.0000)"));
+}
+
 TEST_CASE("without an arm nothing can be claimed, and the sentence says which") {
   VerdictCase c = a_case();
   c.over_shuffled.reset();
