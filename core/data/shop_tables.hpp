@@ -1,4 +1,4 @@
-// The four tables of the shop as text, and the tasks drawn over them.
+// The five tables of the shop as text, and the tasks drawn over them.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@
 namespace chorale {
 
 struct ShopTables {
-  std::string customers, products, sessions, orders;
+  std::string customers, products, sessions, orders, deliveries;
   std::vector<ShopTask> tasks;  // churn, purchase, returned
 };
 
