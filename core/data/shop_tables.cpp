@@ -12,7 +12,9 @@ namespace {
 
 // Traits that no table shows in full. thrift drives purchase and churn, patience churn and returns; appeal drives
 // purchase and price, quality ratings and returns. Returns use no trait of purchase: orders are chosen by purchase, and
-// would otherwise shift the posterior. Deliveries use no trait at all: nothing that another table knows can help there.
+// would otherwise shift the posterior. Whether a coupon is
+// redeemed hangs on both traits of the customer, and its own table shows neither: others must. Deliveries use no trait at all: nothing that
+// another table knows can help there.
 struct Customer {
   double thrift, patience;
   int taste;
@@ -25,6 +27,7 @@ struct Product {
 constexpr std::array<const char*, 6> kCategory = {"audio", "books", "garden", "kitchen", "sport", "toys"};
 constexpr std::array<const char*, 4> kDevice = {"app", "desktop", "mobile", "tablet"};
 constexpr std::array<const char*, 5> kSource = {"ads", "direct", "email", "search", "social"};
+constexpr std::array<const char*, 4> kChannel = {"app", "email", "letter", "till"};
 constexpr std::array<const char*, 4> kCarrier = {"alba", "brise", "corso", "dorn"};
 constexpr std::array<const char*, 4> kPayment = {"card", "invoice", "transfer", "wallet"};
 
@@ -184,6 +187,24 @@ void draw_sessions(const ShopOptions& options, const std::vector<Customer>& cust
   }
 }
 
+void draw_coupons(const ShopOptions& options, const std::vector<Customer>& customers, ShopTables& tables, ShopTask& redeemed) {
+  RandomStream draw(mix(options.seed, 6));
+  tables.coupons = "coupon_id,customer_id,date,channel,value,days_valid,minimum,redeemed\n";
+  for (std::int64_t i = 0; i < std::max<std::int64_t>(1, options.sessions / 2); ++i) {
+    const std::size_t who = draw.below(customers.size()), channel = draw.below(kChannel.size());
+    const int day = static_cast<int>(draw.below(365)), value = 2 + static_cast<int>(draw.below(19)),
+              valid = 1 + static_cast<int>(draw.below(30));
+    const int minimum = 10 * static_cast<int>(draw.below(7));
+    const double seen = -1.0 + 0.12 * (value - 11) - 0.02 * (minimum - 30) + (channel == 0 ? 0.6 : 0.0) + (valid < 5 ? -1.0 : 0.0);
+    draw_label(
+        redeemed, who, seen,
+        {{1.6, customers[who].thrift, 0, 1, false, ShopTrait::thrift}, {-1.2, customers[who].patience, 0, 1, false, ShopTrait::patience}},
+        draw);
+    append(tables.coupons, "k%lld,c%zu,%s,%s,%d,%d,%d,%d\n", static_cast<long long>(i + 1), who + 1, date(day).c_str(), kChannel[channel],
+           value, valid, minimum, redeemed.label.back());
+  }
+}
+
 /// Whether a parcel is late follows from the parcel alone, up to a third of what its carrier hides.
 void draw_deliveries(const ShopOptions& options, std::size_t customers, ShopTables& tables, ShopTask& late) {
   RandomStream draw(mix(options.seed, 5));
@@ -206,12 +227,14 @@ void draw_deliveries(const ShopOptions& options, std::size_t customers, ShopTabl
 ShopTables draw_shop(const ShopOptions& options) {
   ShopTables tables;
   ShopTask churn("churn", "customers.csv", "churned", "helps"), purchase("purchase", "sessions.csv", "purchase", "helps little"),
-      returned("returned", "orders.csv", "returned", "helps little"), late("late", "deliveries.csv", "late", "cannot help");
+      returned("returned", "orders.csv", "returned", "helps little"), late("late", "deliveries.csv", "late", "cannot help"),
+      redeemed("redeemed", "coupons.csv", "redeemed", "helps");
   const auto customers = draw_customers(options, tables, churn);
   const auto products = draw_products(options, tables);
   draw_sessions(options, customers, products, tables, purchase, returned);
   draw_deliveries(options, customers.size(), tables, late);
-  tables.tasks = {purchase, churn, returned, late};
+  draw_coupons(options, customers, tables, redeemed);
+  tables.tasks = {purchase, churn, returned, late, redeemed};
   share_evidence(tables.tasks, customers.size());
   return tables;
 }

@@ -52,7 +52,7 @@ TEST_CASE("the same seed gives the same shop byte for byte, another seed another
   options.out = folder.path / "c";
   options.seed = 8;
   generate_shop(options, log);
-  for (const char* name : {"customers.csv", "products.csv", "sessions.csv", "orders.csv", "deliveries.csv", "truth.json"}) {
+  for (const char* name : {"customers.csv", "products.csv", "sessions.csv", "orders.csv", "deliveries.csv", "coupons.csv", "truth.json"}) {
     CHECK(read(folder.path / "a" / name) == read(folder.path / "b" / name));
     CHECK(read(folder.path / "a" / name) != read(folder.path / "c" / name));
   }
@@ -71,6 +71,8 @@ TEST_CASE("sizes are honoured and every purchase has its order") {
   CHECK(last_column(tables.orders) == tables.tasks[2].label);
   CHECK(std::count(tables.deliveries.begin(), tables.deliveries.end(), '\n') == 1001);
   CHECK(last_column(tables.deliveries) == tables.tasks[3].label);
+  CHECK(std::count(tables.coupons.begin(), tables.coupons.end(), '\n') == 501);
+  CHECK(last_column(tables.coupons) == tables.tasks[4].label);
 }
 
 TEST_CASE("labels follow the true and both attainable probabilities") {
@@ -84,7 +86,7 @@ TEST_CASE("labels follow the true and both attainable probabilities") {
           expected += p, variance += p * (1 - p), drawn += task.label[i];
         }
         INFO(task.name << " from " << low << ": " << drawn << " drawn, " << expected << " expected");
-        CHECK(std::abs(drawn - expected) <= 4 * std::sqrt(variance) + 1e-9);  // sixty bins, four deviations each
+        CHECK(std::abs(drawn - expected) <= 4 * std::sqrt(variance) + 1e-9);  // seventy-five bins, four deviations each
       }
 }
 
@@ -117,6 +119,7 @@ TEST_CASE("what other tables show of customers helps the task that is built so, 
       if (task.sharing == "helps little") CHECK(std::abs(gain(task)) < 0.015);
       if (task.sharing == "cannot help") CHECK(task.shared == task.attainable);
     }
+    CHECK(gain(tables.tasks[4]) > 0.1);  // its own table shows nothing of what the customer is like
     CHECK(tables.tasks[1].sharing == "helps");
     CHECK(tables.tasks[3].sharing == "cannot help");
     CHECK(rank_auc(tables.tasks[3].attainable, tables.tasks[3].label) > 0.7);  // there is something to learn all the same
