@@ -1,6 +1,6 @@
 file(GLOB launcher_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/launcher/*.cpp ${PROJECT_SOURCE_DIR}/launcher/spawn/*.cpp
      ${PROJECT_SOURCE_DIR}/launcher/bench/*.cpp ${PROJECT_SOURCE_DIR}/launcher/slurm/*.cpp ${PROJECT_SOURCE_DIR}/launcher/supervisor/*.cpp
-     ${PROJECT_SOURCE_DIR}/launcher/doctor/*.cpp)
+     ${PROJECT_SOURCE_DIR}/launcher/doctor/*.cpp ${PROJECT_SOURCE_DIR}/launcher/collab/*.cpp)
 if(launcher_sources)
   list(FILTER launcher_sources EXCLUDE REGEX "launcher/main.cpp$")
   # Tests link the launcher's parts; main.cpp alone is the program.

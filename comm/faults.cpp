@@ -40,7 +40,8 @@ constexpr std::chrono::milliseconds kDelay(50);
 [[noreturn]] void refuse(const std::string& text) {
   std::string kinds;
   for (const Name& name : kNames) kinds.append(kinds.empty() ? "" : " ").append(name.text);
-  throw UsageError("--inject " + text + " is refused: write KIND@RANK:STEP or KIND@RANK:STEP:WHERE; kinds are " + kinds);
+  throw UsageError("--inject " + text +
+                   " is refused: write KIND@RANK:STEP or KIND@RANK:STEP:WHERE, with STEP! to repeat it after restarts; kinds are " + kinds);
 }
 
 std::int64_t whole(const std::string& digits, const std::string& text) {
@@ -61,7 +62,10 @@ Fault parse_fault(const std::string& text) {
     if (name.text == kind) out.kind = name.kind, known = true;
   if (!known) refuse(text);
   out.rank = static_cast<int>(whole(text.substr(at + 1, colon - at - 1), text));
-  out.step = whole(text.substr(colon + 1, second == std::string::npos ? second : second - colon - 1), text);
+  std::string step = text.substr(colon + 1, second == std::string::npos ? second : second - colon - 1);
+  out.repeats = step.ends_with('!');
+  if (out.repeats) step.pop_back();
+  out.step = whole(step, text);
   if (second != std::string::npos) out.where = text.substr(second + 1);
   if (second != std::string::npos && out.where.empty()) refuse(text);
   return out;

@@ -1,5 +1,5 @@
-// Faults that tests of failures ask for: `--inject kind@rank:step[:where]`. Compiled always, so that what is tested is what runs; without
-// the flag a place costs the test of a pointer.
+// Faults that tests of failures ask for: `--inject kind@rank:step[!][:where]`. Compiled always, so that what is tested is what runs;
+// without the flag a place costs the test of a pointer.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -18,6 +18,7 @@ struct Fault {
   std::int64_t step = 0;  // 0: before the first
   std::string where;      // empty: where the kind belongs by itself
   std::string text;       // as it was given
+  bool repeats = false;   // STEP! : again after each restart by the supervisor
   bool met = false;
 };
 

@@ -10,6 +10,7 @@
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/convert.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/run_lock.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/launcher/verify.hpp>
@@ -92,8 +93,8 @@ int list(std::span<const std::string> words) {
     const std::string score = has_score ? row["score"].get<std::string>() + " " + row["value"].dump() : "";
     const bool has_size = row.contains("bytes") && row["bytes"].is_number();
     std::printf("%12s  %10s  %-28s  %s\n", row["step"].is_null() ? "" : row["step"].dump().c_str(),
-                has_size ? bytes_text(row["bytes"].get<std::int64_t>()).c_str() : "", score.c_str(),
-                row["state"].get<std::string>().c_str());
+                has_size ? bytes_text(row["bytes"].get<std::int64_t>()).c_str() : "", printable(score).c_str(),
+                printable(row["state"].get<std::string>()).c_str());
   }
   return 0;
 }
@@ -112,7 +113,7 @@ int prune(std::span<const std::string> words) {
   describe_prune(table, w);
   const std::string run = the_path(words, table, "prune", "a run directory");
   const fs::path checkpoints = checkpoints_of(run);
-  const auto say = [](const std::string& text) { std::fprintf(stderr, "chorale: %s\n", text.c_str()); };
+  const auto say = [](const std::string& text) { std::fprintf(stderr, "chorale: %s\n", printable(text).c_str()); };
   std::optional<RunLock> lock;
   if (!w.dry_run) lock.emplace(run, this_owner(60), say);  // a run at work removes its own
   for (const std::int64_t step : outdated(rated_checkpoints(checkpoints), w.keep)) {

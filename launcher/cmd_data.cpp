@@ -8,6 +8,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/session.hpp>
 
 namespace chorale {
@@ -85,7 +86,7 @@ int describe_file(std::span<const std::string> words) {
     std::string name = data.file[0];
     write_file_atomically(w.write_recipe, recipe_text(description, std::filesystem::absolute(name).string()));
   }
-  std::fputs((w.json ? describe_json(description) + "\n" : describe_text(description)).c_str(), stdout);
+  std::fputs((w.json ? describe_json(description) + "\n" : printable(describe_text(description))).c_str(), stdout);
   if (!w.write_recipe.empty() && !w.json)
     std::printf("wrote %s; train with: chorale train %s\n", w.write_recipe.c_str(), w.write_recipe.c_str());
   return 0;

@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/train/data/encoded_file.hpp>
 #include <chorale/train/evaluator.hpp>
@@ -70,7 +71,7 @@ int run_eval(std::span<const std::string> arguments) {
   std::printf("%s: %lld rows, step %lld, %s weights\n", j["part"].get<std::string>().c_str(), static_cast<long long>(rows->rows()),
               static_cast<long long>(run.checkpoint->manifest().step), run.best ? "best" : "last");
   for (const auto& [name, value] : scores) std::printf("  %-18s %.6g\n", name.c_str(), value);
-  for (const auto& [name, text] : evaluator.tables()) std::printf("  %s %s\n", name.c_str(), text.c_str());
+  for (const auto& [name, text] : evaluator.tables()) std::printf("  %s %s\n", name.c_str(), printable(text).c_str());
   return 0;
 }
 

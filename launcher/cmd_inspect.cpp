@@ -6,6 +6,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/flight_report.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/launcher/verify.hpp>
 #include <chorale/train/checkpointing.hpp>
@@ -83,23 +84,24 @@ Json run_json(const std::string& path) {
   return j;
 }
 
+std::string shown(const Json& value) { return printable(value.is_string() ? value.get<std::string>() : value.dump()); }
+
 void print(const Json& j, const std::string& indent) {
   for (const auto& [key, value] : j.items()) {
     if (value.is_array() && !value.empty() && value[0].is_object()) {
-      std::printf("%s%s:\n%s ", indent.c_str(), key.c_str(), indent.c_str());
-      for (const auto& [name, cell] : value[0].items()) std::printf(" %-28s", name.c_str());
+      std::printf("%s%s:\n%s ", indent.c_str(), printable(key).c_str(), indent.c_str());
+      for (const auto& [name, cell] : value[0].items()) std::printf(" %-28s", printable(name).c_str());
       std::printf("\n");
       for (const Json& row : value) {
         std::printf("%s ", indent.c_str());
-        for (const auto& [name, cell] : row.items())
-          std::printf(" %-28s", cell.is_string() ? cell.get<std::string>().c_str() : cell.dump().c_str());
+        for (const auto& [name, cell] : row.items()) std::printf(" %-28s", shown(cell).c_str());
         std::printf("\n");
       }
     } else if (value.is_object()) {
-      std::printf("%s%s:\n", indent.c_str(), key.c_str());
+      std::printf("%s%s:\n", indent.c_str(), printable(key).c_str());
       print(value, indent + "  ");
     } else {
-      std::printf("%s%-24s %s\n", indent.c_str(), key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
+      std::printf("%s%-24s %s\n", indent.c_str(), printable(key).c_str(), shown(value).c_str());
     }
   }
 }

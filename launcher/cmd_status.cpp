@@ -4,6 +4,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/run_status.hpp>
 
 namespace chorale {
@@ -15,9 +16,11 @@ int run_run_status(std::span<const std::string> arguments) {
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("status needs a run: chorale status RUN");
   const auto seeds = array_runs(rest[0]);
-  if (seeds.empty()) return std::fputs((json ? status_json : status_text)(run_status(rest[0])).c_str(), stdout), 0;
+  if (seeds.empty())
+    return std::fputs((json ? status_json(run_status(rest[0])) : printable(status_text(run_status(rest[0])))).c_str(), stdout), 0;
   if (json) throw UsageError("--json is for one run: chorale status " + seeds.front().string() + " --json");
-  for (const auto& seed : seeds) std::printf("%s\n%s\n", seed.filename().c_str(), status_text(run_status(seed)).c_str());
+  for (const auto& seed : seeds)
+    std::printf("%s\n%s\n", printable(seed.filename().string()).c_str(), printable(status_text(run_status(seed))).c_str());
   return 0;
 }
 

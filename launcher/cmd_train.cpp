@@ -10,7 +10,9 @@
 
 #include <chorale/comm/crash_watch.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
@@ -55,7 +57,9 @@ void describe(OptionTable& t, Words& w) {
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
   t.add("inject", w.inject,
-        "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE (docs/faults.md). May be given several times.",
+        "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE, STEP! to repeat it (docs/faults.md). May be "
+        "given several "
+        "times.",
         {.adds_up = true, .check = [](const std::string& value) {
            for (const std::string& word : words_of(value)) parse_fault(word);
          }});
@@ -68,39 +72,26 @@ struct TrainTable : RecipeTable {
   Words words;
 };
 
-/// Rank 0 writes the verdict, unless it is the one that has died and no supervisor watches. Its lock says who it was.
-void stand_in_for_rank_0(const std::filesystem::path& folder, const RunFiles& files, ConsoleLog& log) {
-  const std::optional<RunOwner> owner = RunLock::holder(folder);
-  if (!owner || is_alive_here(*owner).value_or(true)) return;
-  const std::string cause =
-      fmt::format("rank 0 (process {}) has ended without a word, says rank 1; restart from the newest checkpoint", owner->pid);
-  log.note(LogLevel::error, cause);
-  std::fprintf(stderr, "chorale: rank 1: %s\n", cause.c_str());
-  try {
-    RunDirectory::append_verdict(folder, {.code = static_cast<int>(ExitCode::comm), .cause = cause, .rank = 0, .step = files.steps()});
-  } catch (const Error& e) {
-    log.warning(e.what());
-  }
-}
-
-/// In the exception's handler: the verdict of a run that has failed, in its files. The first error stays the one that counts.
-void record_failure(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
+/// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
+void record_failure(Communicator& comm, const Trainer& trainer, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
   const RankResult failure = describe_failure(comm);
   comm.watch().dump(failure.error, false);
   log.note(LogLevel::error, failure.error);
-  if (comm.rank() == 1 && !std::getenv("CHORALE_CONTROL")) stand_in_for_rank_0(folder, files, log);
-  if (comm.rank() != 0) return;
-  files.failed();
-  if (std::getenv("CHORALE_CONTROL")) return;  // the supervisor knows all ranks' ends, and writes what counts
   try {
-    run.end({.code = failure.code,
-             .cause = failure.error,
-             .rank = failure.rank >= 0 ? failure.rank : comm.rank(),
-             .where = failure.where,
-             .step = files.steps()});
+    if (const auto batch = trainer.batch_in_flight()) write_batch_note(folder, *batch);
   } catch (const Error& e) {
     log.warning(e.what());
   }
+  if (comm.rank() == 0) files.failed();
+}
+
+/// Collective: all ranks know the attempt that rank 0 has begun, and by which lock.
+void begin_last_word(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, LastWord& last) {
+  const std::optional<RunOwner> owner = comm.rank() == 0 ? RunLock::holder(folder) : std::nullopt;
+  const std::string text = text_from(comm, 0, owner ? std::to_string(run.attempt()) + " " + owner_json(*owner) : "", "run directory");
+  const std::size_t blank = text.find(' ');
+  if (blank == std::string::npos) return;
+  if (const auto first = parse_owner(text.substr(blank + 1))) last.begin(folder, std::stoi(text), *first);
 }
 
 /// Rank 0 looks who owns the folder, which may take minutes; the others wait.
@@ -138,7 +129,7 @@ void say_unmet(Communicator& comm, Log& log) {
       log.error("--inject " + word + " was never met: is its place on this run's way?");
 }
 
-int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& session) {
+int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& last, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
   claim_together(comm, run, s.watchdog.seconds, session.log);
@@ -165,7 +156,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
   if (comm.rank() == 0) run.start(recipe);
-  comm.barrier("run directory").wait();
+  begin_last_word(comm, run, folder, last);
   session.log.open(folder);
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
   if (!t.words.quiet) trainer.add(progress);
@@ -182,7 +173,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, Session& sess
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
     return code;
   } catch (...) {
-    record_failure(comm, run, folder, files, session.log);
+    record_failure(comm, trainer, folder, files, session.log);
     throw;
   }
 }
@@ -204,22 +195,18 @@ std::vector<Host> hosts_of(const Words& w, const Surroundings& around) {
   return hosts;
 }
 
-int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run) {
+int train_rank(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& last) {
   comm.watch().recorder().belongs_to(comm.rank(), comm.size());
   const CrashWatch crashes(comm.watch());
   inject(comm, t.words.inject);  // the first thing that ranks do together can be hit too
   check_start(comm, "train", t.table);
   Session session(comm, t.settings.parallel, t.settings.watchdog);
   try {
-    const int code = train_on(comm, t, run, session);
+    const int code = train_on(comm, t, run, last, session);
     if (comm.rank() == 0) run.release();
     return code;
   } catch (const UsageError& e) {
-    if (comm.rank() == 0) run.release();
     throw UsageError(t.table.located(e.what()));
-  } catch (...) {
-    if (comm.rank() == 0) run.release();  // here, for a rank that fails leaves without destructors
-    throw;
   }
 }
 
@@ -266,7 +253,10 @@ int run_train(std::span<const std::string> arguments) {
                        .restarts = static_cast<int>(t.words.restarts)})
         .run();
   }
-  return with_ranks(plan, words, [&](Communicator& comm) { return train_rank(comm, t, run); });
+  LastWord last;
+  last.at_close([&run] { run.release(); });  // a rank that fails leaves without destructors
+  return with_ranks(
+      plan, words, [&](Communicator& comm) { return train_rank(comm, t, run, last); }, &last);
 }
 
 std::string train_options() {

@@ -71,6 +71,9 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
       {"train", "RECIPE.ini [-n RANKS] [--run-dir DIR] [--resume] [--section.key VALUE ...]",
        "Trains a model from a recipe, on one rank or many.", "", run_train, train_options},
+      {"collab", "train RECIPE.ini [-n RANKS] [--run-dir DIR] [--task.NAME.KEY VALUE ...]",
+       "Trains several tasks on ranks of their own that share representations of what they have in common.", "train", run_collab,
+       collab_options},
       {"submit",
        "RECIPE.ini --time 04:00:00 [--nodes 2] [--ranks-per-node 4] [--run-dir DIR] [--array seeds=1-5] [--dry-run] [--section.key VALUE "
        "...]",
@@ -96,7 +99,8 @@ const std::vector<Command>& commands() {
       {"version", "[--json]", "Prints the version.", "", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", "bash", run_completion, no_options},
       {"help", "[COMMAND | recipe [--markdown]]", "Lists the commands, or one command's options.",
-       "train submit status eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help, help_options}};
+       "train collab submit status eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help,
+       help_options}};
   return all;
 }
 

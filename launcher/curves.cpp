@@ -18,12 +18,13 @@ std::map<std::string, Points> read_points(const std::filesystem::path& folder) {
   std::ifstream in(folder / "metrics.jsonl");
   for (std::string line; std::getline(in, line);) {
     const auto j = nlohmann::json::parse(line, nullptr, false);
-    if (j.is_discarded()) continue;
-    if (j.value("event", "") == "step" && j["loss"].is_number()) steps[j["step"].get<double>()] = j["loss"].get<double>();
-    if (j.value("event", "") != "evaluation") continue;
+    if (!j.is_object() || !j.contains("event") || !j.contains("step") || !j["step"].is_number()) continue;
+    const double step = j["step"].get<double>();
+    if (j["event"] == "step" && j.contains("loss") && j["loss"].is_number()) steps[step] = j["loss"].get<double>();
+    if (j["event"] != "evaluation" || !j.contains("metrics")) continue;
     for (const auto& [part, scores] : j["metrics"].items())
       for (const auto& [name, value] : scores.items())
-        if (value.is_number()) out[part + " " + name][j["step"].get<double>()] = value.get<double>();
+        if (value.is_number()) out[part + " " + name][step] = value.get<double>();
   }
   if (out.empty() && !steps.empty()) out["batch loss"] = steps;  // a run without validation rows
   return out;
@@ -34,7 +35,7 @@ std::string plot_of(const std::map<std::string, Points>& curves, bool losses) {
   for (const auto& [name, points] : curves) {
     const bool is_loss = name.size() > 5 && name.substr(name.size() - 5) == " loss";
     if (is_loss != losses || points.empty()) continue;
-    words += (words.empty() ? "plot " : ", ") + std::string("'-' using 1:2 with linespoints lw 2 pt 7 ps 0.4 title '") + name + "'";
+    words += (words.empty() ? "plot " : ", ") + std::string("'-' using 1:2 with linespoints lw 2 pt 7 ps 0.4 title ") + plot_text(name);
     for (const auto& [x, y] : points) data += std::to_string(x) + " " + std::to_string(y) + "\n";
     data += "e\n";
   }

@@ -1,5 +1,6 @@
 #include <chorale/launcher/plot.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -8,15 +9,26 @@
 
 namespace chorale {
 
+namespace {
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }
+
+}  // namespace
+
+std::string plot_text(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, is_control(c) ? ' ' : c);
+  return out + "'";
+}
+
 std::string plot_head(const std::filesystem::path& file, int width, int height) {
-  std::string quoted;
-  for (const char c : file.string()) quoted += c == '\'' ? std::string("''") : std::string(1, c);
   return "set terminal svg size " + std::to_string(width) + "," + std::to_string(height) +
-         " background rgb 'white' font 'sans,12' noenhanced\nset output '" + quoted +
-         "'\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\n";
+         " background rgb 'white' font 'sans,12' noenhanced\nset output " + plot_text(file.string()) +
+         "\nset grid lc rgb '#dddddd'\nset border 3\nset tics nomirror\n";
 }
 
 bool run_plot(const std::filesystem::path& file, const std::string& script) {
+  if (std::ranges::any_of(file.string(), is_control)) return false;
   std::filesystem::path beside = file;
   beside.replace_extension(".gnuplot");
   std::ofstream(beside) << script;

@@ -10,6 +10,8 @@
 
 namespace chorale {
 
+class LastWord;
+
 struct RankOptions {
   std::string ranks = "auto";  // a number, or one a physical core
   std::string launch = "auto";
@@ -46,7 +48,8 @@ using RankBody = std::function<int(Communicator&)>;
 
 /// Runs `body` on all ranks and returns the run's exit code. With mpirun or srun this process only starts and watches the ranks, which are
 /// this program with the same words. An error on one rank ends all; the first cause is printed once, with its rank.
-int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body);
+/// last: who writes the verdict where the ranks are this program's own, or were started by the user's mpirun or srun; null: it is no run.
+int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body, LastWord* last = nullptr);
 
 /// Columns of the terminal that rank 0 of this run writes to; 0: it is none. Under a launcher of ours its pipe hides that.
 int terminal_columns();

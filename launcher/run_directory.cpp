@@ -1,5 +1,7 @@
 #include <chorale/launcher/run_directory.hpp>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +37,22 @@ std::string own_job() {
 struct LastAttempt {
   int number = 0;
   bool has_ended = false;
+};
+
+/// One process at a time, as far as the file system has such locks: also a network's mostly does.
+class FolderGuard {
+ public:
+  explicit FolderGuard(const fs::path& folder) : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    if (descriptor_ >= 0) (void)!::flock(descriptor_, LOCK_EX);
+  }
+  ~FolderGuard() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  FolderGuard(const FolderGuard&) = delete;
+  FolderGuard& operator=(const FolderGuard&) = delete;
+
+ private:
+  int descriptor_;
 };
 
 /// In events.jsonl of `run`.
@@ -111,7 +129,19 @@ void RunDirectory::must_be_ours() const {
 
 void RunDirectory::end(const Verdict& verdict) const {
   must_be_ours();
-  event(path_, attempt_, "end", verdict, true, own_job());
+  end_once(path_, attempt_, verdict);
+}
+
+bool RunDirectory::has_ended(const fs::path& run, int attempt) {
+  const LastAttempt last = last_attempt(run);
+  return last.number > attempt || (last.number == attempt && last.has_ended);
+}
+
+bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& verdict) {
+  const FolderGuard guard(run);
+  if (has_ended(run, attempt)) return false;
+  event(run, attempt, "end", verdict, true, own_job());
+  return true;
 }
 
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }

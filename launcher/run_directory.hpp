@@ -7,17 +7,9 @@
 #include <string>
 
 #include <chorale/launcher/run_lock.hpp>
+#include <chorale/launcher/verdict.hpp>
 
 namespace chorale {
-
-/// Why a run ended; one line of events.jsonl, which the batch script of a job reads too.
-struct Verdict {
-  int code = 0;
-  std::string cause = {};
-  int rank = -1;           // that it began with; -1: none
-  std::string where = {};  // the collective
-  std::int64_t step = 0;
-};
 
 class RunDirectory {
  public:
@@ -38,8 +30,12 @@ class RunDirectory {
   void start(const std::string& recipe_text);
   /// A job of this number will train here, as a line of events.jsonl; the folder exists.
   void submitted(const std::string& job) const;
-  /// How the attempt ended, as a line of events.jsonl that is synced before this returns. Throws IoError.
+  int attempt() const { return attempt_; }
+  /// How the attempt ended, as a line of events.jsonl that is synced before this returns; nothing where it has one. Throws IoError.
   void end(const Verdict& verdict) const;
+  /// The same by whoever of the attempt's ranks comes first, of any process and node. False: it has such a line already.
+  static bool end_once(const std::filesystem::path& run, int attempt, const Verdict& verdict);
+  static bool has_ended(const std::filesystem::path& run, int attempt);
   /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, only a verdict is that lets the
   /// run be started again; nothing of an attempt that does not own the folder.
   static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);

@@ -39,13 +39,11 @@ bool draw_scaling(const std::filesystem::path& file, const Scaling& s) {
   for (const ScalePoint& p : s.points) most = std::max(most, p.samples_per_second.max);
   const double unit = most >= 1e6 ? 1e6 : most >= 1e4 ? 1e3 : 1;
   const double slope = first.samples_per_second.median / unit / first.ranks;
-  std::string subject;
-  for (const char c : s.subject) subject += c == '\'' ? std::string("''") : std::string(1, c);
   std::string script = plot_head(file, 960, 400);
   script += block("speed", s, &ScalePoint::samples_per_second, 1 / unit) + block("efficiency", s, &ScalePoint::efficiency, 1) +
             block("exposed", s, &ScalePoint::exposed, 1);
-  script +=
-      fmt::format("set multiplot layout 1,2 title '{} scaling of {}: median of {}, bars from min to max'\n", s.mode, subject, s.repeat);
+  script += "set multiplot layout 1,2 title " +
+            plot_text(fmt::format("{} scaling of {}: median of {}, bars from min to max", s.mode, s.subject, s.repeat)) + "\n";
   script += fmt::format("set xlabel 'ranks'\nset xtics ({})\nset xrange [{}:{}]\nset yrange [0:*]\n", ticks(s), 0.8 * first.ranks,
                         s.points.back().ranks + 0.2 * first.ranks);
   script += fmt::format("set key tmargin center horizontal maxrows 1\nset ylabel '{}samples/s'\n", unit == 1e6   ? "million "

@@ -7,6 +7,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/launcher/printable.hpp>
 
 namespace chorale {
 
@@ -53,7 +54,7 @@ int report_verified(const std::vector<VerifiedCheckpoint>& checkpoints, bool jso
     if (!json && c.damage.empty())
       std::printf("sound    %s (%llu bytes)\n", c.folder.c_str(), static_cast<unsigned long long>(c.bytes));
     else if (!json)
-      std::printf("DAMAGED  %s\n         %s\n", c.folder.c_str(), c.damage.c_str());
+      std::printf("DAMAGED  %s\n         %s\n", printable(c.folder).c_str(), printable(c.damage).c_str());
   }
   if (json) std::printf("%s\n", j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return damaged ? static_cast<int>(ExitCode::checkpoint) : 0;

@@ -33,6 +33,21 @@ expect 0 "would remove run/checkpoints/step_10" "$chorale" checkpoint prune run 
 expect 0 "removed run/checkpoints/step_30" "$chorale" checkpoint prune run --keep-last 2 --keep-every 20
 [ "$(ls run/checkpoints | sort -V | tr '\n' ' ')" = "step_20 step_40 step_44 " ] || fail "prune left $(ls run/checkpoints)"
 
+# Ranks that are processes: updates of one keep what the writer of the other, which comes late, still needs.
+for late in 0 1; do
+  for exchange in shared replicated sharded; do
+    beside=("${train[@]}" --launch mpirun --checkpoint.keep_last 9 --parallel.exchange "$exchange")
+    expect 0 "" "${beside[@]}" --run-dir "late_$exchange$late" --inject "sleep@$late:10:save:read"
+    expect 0 "" "${beside[@]}" --run-dir "waits_$exchange$late" --checkpoint.background false
+    for step in 10 20 30 40 44; do
+      for file in model optimizer state; do
+        cmp "late_$exchange$late/checkpoints/step_$step/$file.safetensors" "waits_$exchange$late/checkpoints/step_$step/$file.safetensors" ||
+          fail "$exchange, rank $late writes late: $file of step $step differs"
+      done
+    done
+  done
+done
+
 # One file for other tools.
 expect 0 "tensors, last weights of step 44" "$chorale" checkpoint convert run --out model.safetensors
 expect 0 "wrote half.safetensors" "$chorale" checkpoint convert run/checkpoints/step_20 --dtype bf16 --out half.safetensors

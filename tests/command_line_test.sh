@@ -86,6 +86,17 @@ if command -v gnuplot >/dev/null; then
   [ -s "it's/curves.svg" ] || fail "no curves.svg"
 fi
 expect 0 "linear(30, 64)" "$chorale" inspect recipe.ini
+
+# What others wrote into a file does not move the terminal's cursor: escapes (ESC and U+009B) are shown, not sent.
+esc=$'\x1b' csi=$'\xc2\x9b' hostile=$'n\x1b[2Jm,k\xc2\x9b1m\nv\x1b]0;owned\x07,1\nw,2\n'
+printf '%s' "$hostile" >hostile.csv
+expect 0 'k\xc2\x9b1m' "$chorale" data describe hostile.csv
+mkdir -p hostile_run && printf '{"event":"start","job":"\\u001b[2J\\u009b1m","attempt":"\\u001b[2J"}\n' >hostile_run/events.jsonl
+printf '{"status":"\\u001b[2J\\u009b1m","event":"\\u001b[2J"}\n' | tee hostile_run/summary.json >hostile_run/metrics.jsonl
+for words in "data describe hostile.csv" "status hostile_run" "inspect hostile_run" "train hostile.csv" "inspect hostile.csv"; do
+  "$chorale" $words >said 2>&1 </dev/null
+  ! grep -qe "$esc" -e "$csi" said || fail "chorale $words sends control characters: $(cat -v said)"
+done
 expect 0 "2 ranks" env OMP_NUM_THREADS=1 "$chorale" bench step --steps 20 -n 2
 expect 0 "OMP_NUM_THREADS = 1 is taken as --threads" env OMP_NUM_THREADS=1 "$chorale" bench step --steps 20
 

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include <chorale/core/data/memory_budget.hpp>
 #include <chorale/train/wait_together.hpp>
 
 namespace chorale {
@@ -42,35 +41,19 @@ BackgroundSave::~BackgroundSave() {
   if (is_pending() && setup_.comm.rank() == 0) writer_->abandon();  // what other ranks still write stays for the next start to remove
 }
 
-std::uint64_t BackgroundSave::reserve(const SaveFiles& largest) {
-  Communicator& comm = setup_.comm;
-  const std::uint64_t bytes = Snapshot::bytes_for(largest, comm.rank(), comm.size());
-  auto node_bytes = static_cast<std::int64_t>(bytes);
-  comm.node().all_reduce(buffer_of(std::span(&node_bytes, 1)), Reduce::sum, "snapshot size").wait();
-  std::int32_t fits = node_bytes <= available_memory() / 2 ? 1 : 0;
-  comm.all_reduce(buffer_of(std::span(&fits, 1)), Reduce::min, "snapshot fits").wait();
-  if (fits) fits = snapshot_.reserve(bytes) ? 1 : 0;
-  comm.all_reduce(buffer_of(std::span(&fits, 1)), Reduce::min, "snapshot reserved").wait();
-  if (!fits) snapshot_ = {};
-  return snapshot_.bytes();
-}
-
-void BackgroundSave::start(Manifest manifest, SaveFiles files) {
+void BackgroundSave::start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live) {
   began_ = Clock::now();
-  if (setup_.at) setup_.at(SavePoint::snapshot);
+  pass(SavePoint::snapshot);
   manifest_ = std::move(manifest), files_ = std::move(files);
   writer_ = std::make_unique<CheckpointWriter>(CheckpointWriter::Setup{.checkpoints = setup_.folder,
                                                                        .step = manifest_.step,
                                                                        .token = token_ + "-" + std::to_string(++saves_),
                                                                        .still_ours = setup_.still_ours,
                                                                        .at = setup_.at});
-  has_copy_ = snapshot_.bytes() > 0 && snapshot_.take(files_, setup_.comm.rank(), setup_.comm.size());
+  is_guarded_ = setup_.snapshot.begin(files_, std::move(live));
   phase_ = Phase::parts;
   run([this] { return write_parts(); });
-  if (snapshot_.bytes() == 0) wait_for_writing();
-  // A rank whose copy did not fit its reserve writes from the tensors alone; the others go on and meet it in the next step.
-  else if (!has_copy_)
-    task_.wait();
+  if (!is_guarded_) wait_for_writing();
 }
 
 void BackgroundSave::run(std::function<std::string()> work) {
@@ -94,16 +77,17 @@ void BackgroundSave::run(std::function<std::string()> work) {
 
 std::string BackgroundSave::write_parts() {
   const int rank = setup_.comm.rank(), size = setup_.comm.size();
+  pass(SavePoint::read);
   writer_->join();
   if (rank == 0)
     for (const SaveFile& file : files_) writer_->reserve(file.name, file.image.size());
-  std::vector<std::byte> memory(has_copy_ ? 0 : CheckpointWriter::kPiece + kPage);
+  std::vector<std::byte> memory(CheckpointWriter::kPiece + kPage);
   const std::span<std::byte> staged = page_aligned(memory);
   nlohmann::json hashes = nlohmann::json::array();
   for (std::size_t f = 0; f < files_.size(); ++f) {
     const SafetensorsImage& image = files_[f].image;
     const auto piece = [&](ByteRange range) -> std::span<const std::byte> {
-      if (has_copy_) return snapshot_.piece(f, range);
+      if (is_guarded_) return setup_.snapshot.read(f, range, staged, stop_.get_token());
       image.copy_range(range, staged.data());
       return staged.first(range.size());
     };
@@ -143,6 +127,7 @@ std::optional<SaveOutcome> BackgroundSave::advance() {
 std::optional<SaveOutcome> BackgroundSave::end_of_parts() {
   Communicator& comm = setup_.comm;
   const Result mine = take_result();
+  setup_.snapshot.end();
   const std::string words = static_cast<char>(mine.code) + mine.text;
   std::vector<Result> parts;
   for (const auto& bytes : all_gather_bytes(comm, std::as_bytes(std::span(words)), "checkpoint parts")) {

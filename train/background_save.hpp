@@ -1,5 +1,5 @@
-// One checkpoint at a time, written by all ranks while they train. Each rank copies its share at a step boundary and writes the copy in a
-// thread that makes no call of the communicator; when nobody writes any more, all ranks meet at a step boundary, and rank 0 commits.
+// One checkpoint at a time, written by all ranks while they train. At a step boundary a snapshot begins; each rank writes its share of it
+// in a thread that makes no call of the communicator; when nobody writes any more, all ranks meet at a step boundary, and rank 0 commits.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -8,6 +8,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -36,6 +37,7 @@ class BackgroundSave {
  public:
   struct Setup {
     Communicator& comm;
+    Snapshot& snapshot;            // whoever overwrites what is saved has the same one
     std::filesystem::path folder;  // RUN/checkpoints
     Retention retention = {};
     std::vector<std::pair<std::string, std::string>> texts = {};  // small files that every checkpoint carries
@@ -49,11 +51,12 @@ class BackgroundSave {
   BackgroundSave(const BackgroundSave&) = delete;
   BackgroundSave& operator=(const BackgroundSave&) = delete;
 
-  /// Collective: memory for a copy of the files, where every rank finds it and no node gives more than half of what it has free. Returns
-  /// this rank's bytes, or 0: saves are then written from the tensors themselves, and start() returns when they are written.
-  std::uint64_t reserve(const SaveFiles& largest);
-  /// Collective. The tensors may change again when it returns.
-  void start(Manifest manifest, SaveFiles files);
+  /// Collective: memory for a copy of the files. Returns the bytes of each rank, or 0: start() then returns when the files are written.
+  std::uint64_t reserve(const SaveFiles& largest, std::span<const LiveMemory> live) {
+    return setup_.snapshot.reserve(setup_.comm, largest, live);
+  }
+  /// Collective. Afterwards `live` may be overwritten by whoever tells the snapshot first.
+  void start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live);
   bool is_pending() const { return phase_ != Phase::idle; }
   /// This rank works on the save that is pending.
   bool is_writing() const;
@@ -69,6 +72,9 @@ class BackgroundSave {
     ExitCode code = ExitCode::done;
     std::string text;
   };
+  void pass(SavePoint point) const {
+    if (setup_.at) setup_.at(point);
+  }
   void run(std::function<std::string()> work);
   Result take_result();
   std::string write_parts();
@@ -81,8 +87,7 @@ class BackgroundSave {
   Setup setup_;
   std::string token_;
   std::int64_t saves_ = 0;
-  Snapshot snapshot_;
-  bool has_copy_ = false;
+  bool is_guarded_ = false;  // the snapshot is
   Phase phase_ = Phase::idle;
   Manifest manifest_;
   SaveFiles files_;

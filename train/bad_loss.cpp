@@ -30,6 +30,18 @@ std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
          text_from(parts_.comm, owner, text, "bad loss");
 }
 
+std::optional<BatchInFlight> Trainer::batch_in_flight() const {
+  if (!in_step_) return std::nullopt;
+  BatchInFlight out{.step = step_ + 1, .samples = {}};
+  for (std::int64_t v = 0; v < workers_; ++v) {
+    const Share share = cut_->of(v);
+    std::vector<std::int64_t>& ids = out.samples.emplace_back();
+    for (std::int64_t i = share.first; i < share.first + share.count; ++i)
+      ids.push_back(parts_.train->row_id(cut_->rows()[static_cast<std::size_t>(i)]));
+  }
+  return out;
+}
+
 void Trainer::after_bad_loss(const StepOutcome& outcome) {
   const std::string why = bad_loss_text(outcome);
   if (config_.train.on_nan == "skip") return skip(outcome, why);
@@ -98,7 +110,9 @@ void Trainer::spoil(Fault::Kind kind) {
   const FlatParams::Entry* entry = &params_.entries().front();
   for (const FlatParams::Entry& each : params_.entries())
     if (each.name == fault->where) entry = &each;
-  auto* bytes = params_.values().part(entry->first + entry->count / 2, 1).as<std::uint8_t>();
+  const Buffer value = params_.values().part(entry->first + entry->count / 2, 1);
+  replicas_->snapshot().before_write(value);
+  auto* bytes = value.as<std::uint8_t>();
   bytes[1] = static_cast<std::uint8_t>(bytes[1] ^ 8);  // of the mantissa: still a number that nobody would wonder at
 }
 

@@ -41,13 +41,18 @@ class Checkpointing {
     Buffer best;  // best weights, in the arena's layout; elements 0: none are kept
     BackgroundSave::Setup save;
   };
+  /// What the exchange in use says of itself, on all ranks.
+  struct Kept {
+    std::vector<Carried> carried;
+    bool is_private;  // parameters and state are: every rank has its own
+  };
   explicit Checkpointing(Parts parts);
   /// The saves' way to the disk. Its collectives are the caller's to make.
   BackgroundSave& saves() { return saves_; }
   /// Collective, once the exchange is known: memory for copies. Returns this rank's bytes; 0: training waits for each save.
-  std::uint64_t reserve(const std::vector<Carried>& carried) { return saves_.reserve(files(carried, parts_.best.elements > 0)); }
-  /// Collective. Afterwards training may go on; saves() tells what becomes of it. carried: what the exchange keeps, on all ranks.
-  void start(const RunPosition& position, const std::vector<Carried>& carried);
+  std::uint64_t reserve(const Kept& kept) { return saves_.reserve(files(kept.carried, parts_.best.elements > 0), live(kept)); }
+  /// Collective. Afterwards training may go on; saves() tells what becomes of it.
+  void start(const RunPosition& position, const Kept& kept);
   /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
   /// fills: this rank writes parameters and state, for its node or for itself.
@@ -59,6 +64,7 @@ class Checkpointing {
  private:
   std::string fields(const RunPosition& position) const;
   SaveFiles files(const std::vector<Carried>& carried, bool with_best) const;
+  std::vector<LiveMemory> live(const Kept& kept) const;
   std::vector<NamedTensor> optimizer_tensors() const;
   void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
   std::vector<NamedTensor> carried_tensors(const Carried& carried) const;

@@ -122,8 +122,15 @@ Buffer DataParallel::allocate_copy() {
   return copies_.back().peers[0];
 }
 
+void DataParallel::overwrite(Buffer to, Buffer from, Writers writers) {
+  const Share part = share_of(to.elements, writers.place, writers.count);
+  snapshot_.before_write(to.part(part.first, part.count));
+  copy_together(parts_.comm.node(), to, from, writers);
+}
+
 void DataParallel::use(const std::string& exchange) {
   thread_.reset();
+  snapshot_.settle();  // memory may go, and state of other nodes comes
   std::unique_ptr<Exchange> before = std::move(exchange_);
   if (before) before->gather_state(parts_.optimizer);
   if (entry(exchange).private_parameters != memory_->is_private()) {
@@ -137,6 +144,7 @@ void DataParallel::use(const std::string& exchange) {
   const ParallelOptions& o = parts_.options;
   exchange_ = entry(exchange).make({.comm = parts_.comm,
                                     .params = parts_.params,
+                                    .snapshot = snapshot_,
                                     .virtual_workers = workers_,
                                     .buckets = buckets_,
                                     .wire = parse_dtype(o.wire),

@@ -48,8 +48,8 @@ class DataParallel {
   void restart() { use(name_); }
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
-  void keep(Buffer copy) { copy_together(parts_.comm.node(), copy, parts_.params.values(), node_writers()); }
-  void write_back(Buffer copy) { copy_together(parts_.comm.node(), parts_.params.values(), copy, memory_->writers_of_values()); }
+  void keep(Buffer copy) { overwrite(copy, parts_.params.values(), node_writers()); }
+  void write_back(Buffer copy) { overwrite(parts_.params.values(), copy, memory_->writers_of_values()); }
   /// Before a checkpoint: afterwards every node has all state.
   void gather_state() { exchange_->gather_state(parts_.optimizer); }
   /// After it: a node needs its own again.
@@ -77,6 +77,10 @@ class DataParallel {
   bool is_trying() const { return trial_ && !trial_->has_chosen(); }
   /// Replicas may differ between the steps that settle.
   bool drifts() const { return !entry(name_).same_bits; }
+  /// What a checkpoint still needs of parameters, state and copies: told before any of it is overwritten.
+  Snapshot& snapshot() { return snapshot_; }
+  /// Every rank has its own parameters and state; else a node has one.
+  bool has_private_state() const { return memory_->is_private(); }
   /// The exchange in use.
   const std::string& name() const { return name_; }
   /// What it means that a checkpoint of `exchange` is gone on from with this one, in words; empty: nothing, or the name is not known.
@@ -90,6 +94,7 @@ class DataParallel {
 
  private:
   std::vector<std::string> candidates(const std::string& exchange);
+  void overwrite(Buffer to, Buffer from, Writers writers);
   Writers node_writers() const { return {parts_.comm.node().rank(), parts_.comm.node().size()}; }
   std::unique_ptr<ArenaMemory> allocate_for(const std::string& exchange) const;
   const ExchangeEntry& entry(const std::string& exchange) const;
@@ -111,6 +116,7 @@ class DataParallel {
   LinkSpeed link_;
   CopyPlan copy_plan_;
   std::unique_ptr<ArenaMemory> memory_;
+  Snapshot snapshot_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<CommunicationThread> thread_;  // after the exchange, which it calls; null: buckets leave between layers
   std::unique_ptr<Reducer> reducer_;

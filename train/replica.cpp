@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 
+#include <chorale/core/autograd/ops.hpp>
+
 namespace chorale {
 
 namespace {
@@ -75,16 +77,18 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     Clock::time_point from = Clock::now();
     enter(Activity::reading, "batch");
     const std::int64_t first = mine.first + s.first;
-    const Values in = gather(parts_.data, batch.rows().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count)), device,
-                             parts_.params.dtype());
+    const std::span<const std::int64_t> rows = batch.rows().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count));
+    const Values in = gather(parts_.data, rows, device, parts_.params.dtype());
     lap(from, phases_.data);
     const auto forward_start = from;
     enter(Activity::forward);
     parts_.params.bind_gradients(into, started);
     started = true;
-    const Variable prediction = parts_.model.forward(in, pass_of(step, first)).at("y");
+    const Values results = parts_.model.forward(in, pass_of(step, first));
     const Variable* weight = in.find("weight");
-    const LossValue loss = parts_.loss.forward(prediction, in.at("target").value(), weight ? weight->value() : Tensor());
+    const LossValue loss = parts_.loss.forward(results.at("y"), in.at("target").value(), weight ? weight->value() : Tensor());
+    if (parts_.hook) parts_.hook->on_results(v, rows, results);
+    const Variable total = total_loss(loss.total, results, in);
     with_float_type(parts_.params.dtype(), [&]<class T>() {
       report.loss += device.typed<T>().sum(loss.sample_loss.data<T>(), loss.sample_loss.elements());
       report.weight += device.typed<T>().sum(loss.sample_weight.data<T>(), loss.sample_weight.elements());
@@ -95,13 +99,23 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     if (last && parts_.accumulate == 1) last();
     if (parts_.trace) parts_.trace->begin_marks();
     enter(Activity::backward);
-    backward(loss.total, {}, parts_.watch);
+    backward(total, {}, parts_.watch);
     parts_.params.finish_gradients();
     lap(from, phases_.backward);
     trace_phase("backward", backward_start, from);
   }
   if (!started) device.clear(into.data, into.bytes());
   return report;
+}
+
+Variable Replica::total_loss(const Variable& main, const Values& results, const Values& in) const {
+  Variable total = main;
+  const Variable* weight = in.find("weight");
+  for (const Aim& aim : parts_.aims) {
+    const LossValue more = parts_.loss.forward(results.at(aim.result), in.at("target").value(), weight ? weight->value() : Tensor());
+    total = total + aim.weight * more.total;
+  }
+  return total;
 }
 
 void Replica::enter(Activity activity, std::string_view what) {

@@ -12,6 +12,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/batch_cut.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/training_hook.hpp>
 
 namespace chorale {
 
@@ -26,7 +27,9 @@ class Replica {
     std::uint64_t seed;
     std::int64_t accumulate;
     Trace* trace = nullptr;
-    RankWatch* watch = nullptr;  // null: nobody wants to know where the rank is
+    RankWatch* watch = nullptr;      // null: nobody wants to know where the rank is
+    std::span<const Aim> aims = {};  // terms of the loss beside that of "y"; reports hold that of "y" alone
+    TrainingHook* hook = nullptr;
   };
   explicit Replica(const Parts& parts);
 
@@ -47,6 +50,7 @@ class Replica {
   WorkerReport worker(std::int64_t v, const BatchCut& batch, std::int64_t step, Buffer into, const std::function<void()>& last);
   void enter(Activity activity, std::string_view what = {});
   void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
+  Variable total_loss(const Variable& main, const Values& results, const Values& in) const;
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;
   std::vector<Tensor> partial_;  // by depth: sums of right subtrees

@@ -84,10 +84,15 @@ void Trainer::one_step() {
   cut_->take(batch);
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
+  in_step_ = true;
   const StepOutcome outcome = compute_and_exchange();
   span.reset();
-  if (outcome.bad_worker >= 0) return after_bad_loss(outcome);
-  after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = outcome.bad_worker >= 0;
+  if (in_step_)
+    after_bad_loss(outcome);
+  else
+    after_good_step(outcome, static_cast<std::int64_t>(batch.size()), ms_since(start));
+  in_step_ = false;
 }
 
 void Trainer::after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms) {
@@ -171,6 +176,7 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  if (parts_.hook) parts_.hook->after_step(step_);
   check_replicas_if_due();
   go_on_with_save();
   evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
@@ -189,6 +195,7 @@ void Trainer::evaluate_now() {
   // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
   event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
+  if (event.best && parts_.hook) parts_.hook->keep_best();
   event.seconds = ms_since(start) / 1000;
   const std::string metric = early_.active() ? early_.metric() : "loss";
   score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};
@@ -207,7 +214,7 @@ void Trainer::finish(Summary& s) {
   end_trace();  // where the run ended inside the window
   s.status = stopped_ == Stop::interrupt ? "interrupted"
              : stopped_ == Stop::requeue ? "checkpointed"
-             : early_.should_stop()      ? "early_stopped"
+             : should_stop_early()       ? "early_stopped"
                                          : "done";
   s.world_size = parts_.comm.size(), s.virtual_workers = workers_, s.threads_per_rank = config_.parallel.threads;
   s.parameters = params_.parameter_count();
@@ -223,6 +230,8 @@ void Trainer::finish(Summary& s) {
   if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
   if (has_best) replicas_->write_back(best_);
+  if (has_best && parts_.hook) parts_.hook->use_best();
+  if (parts_.hook) parts_.hook->after_last_step();
   const Stay evaluation(parts_.comm.watch(), Activity::evaluating, "all rows");
   EvaluationEvent event{.step = step_, .epoch = s.epochs, .scores = {}, .final = true};
   event.scores["train"] = evaluator_->evaluate(*parts_.train);

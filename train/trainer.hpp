@@ -24,6 +24,7 @@
 #include <chorale/train/step_statistics.hpp>
 #include <chorale/train/straggler.hpp>
 #include <chorale/train/trace_file.hpp>
+#include <chorale/train/training_hook.hpp>
 
 namespace chorale {
 
@@ -41,8 +42,15 @@ struct TrainerConfig {
   std::function<void()> still_ours;                        // of CheckpointWriter, on rank 0
   std::function<void(SavePoint)> at_save;                  // on every rank, also from its writing thread
   bool final_evaluation = true;
-  TraceWindow trace;  // empty: none
+  bool stops_early = true;  // false: the best weights are kept, and all steps are made
+  TraceWindow trace;        // empty: none
   std::string trace_file;
+};
+
+/// The batch of the step under way, worker by worker: what messages call its samples (Dataset::row_id).
+struct BatchInFlight {
+  std::int64_t step = 0;
+  std::vector<std::vector<std::int64_t>> samples = {};
 };
 
 struct TrainerParts {
@@ -56,6 +64,8 @@ struct TrainerParts {
   std::shared_ptr<const Dataset> train, validation, test;  // the last two may be null
   std::function<int(int local_rank)> domain_of = {};       // as DataParallel::Parts
   TrialPace pace = {};                                     // of exchange = auto
+  std::vector<Aim> aims = {};                              // as Replica::Parts
+  TrainingHook* hook = nullptr;                            // outlives the trainer
 };
 
 /// One thread a rank; every call is collective.
@@ -70,6 +80,8 @@ class Trainer {
   /// finite.
   Summary run();
   FlatParams& params() { return params_; }
+  /// When run() has thrown inside a step; of all ranks, the same on each of them. Empty elsewhere. No communication.
+  std::optional<BatchInFlight> batch_in_flight() const;
   /// Of gradients and parameters, that this rank puts on the wire between nodes in a step.
   std::uint64_t bytes_per_step() const { return replicas_->bytes_per_step(); }
 
@@ -115,7 +127,8 @@ class Trainer {
   void last_save();
   void finish(Summary& summary);
   std::int64_t total_steps() const;
-  bool finished() const { return stopped_ != Stop::none || early_.should_stop() || step_ >= total_steps(); }
+  bool finished() const { return stopped_ != Stop::none || should_stop_early() || step_ >= total_steps(); }
+  bool should_stop_early() const { return config_.stops_early && early_.should_stop(); }
   void tell(const std::function<void(Callback&)>& f);
   std::string hash_of(Buffer values) const;
 
@@ -127,7 +140,7 @@ class Trainer {
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
   Stop stopped_ = Stop::none;
-  bool evaluation_missed_ = false, was_trying_ = false;
+  bool evaluation_missed_ = false, was_trying_ = false, in_step_ = false;
   EarlyStopping early_;
   Buffer best_;  // one copy a node
   Trace trace_;

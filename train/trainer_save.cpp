@@ -43,6 +43,7 @@ void Trainer::make_checkpointing() {
                            .early = early_,
                            .best = best_,
                            .save = {.comm = parts_.comm,
+                                    .snapshot = replicas_->snapshot(),
                                     .folder = config_.checkpoint_folder,
                                     .retention = {.last = o.keep_last, .best = o.keep_best, .every = o.keep_every},
                                     .texts = config_.texts,
@@ -102,8 +103,7 @@ void Trainer::start_save() {
                          .lr_factor = lr_factor_,
                          .skipped_steps = skipped_,
                          .rollbacks = rollbacks_},
-                        replicas_->carried());
-  replicas_->release_state();  // copied, or written
+                        {replicas_->carried(), replicas_->has_private_state()});
   saved_step_ = step_;
   schedule_.begun(now_s());
   save_cost_ = {.pause_ms = ms_since(start), .steps_ms = 0, .usual_ms = statistics_.recent_step_ms()};
@@ -116,6 +116,7 @@ void Trainer::start_save() {
 void Trainer::end_save(const SaveOutcome& outcome, bool final) {
   const bool speaks = parts_.comm.rank() == 0, failed = outcome.code != ExitCode::done;
   Summary& told = saves_told_;
+  replicas_->release_state();  // written, or given up
   schedule_.ended((save_cost_.pause_ms + save_cost_.steps_ms) / 1000);
   (failed ? told.checkpoints_failed : told.checkpoints_written)++;
   if (!failed) {

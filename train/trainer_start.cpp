@@ -73,10 +73,11 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);
     replicas_->release_state();
   }
-  if (checkpointing_ && config.checkpoint.background) snapshot_bytes_ = checkpointing_->reserve(replicas_->carried());
+  if (checkpointing_ && config.checkpoint.background)
+    snapshot_bytes_ = checkpointing_->reserve({replicas_->carried(), replicas_->has_private_state()});
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
-                                                      traces() ? &trace_ : nullptr, &parts_.comm.watch()});
+                                                      traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
   evaluator_ = std::make_unique<Evaluator>(

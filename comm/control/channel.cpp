@@ -154,7 +154,11 @@ void ControlChannel::hear(const ControlMessage& message) {
   pass_on(message);
   if (message.rank >= 0 && message.rank != options_.rank) return;
   if (message.kind == Kind::stop && options_.on_stop) options_.on_stop(message.code);
-  if (message.kind == Kind::leave) order_to_leave(message.code, message.text);
+  if (message.kind == Kind::leave) {
+    say_where();  // the step that it has come to: what was said last may be half a second old
+    if (hub_) hub_->flush(kSendWithin);
+    order_to_leave({message.code, message.text, CauseKind::follows, static_cast<int>(message.number)});
+  }
   const std::lock_guard lock(mutex_);
   if (message.kind == Kind::welcome) is_welcome_ = true;
   if (message.kind == Kind::answer) answer_ = message;
@@ -198,12 +202,12 @@ void ControlChannel::lose_hub(const std::string& why) {
   neighbours_.clear();
   const std::string who =
       options_.local_rank == 0 ? "the process that watches the run" : "the process that watches the run, or the way to it,";
-  if (!is_expected) order_to_leave(static_cast<int>(ExitCode::comm), who + " (" + options_.hub.text() + ") " + why);
+  if (!is_expected) order_to_leave({static_cast<int>(ExitCode::comm), who + " (" + options_.hub.text() + ") " + why, CauseKind::peer});
 }
 
-void ControlChannel::order_to_leave(int code, const std::string& cause) {
+void ControlChannel::order_to_leave(const Cause& why) {
   if (std::exchange(ordered_, true) || !options_.on_leave) return;
-  options_.on_leave(code, cause);
+  options_.on_leave(why);
 }
 
 void ControlChannel::post(ControlMessage message) {
@@ -218,7 +222,7 @@ void ControlChannel::tell(const Cause& cause) {
   post({.kind = Kind::cause,
         .rank = options_.rank,
         .code = cause.code,
-        .number = cause.follows ? 1 : 0,
+        .number = static_cast<std::int64_t>(cause.kind),
         .port = static_cast<std::uint16_t>(cause.culprit + 1),
         .sighting = presence ? presence->read() : Sighting{},
         .text = cause.text});

@@ -39,12 +39,19 @@ struct Whereabouts {
 /// tell(), bye() and where() from any thread.
 class ControlChannel {
  public:
+  /// Why this rank ends.
+  struct Cause {
+    int code;
+    std::string text;
+    CauseKind kind = CauseKind::own;
+    int culprit = -1;  // the rank that it names; -1: itself
+  };
   struct Options {
     ControlAddress hub;
     int rank, local_rank = 0;  // local_rank 0 leads its node
     std::string host = host_name();
     /// "Leave now", or nobody is left to say so. From the channel's thread, at most once: the rank's own may hang.
-    std::function<void(int code, const std::string& cause)> on_leave;
+    std::function<void(const Cause& why)> on_leave;
     /// A stop is wanted; kind: which signal asked for it. From the channel's thread.
     std::function<void(int kind)> on_stop;
     std::chrono::milliseconds silence{60000};  // a hub that says nothing for so long is gone
@@ -57,13 +64,6 @@ class ControlChannel {
 
   /// From now on the rank's place is read there. The object outlives the channel or is replaced before it goes.
   void follow(const Presence* presence) { presence_ = presence; }
-  /// Why this rank ends.
-  struct Cause {
-    int code;
-    std::string text;
-    bool follows = false;  // only because another rank has failed
-    int culprit = -1;      // the rank that it names; -1: itself
-  };
   /// Returns when it is on its way, or after half a second.
   void tell(const Cause& cause);
   /// Its work is done; what is left is to end MPI, in which a launcher that hangs may hold it.
@@ -88,7 +88,7 @@ class ControlChannel {
   void serve_neighbours();
   void pass_on(const ControlMessage& message);
   void lose_hub(const std::string& why);
-  void order_to_leave(int code, const std::string& cause);
+  void order_to_leave(const Cause& why);
   void post(ControlMessage message);
 
   Options options_;

@@ -25,6 +25,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMostWaiting = 1 << 20;  // a peer that takes nothing must not fill our memory
+constexpr int kMostReads = 16;                 // of a turn: nor one that sends without end, or hold us for ever
 
 void set(int socket, int level, int option, int value) { ::setsockopt(socket, level, option, &value, sizeof value); }
 
@@ -69,7 +70,7 @@ bool ControlConnection::write_some() {
 
 bool ControlConnection::read_some() {
   std::array<std::byte, 4096> buffer;
-  for (;;) {
+  for (int i = 0; i < kMostReads; ++i) {
     const ssize_t n = ::recv(socket_.number(), buffer.data(), buffer.size(), 0);
     if (n < 0) return is_later(errno);
     if (n == 0) return false;
@@ -80,6 +81,7 @@ bool ControlConnection::read_some() {
       return false;
     }
   }
+  return true;
 }
 
 bool ControlConnection::pump() {

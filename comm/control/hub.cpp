@@ -168,7 +168,8 @@ void ControlHub::note_end(int index, const ControlMessage& message) {
     return;
   }
   const bool is_first_word = rank.cause.empty();
-  rank.cause = message.text, rank.follows = message.number != 0;
+  const bool is_known_kind = message.number >= 0 && message.number <= static_cast<std::int64_t>(CauseKind::peer);
+  rank.cause = message.text, rank.kind = is_known_kind ? static_cast<CauseKind>(message.number) : CauseKind::follows;
   rank.culprit = message.port <= options_.ranks ? message.port - 1 : -1;
   if (is_first_word) fallen_.push_back(index);
 }
@@ -177,7 +178,9 @@ void ControlHub::lose(int index) {
   RankStatus& rank = ranks_[static_cast<std::size_t>(index)];
   if (rank.state != RankStatus::State::here) return;
   rank.state = RankStatus::State::lost;
-  if (rank.cause.empty()) fallen_.push_back(index);
+  if (!rank.cause.empty()) return;
+  if (leaving_) rank.kind = CauseKind::follows;
+  fallen_.push_back(index);
 }
 
 void ControlHub::answer(Peer& peer, const ControlMessage& question) {
@@ -207,9 +210,9 @@ void ControlHub::stop(int kind) {
   tell_all(*stopping_);
 }
 
-void ControlHub::leave(int code, const std::string& cause) {
+void ControlHub::leave(int code, const std::string& cause, int culprit) {
   if (leaving_) return;
-  leaving_ = ControlMessage{.kind = Kind::leave, .code = code, .text = cause};
+  leaving_ = ControlMessage{.kind = Kind::leave, .code = code, .number = culprit, .text = cause};
   tell_all(*leaving_);
 }
 

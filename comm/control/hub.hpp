@@ -20,14 +20,14 @@ struct RankStatus {
   std::string host;
   std::int64_t process = 0;
   Sighting sighting;
-  Clock::time_point heard, moved;  // when it last spoke, when it was last seen to get on
-  bool is_done = false;            // its work is; it ends MPI
-  std::optional<int> code;         // with which it ends or has ended, as far as it said so
-  std::string cause;               // why, where it failed
-  bool follows = false;            // it only says that another rank has failed
-  int culprit = -1;                // the rank that it names; -1: itself
-  std::int64_t memory_kills = 0;   // that it has counted in its control group
-  int through = -1;                // the leader whose connection it shares
+  Clock::time_point heard, moved;   // when it last spoke, when it was last seen to get on
+  bool is_done = false;             // its work is; it ends MPI
+  std::optional<int> code;          // with which it ends or has ended, as far as it said so
+  std::string cause;                // why, where it failed
+  CauseKind kind = CauseKind::own;  // of its end; without words: follows where it was told to leave before
+  int culprit = -1;                 // the rank that it names; -1: itself
+  std::int64_t memory_kills = 0;    // that it has counted in its control group
+  int through = -1;                 // the leader whose connection it shares
 };
 
 /// One thread.
@@ -54,8 +54,8 @@ class ControlHub {
   void serve(std::chrono::milliseconds limit);
   /// All ranks checkpoint at the next step boundary and end. kind: the signal that asked for it.
   void stop(int kind);
-  /// All ranks end now, with this code. Ranks that come later hear it too.
-  void leave(int code, const std::string& cause);
+  /// All ranks end now, with this code. Ranks that come later hear it too. culprit: the rank that it began with; -1: none.
+  void leave(int code, const std::string& cause, int culprit = -1);
   /// Connections refused because they did not know the secret, came twice or spoke another language.
   int refused() const { return refused_; }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/base/registry.hpp>
 
 namespace chorale {
@@ -30,7 +31,7 @@ std::string range_text(const OptionExtra& extra) {
 }
 
 [[noreturn]] void refuse(const std::string& key, std::string_view value, const std::string& allowed) {
-  throw UsageError(key + " = " + std::string(value) + " is refused: " + allowed);
+  throw UsageError(key + " = " + excerpt(value) + " is refused: " + allowed);
 }
 
 double checked_number(const std::string& key, std::string_view value, const OptionExtra& extra, std::string_view type) {
@@ -38,7 +39,7 @@ double checked_number(const std::string& key, std::string_view value, const Opti
   char* end = nullptr;
   const double number = std::strtod(text.c_str(), &end);
   const bool whole = type != "integer" || (std::isfinite(number) && number == std::floor(number) && std::fabs(number) <= 0x1p53);
-  if (text.empty() || *end != '\0' || !std::isfinite(number) || !whole)
+  if (text.empty() || end != text.c_str() + text.size() || !std::isfinite(number) || !whole)
     refuse(key, value, "expected " + std::string(type == "integer" ? "an integer" : "a number"));
   if (number < extra.min || number > extra.max) refuse(key, value, "allowed is " + range_text(extra));
   return number;
@@ -61,7 +62,8 @@ std::vector<std::string> words_of(std::string_view text) {
       continue;
     }
     for (++at;; ++at) {
-      if (at >= text.size()) throw UsageError("the quote before '" + word + "' is not closed; write \"...\" around a name with blanks");
+      if (at >= text.size())
+        throw UsageError("the quote before '" + excerpt(word) + "' is not closed; write \"...\" around a name with blanks");
       const bool quote = text[at] == '"';
       if (quote && (at + 1 == text.size() || text[at + 1] != '"')) break;
       if (quote) ++at;
@@ -178,8 +180,8 @@ void OptionTable::set(std::string_view key, std::string_view value, std::string 
   }
   std::vector<std::string> known;
   for (const Option& option : options_) known.push_back(option.key);
-  const std::string near = nearest_name(key, known);
-  throw UsageError("key '" + std::string(key) + "' is unknown; " +
+  const std::string near = nearest_name(key.substr(0, 80), known);
+  throw UsageError("key '" + excerpt(key) + "' is unknown; " +
                    (near.empty() ? "chorale help recipe lists all" : "did you mean '" + near + "'?"));
 }
 

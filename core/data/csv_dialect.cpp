@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/data/csv_split.hpp>
 
 namespace chorale {
@@ -53,7 +54,7 @@ std::vector<std::string> header_names(const std::vector<std::string_view>& field
     if (name.empty()) name = std::to_string(i).insert(0, 1, 'c');  // an index column written without a name
     const auto [first, fresh] = seen.emplace(name, i);
     if (!fresh)
-      throw DataError(where + ": different column names were expected, '" + name + "' is the name of columns " +
+      throw DataError(where + ": different column names were expected, '" + excerpt(name) + "' is the name of columns " +
                       std::to_string(first->second + 1) + " and " + std::to_string(i + 1) +
                       "; rename one, or set data.header = false if the first line is data");
     names.push_back(std::move(name));

@@ -2,17 +2,16 @@
 
 #include <algorithm>
 
+#include <chorale/core/base/excerpt.hpp>
+
 namespace chorale {
 
 namespace {
 
-std::string excerpt(std::string_view value) {
-  std::size_t length = std::min<std::size_t>(value.size(), 40);
-  while (length < value.size() && length > 0 && (static_cast<unsigned char>(value[length]) & 0xC0) == 0x80) --length;
-  std::string text(value.substr(0, length));
+std::string on_one_line(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
-  return length < value.size() ? text + "..." : text;
+  return text;
 }
 
 }  // namespace
@@ -142,7 +141,7 @@ std::vector<BadSpot> PieceReader::spots_of(const Range& range, std::size_t colum
     const std::string_view field = fields[column];
     BadSpot spot = spot_at(range, row_starts_[row], static_cast<std::size_t>(field.data() - text_.data()));
     spot.row = static_cast<std::int64_t>(row);
-    spot.text = excerpt(field_value(field.data(), field.data() + field.size(), scratch));
+    spot.text = on_one_line(excerpt(field_value(field.data(), field.data() + field.size(), scratch), 40));
     spots.push_back(std::move(spot));
   }
   return spots;

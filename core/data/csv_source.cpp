@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/data/csv_read.hpp>
 
 namespace chorale {
@@ -17,8 +18,8 @@ std::vector<Source> open_sources(const DataOptions& options, const CsvSettings& 
 
 std::string list_of(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + excerpt(name);
+  return excerpt(text, 400);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <chorale/core/data/csv_dialect.hpp>
 #include <chorale/core/data/memory_budget.hpp>
 #include <chorale/core/data/split.hpp>
+#include <chorale/core/data/target_rule.hpp>
 
 namespace chorale {
 
@@ -30,7 +31,13 @@ void describe_reading(OptionTable& table, DataOptions& o) {
 
 void describe_columns(OptionTable& table, DataOptions& o) {
   table.add("data.target", o.target, "The column to predict.");
+  table.add(
+      "data.positive", o.positive,
+      "Which values of the target are class 1, all others being class 0: a comparison such as >= 13, or the values. Empty: the target's "
+      "own classes.",
+      {.check = [](const std::string& value) { TargetRule(words_of(value)); }});
   table.add("data.weight", o.weight, "Column of sample weights, numbers of at least 0; empty: all weigh the same.");
+  table.add("data.columns", o.columns, "The only columns that become features; empty: all that have no other role.");
   table.add("data.drop", o.drop, "Columns that are not used.");
   table.add("data.id", o.id, "Columns that identify a row: kept for predictions, never a feature.");
   table.add("data.numeric", o.numeric, "Columns that hold numbers: any text in them is a bad row.");

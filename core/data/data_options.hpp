@@ -19,7 +19,9 @@ struct DataOptions {
 
   // What the columns are. Inferred unless named.
   std::string target;
-  std::string weight;  // column of sample weights
+  std::vector<std::string> positive;  // see TargetRule
+  std::string weight;                 // column of sample weights
+  std::vector<std::string> columns;   // the only features; empty: all that have no other role
   std::vector<std::string> drop;
   std::vector<std::string> id;  // kept for predictions, never a feature
   std::vector<std::string> numeric;

@@ -137,10 +137,12 @@ void Encoder::encode_target(const TableChunk& chunk, T* out) const {
   for (std::size_t i = 0; i < pipeline_.classes.size(); ++i) id_of.emplace(pipeline_.classes[i], static_cast<int>(i));
   std::map<double, int> id_of_number;
   std::vector<int> ids;
-  for (const std::string& text : values.dictionary) {
-    const auto it = id_of.find(text);
-    ids.push_back(it == id_of.end() ? -1 : it->second);
-  }
+  const TargetRule positive(pipeline_.positive);
+  const auto id_named = [&](const std::string& name) {
+    const auto it = id_of.find(name);
+    return it == id_of.end() ? -1 : it->second;
+  };
+  for (const std::string& text : values.dictionary) ids.push_back(id_named(positive.is_empty() ? text : positive.holds(text) ? "1" : "0"));
   for (std::int64_t i = 0; i < chunk.rows; ++i) {
     const auto at = static_cast<std::size_t>(i);
     if (numbers ? std::isnan(values.numbers[at]) : values.codes[at] < 0) fail(i, "is missing; remove the row or fill the target in");
@@ -153,9 +155,7 @@ void Encoder::encode_target(const TableChunk& chunk, T* out) const {
     if (numbers) {
       const double value = values.numbers[at] == 0 ? 0.0 : values.numbers[at];
       const auto [it, fresh] = id_of_number.emplace(value, -1);
-      if (fresh) {
-        if (const auto known = id_of.find(number_name(value)); known != id_of.end()) it->second = known->second;
-      }
+      if (fresh) it->second = id_named(positive.is_empty() ? number_name(value) : positive.holds(value) ? "1" : "0");
       id = it->second;
     } else {
       id = ids[static_cast<std::size_t>(values.codes[at])];

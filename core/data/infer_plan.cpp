@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/data/infer_schema.hpp>
 
 namespace chorale {
@@ -16,7 +17,7 @@ struct Bad {
 
 std::string expected_value(const ColumnSchema& column, const std::string& value) {
   std::string text = column.type == ColumnType::date ? "a date" : "a number";
-  text.append(" was expected in column '").append(column.name).append("', here is '").append(value).append("'");
+  text.append(" was expected in column '").append(excerpt(column.name)).append("', here is '").append(value).append("'");
   if (column.type == ColumnType::date) {
     constexpr const char* kOrders[] = {"year first", "day first", "month first"};
     text += std::string(" (the column is read ") + kOrders[static_cast<std::size_t>(column.date_order)] + ")";
@@ -40,7 +41,8 @@ std::vector<Bad> bad_rows(const ScanState& state, const Schema& schema) {
       for (const BadSpot& spot : *spots) all.push_back({spot, expected_value(schema[i], spot.text)});
     if (schema[i].required)
       for (const BadSpot& spot : e.absent)
-        all.push_back({spot, "a value was expected in column '" + schema[i].name + "', which the training needs of every row; fill it in"});
+        all.push_back(
+            {spot, "a value was expected in column '" + excerpt(schema[i].name) + "', which the training needs of every row; fill it in"});
   }
   const auto place = [](const Bad& bad) { return std::tie(bad.spot.piece, bad.spot.offset); };
   std::stable_sort(all.begin(), all.end(), [&](const Bad& a, const Bad& b) { return place(a) < place(b); });

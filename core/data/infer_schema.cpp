@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/core/data/split.hpp>
 
@@ -81,7 +82,7 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
       const std::string near = nearest_name(column, names);
       text += near.empty() ? "." : "; did you mean '" + near + "'?";
       text += " It has";
-      for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += (i ? ", " : ": ") + names[i];
+      for (std::size_t i = 0; i < names.size() && i < 40; ++i) text += (i ? ", " : ": ") + excerpt(names[i], 40);
       throw DataError(text + (names.size() > 40 ? " and " + std::to_string(names.size() - 40) + " more" : ""));
     }
   };

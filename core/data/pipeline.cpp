@@ -193,6 +193,7 @@ Pipeline fit_pipeline(const PreprocessPlan& plan, const FitState& state) {
   Pipeline out;
   out.schema = plan.schema;
   out.target_kind = plan.target_kind;
+  out.positive = plan.positive.words();
   out.left_out = plan.left_out;
   out.training_rows = state.rows();
   if (plan.target >= 0) out.target = plan.schema[static_cast<std::size_t>(plan.target)].name;

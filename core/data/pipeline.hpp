@@ -39,6 +39,7 @@ struct Pipeline {
   std::string target, weight;
   std::vector<std::string> ids, left_out;
   TargetKind target_kind = TargetKind::value;
+  std::vector<std::string> positive;     // TargetRule's words; empty: classes are the target's own
   std::vector<std::string> classes;      // by class id; numbers in numeric order, texts in byte order
   std::vector<std::int64_t> class_rows;  // of each class in the training rows
   std::string split;

@@ -3,11 +3,14 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chorale/core/base/excerpt.hpp>
+
 namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
+constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
 constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
 constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
@@ -45,6 +48,9 @@ FittedColumn column_from(const Json& in) {
     c.missing_slot = in.at("missing_slot").get<bool>();
     c.missing_as = in.at("missing_as").get<int>();
     c.buckets = in.at("buckets").get<std::int64_t>();
+    if (c.code == CategoryCode::hashing && (c.buckets < 1 || c.buckets > kMostBuckets))
+      throw CheckpointError("pipeline.json: column '" + excerpt(c.name) + "' has " + std::to_string(c.buckets) +
+                            " buckets, expected 1 to " + std::to_string(kMostBuckets));
     if (c.missing_as < 0 || c.missing_as >= c.slots())
       throw CheckpointError("pipeline.json: column '" + c.name + "' has a slot out of range");
     return c;
@@ -63,13 +69,14 @@ FittedColumn column_from(const Json& in) {
 }  // namespace
 
 std::string Pipeline::to_json() const {
-  Json out{{"version", kVersion}};
+  Json out{{"version", positive.empty() ? 1 : kVersion}};  // what an older program can read, it may
   for (const ColumnSchema& c : schema) {
     Json column{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
     if (c.type == ColumnType::date) column["date_order"] = kOrders[static_cast<int>(c.date_order)];
     out["schema"].push_back(std::move(column));
   }
   out["target"] = target, out["target_kind"] = kKinds[static_cast<int>(target_kind)];
+  if (!positive.empty()) out["positive"] = positive;
   out["classes"] = classes, out["class_rows"] = class_rows;
   out["weight"] = weight, out["ids"] = ids, out["left_out"] = left_out;
   out["split"] = split, out["split_seed"] = split_seed, out["training_rows"] = training_rows;
@@ -92,6 +99,7 @@ Pipeline Pipeline::from_json(const std::string& text) {
       if (column.type == ColumnType::date) column.date_order = parse<DateOrder>(c.at("date_order"), kOrders);
     }
     p.target = in.at("target").get<std::string>(), p.target_kind = parse<TargetKind>(in.at("target_kind"), kKinds);
+    if (in.contains("positive")) p.positive = in.at("positive").get<std::vector<std::string>>();
     p.classes = in.at("classes").get<std::vector<std::string>>(), p.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
     p.weight = in.at("weight").get<std::string>(), p.ids = in.at("ids").get<std::vector<std::string>>();
     p.left_out = in.at("left_out").get<std::vector<std::string>>();

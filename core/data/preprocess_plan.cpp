@@ -88,6 +88,8 @@ std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
     return i;
   };
   if (!o.target.empty()) plan.target = role(o.target, "data.target");
+  plan.positive = TargetRule(o.positive);
+  if (!plan.positive.is_empty() && plan.target < 0) throw UsageError("data.positive needs data.target: which column is it about?");
   if (!o.weight.empty()) {
     plan.weight = role(o.weight, "data.weight");
     if (schema[static_cast<std::size_t>(plan.weight)].type != ColumnType::number) {
@@ -102,6 +104,13 @@ std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
     if (rule.kind != SplitRule::Kind::time) taken.insert(plan.split);
   }
   return taken;
+}
+
+void check_positive(const PreprocessPlan& plan, const std::string& target) {
+  if (plan.target_kind != TargetKind::binary)
+    throw UsageError("data.positive makes two classes, which only train.loss = binary_cross_entropy fits; remove one of the two");
+  if (plan.positive.compares() && plan.schema[static_cast<std::size_t>(plan.target)].type != ColumnType::number)
+    throw DataError("data.positive compares with a number, but column '" + target + "' holds none; name the values instead");
 }
 
 }  // namespace
@@ -141,8 +150,16 @@ PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& 
     throw DataError("data.target: column '" + o.target +
                     "' does not hold numbers, but the loss fits a value; use binary_cross_entropy or cross_entropy for classes");
   }
+  if (!plan.positive.is_empty()) check_positive(plan, o.target);
+  std::set<int> wanted;
+  for (const std::string& column : o.columns) {
+    const int i = column_at(schema, column, "data.columns");
+    if (taken.contains(i))
+      throw UsageError("data.columns: column '" + column + "' has another role (target, weight, id, drop or split); leave it out of one");
+    wanted.insert(i);
+  }
   for (int i = 0; i < static_cast<int>(schema.size()); ++i) {
-    if (taken.contains(i)) continue;
+    if (taken.contains(i) || (!wanted.empty() && !wanted.contains(i))) continue;
     ColumnPlan c{.name = schema[static_cast<std::size_t>(i)].name,
                  .source = i,
                  .type = schema[static_cast<std::size_t>(i)].type,

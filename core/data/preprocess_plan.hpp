@@ -7,6 +7,7 @@
 
 #include <chorale/core/data/data_options.hpp>
 #include <chorale/core/data/table.hpp>
+#include <chorale/core/data/target_rule.hpp>
 
 namespace chorale {
 
@@ -45,6 +46,7 @@ struct PreprocessPlan {
   std::vector<int> ids;
   std::vector<std::string> left_out;  // free text, neither named nor an id: no feature
   TargetKind target_kind = TargetKind::value;
+  TargetRule positive;
   Impute impute = Impute::mean;
   double impute_value = 0;
   bool impute_most_frequent = false, missing_indicator = true;

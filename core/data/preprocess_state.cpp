@@ -120,9 +120,12 @@ void FitState::update_target(const TableChunk& chunk, std::span<const Part> part
     else
       ++counts[static_cast<std::size_t>(values.codes[i])];
   }
-  for (const auto& [value, count] : of_number) target_.counts[number_name(value)] += count;
+  const TargetRule& positive = plan_.positive;
+  for (const auto& [value, count] : of_number)
+    target_.counts[positive.is_empty() ? number_name(value) : positive.holds(value) ? "1" : "0"] += count;
   for (std::size_t c = 0; c < counts.size(); ++c) {
-    if (counts[c] > 0) target_.counts[values.dictionary[c]] += counts[c];
+    const std::string& text = values.dictionary[c];
+    if (counts[c] > 0) target_.counts[positive.is_empty() ? text : positive.holds(text) ? "1" : "0"] += counts[c];
   }
 }
 

@@ -167,6 +167,17 @@ std::vector<std::uint64_t> split_keys(const SplitRule& rule, const TableChunk& c
   return keys;
 }
 
+std::vector<Part> parts_by_key(std::span<const std::uint64_t> keys, const std::array<double, 3>& share, std::uint64_t seed) {
+  std::vector<Part> parts;
+  parts.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::uint64_t drawn = keys[i] != 0 ? draw(seed, keys[i]) : draw(mix(seed, 0), i);
+    const double place = static_cast<double>(drawn >> 11) * 0x1p-53;
+    parts.push_back(place < share[0] ? Part::train : place < share[0] + share[1] ? Part::validation : Part::test);
+  }
+  return parts;
+}
+
 std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::int64_t rows, std::span<const std::uint64_t> keys) {
   std::vector<Part> parts(static_cast<std::size_t>(rows), Part::train);
   switch (rule.kind) {

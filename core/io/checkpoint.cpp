@@ -87,7 +87,14 @@ std::filesystem::path Checkpoint::path_of(const std::string& name) const {
 
 SafetensorsFile Checkpoint::tensors(const std::string& name) const { return SafetensorsFile(path_of(name)); }
 
-std::string Checkpoint::text(const std::string& name) const { return read_text(path_of(name)); }
+std::string Checkpoint::text(const std::string& name) const {
+  constexpr std::uint64_t kLongest = 256 << 20;  // a file may have holes that cost its maker nothing
+  const std::filesystem::path path = path_of(name);
+  if (const std::uint64_t bytes = File::open_read(path).size(); bytes > kLongest)
+    throw CheckpointError(path.string() + ": has " + std::to_string(bytes) + " bytes, a text of a checkpoint has " +
+                          std::to_string(kLongest) + " at most");
+  return read_text(path);
+}
 
 std::optional<Checkpoint> newest_valid_checkpoint(const std::filesystem::path& checkpoints, Log& log) {
   const CheckpointListing listing = list_checkpoints(checkpoints);

@@ -18,6 +18,7 @@ class Checkpoint {
   bool has(const std::string& name) const;
   /// Throws CheckpointError when the checkpoint has no such file, or it is no sound safetensors file.
   SafetensorsFile tensors(const std::string& name) const;
+  /// Throws CheckpointError when the checkpoint has no such file, or it is longer than 256 MiB.
   std::string text(const std::string& name) const;
 
  private:

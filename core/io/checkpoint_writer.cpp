@@ -15,7 +15,7 @@
 namespace chorale {
 
 std::string_view name(SavePoint point) {
-  constexpr std::string_view kNames[] = {"snapshot", "part_written", "manifest", "rename", "prune"};
+  constexpr std::string_view kNames[] = {"snapshot", "read", "part_written", "manifest", "rename", "prune"};
   return kNames[static_cast<int>(point)];
 }
 

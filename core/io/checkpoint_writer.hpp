@@ -15,7 +15,7 @@
 namespace chorale {
 
 /// The points of the protocol where a process may die; tests make it do so. Each is named just before its work.
-enum class SavePoint { snapshot, part_written, manifest, rename, prune };
+enum class SavePoint { snapshot, read, part_written, manifest, rename, prune };
 std::string_view name(SavePoint point);
 
 /// Bytes of a range of a file, at most kPiece of them, valid until the next call.

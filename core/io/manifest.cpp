@@ -1,14 +1,14 @@
 #include <chorale/core/io/manifest.hpp>
 
 #include <cmath>
-#include <set>
+#include <limits>
 #include <span>
 
-#include <nlohmann/json.hpp>
-
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/core/io/strict_json.hpp>
 
 namespace chorale {
 
@@ -29,38 +29,27 @@ bool is_plain_name(const std::string& name) {
          name != kManifestName;
 }
 
-/// With each key at most once in its object: the library alone would silently keep the last.
-Json parse_json(const std::string& text, const std::string& path) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) twice = parsed.get<std::string>();
-    return true;
-  };
-  try {
-    Json json = Json::parse(text, watch);
-    if (!twice.empty()) throw CheckpointError(path + ": has the key '" + twice + "' twice");
-    if (json.is_object()) return json;
-  } catch (const Json::exception&) {
-  }
-  throw CheckpointError(path + ": is no JSON object; it was damaged or belongs to something else");
-}
-
 /// The words depend on what can still be read: a foreign file is not a damaged one.
 [[noreturn]] void refuse(const std::string& text, const std::string& path) {
-  const Json json = parse_json(text, path);
+  const Json json = parse_json_object(text, path + ":");
   if (json.value("format", Json()) != kFormat) throw CheckpointError(path + ": is not the manifest of a chorale checkpoint");
   throw CheckpointError(path + ": differs from its own hash; it was damaged or edited");
 }
 
+std::int64_t signed_count(const Json& json, const char* key, const std::string& path) {
+  const std::uint64_t value = count_at(json, key, path + ": it");
+  if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+    throw CheckpointError(path + ": has " + key + " " + std::to_string(value) + ", too large");
+  return static_cast<std::int64_t>(value);
+}
+
 CheckpointFile file_of(const std::string& name, const Json& json, const std::string& path) {
-  if (!is_plain_name(name)) throw CheckpointError(path + ": names the file '" + name + "', which is no plain name");
-  CheckpointFile file{name, json.at("bytes").get<std::uint64_t>(), json.at("xxh3_128").get<std::vector<std::string>>()};
+  if (!is_plain_name(name)) throw CheckpointError(path + ": names the file '" + excerpt(name) + "', which is no plain name");
+  const std::string where = path + ": the file '" + excerpt(name) + "'";
+  CheckpointFile file{name, count_at(json, "bytes", where), json.at("xxh3_128").get<std::vector<std::string>>()};
   if (file.blocks.size() != file.bytes / kHashBlock + (file.bytes % kHashBlock != 0))
     throw CheckpointError(path + ": gives " + std::to_string(file.blocks.size()) + " hashes for the " + std::to_string(file.bytes) +
-                          " bytes of '" + name + "', expected one for each MiB");
+                          " bytes of '" + excerpt(name) + "', expected one for each MiB");
   return file;
 }
 
@@ -89,18 +78,18 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
   if (text.size() < kEnding) refuse(text, path);
   const std::string body = text.substr(0, text.size() - kEnding);
   if (text.compare(body.size(), kEnding, ending(body)) != 0) refuse(text, path);
-  const Json json = parse_json(text, path);
+  const Json json = parse_json_object(text, path + ":");
   try {
     if (json.at("format") != kFormat) throw CheckpointError(path + ": is not the manifest of a chorale checkpoint");
     Manifest manifest;
-    manifest.version = json.at("version").get<std::int64_t>();
+    manifest.version = signed_count(json, "version", path);
     if (manifest.version < kCheckpointVersion)
       throw CheckpointError(path + ": has version " + std::to_string(manifest.version) + ", this program reads " +
                             std::to_string(kCheckpointVersion) + "; go on with the older program that wrote it, or start a new run");
     if (manifest.version > kCheckpointVersion)
       throw CheckpointError(path + ": has version " + std::to_string(manifest.version) + ", this program reads up to " +
                             std::to_string(kCheckpointVersion) + "; use the newer program that wrote it");
-    manifest.step = json.at("step").get<std::int64_t>();
+    manifest.step = signed_count(json, "step", path);
     manifest.fields = json.at("fields").dump();
     if (!json.at("fields").is_object()) throw CheckpointError(path + ": its fields are no JSON object");
     if (json.contains("score"))
@@ -108,7 +97,7 @@ Manifest parse_manifest(const std::string& text, const std::string& path) {
     for (const auto& [name, file] : json.at("files").items()) manifest.files.push_back(file_of(name, file, path));
     return manifest;
   } catch (const Json::exception& error) {
-    throw CheckpointError(path + ": lacks what a manifest must have: " + error.what());
+    throw CheckpointError(path + ": lacks what a manifest must have: " + excerpt(error.what(), 200));
   }
 }
 

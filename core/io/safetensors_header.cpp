@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
-
-#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
+#include <chorale/core/io/strict_json.hpp>
 
 namespace chorale {
 
@@ -15,36 +14,17 @@ namespace {
 using Json = nlohmann::json;
 using Entry = SafetensorsHeader::Entry;
 
-/// The JSON object, with each name at most once: the library alone would silently keep the last.
-Json parse_once(std::string_view text, const std::string& path) {
-  std::set<std::string> names;
-  std::string twice;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1 && !names.insert(parsed.get<std::string>()).second)
-      twice = parsed.get<std::string>();
-    return true;
-  };
-  Json header;
-  try {
-    header = Json::parse(text, watch);
-  } catch (const Json::exception& error) {
-    throw CheckpointError(path + ": the safetensors header is no JSON: " + error.what());
-  }
-  if (!header.is_object()) throw CheckpointError(path + ": the safetensors header is no JSON object, but a " + header.type_name());
-  if (!twice.empty()) throw CheckpointError(path + ": tensor '" + twice + "' is named twice");
-  return header;
-}
-
 class EntryReader {
  public:
-  EntryReader(const std::string& path, const std::string& tensor_name) : where_(path + ": tensor '" + tensor_name + "'") {}
+  EntryReader(const std::string& path, const std::string& tensor_name) : where_(path + ": tensor '" + excerpt(tensor_name) + "'") {}
 
   Entry read(const std::string& tensor_name, const Json& fields) const {
     if (!fields.is_object() || !fields.contains("dtype") || !fields.contains("shape") || !fields.contains("data_offsets"))
       fail("lacks dtype, shape or data_offsets");
     Entry entry{.name = tensor_name, .dtype = dtype(fields["dtype"]), .shape = shape(fields["shape"])};
     const std::vector<std::uint64_t> offsets = numbers(fields["data_offsets"], "data_offsets");
-    if (offsets.size() != 2 || offsets[0] > offsets[1]) fail("has data_offsets " + fields["data_offsets"].dump() + ", no begin and end");
+    if (offsets.size() != 2 || offsets[0] > offsets[1])
+      fail("has data_offsets " + excerpt_of(fields["data_offsets"]) + ", no begin and end");
     entry.begin = offsets[0];
     entry.end = offsets[1];
     std::uint64_t bytes = size_bytes(entry.dtype);
@@ -61,19 +41,19 @@ class EntryReader {
   [[noreturn]] void fail(const std::string& what) const { throw CheckpointError(where_ + " " + what); }
 
   DType dtype(const Json& text) const {
-    if (!text.is_string()) fail("has dtype " + text.dump() + ", no text");
+    if (!text.is_string()) fail("has dtype " + excerpt_of(text) + ", no text");
     try {
       return parse_dtype(text.get_ref<const std::string&>());
     } catch (const UsageError& error) {
-      fail(std::string("cannot be read: ") + error.what());
+      fail(std::string("cannot be read: ") + excerpt(error.what(), 200));
     }
   }
 
   std::vector<std::uint64_t> numbers(const Json& list, const char* what) const {
-    if (!list.is_array()) fail(std::string("has ") + what + " " + list.dump() + ", no list");
+    if (!list.is_array()) fail(std::string("has ") + what + " " + excerpt_of(list) + ", no list");
     std::vector<std::uint64_t> out;
     for (const Json& number : list) {
-      if (!number.is_number_unsigned()) fail(std::string("has ") + what + " " + list.dump() + ", not all of them counts");
+      if (!number.is_number_unsigned()) fail(std::string("has ") + what + " " + excerpt_of(list) + ", not all of them counts");
       out.push_back(number.get<std::uint64_t>());
     }
     return out;
@@ -82,7 +62,8 @@ class EntryReader {
   Shape shape(const Json& list) const {
     std::vector<std::int64_t> dims;
     for (const std::uint64_t extent : numbers(list, "shape")) {
-      if (extent > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) fail("has shape " + list.dump() + ", too large");
+      if (extent > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+        fail("has shape " + excerpt_of(list) + ", too large");
       dims.push_back(static_cast<std::int64_t>(extent));
     }
     if (dims.size() > Shape::kMaxRank) fail("has " + std::to_string(dims.size()) + " dimensions, at most 6 can be read");
@@ -100,13 +81,14 @@ void check_cover(std::vector<Entry> entries, std::uint64_t data_bytes, const std
   std::string before = "the header";
   for (const Entry& entry : entries) {
     if (entry.end > data_bytes)
-      throw CheckpointError(path + ": tensor '" + entry.name + "' ends at byte " + std::to_string(entry.end) +
+      throw CheckpointError(path + ": tensor '" + excerpt(entry.name) + "' ends at byte " + std::to_string(entry.end) +
                             " of the data, the file has only " + std::to_string(data_bytes) + ": it was cut or its header is damaged");
     if (entry.begin != end)
-      throw CheckpointError(path + ": tensor '" + entry.name + "' begins at byte " + std::to_string(entry.begin) + " of the data, but " +
-                            before + " ends at " + std::to_string(end) + (entry.begin < end ? ": they overlap" : ": there is a hole"));
+      throw CheckpointError(path + ": tensor '" + excerpt(entry.name) + "' begins at byte " + std::to_string(entry.begin) +
+                            " of the data, but " + before + " ends at " + std::to_string(end) +
+                            (entry.begin < end ? ": they overlap" : ": there is a hole"));
     end = entry.end;
-    before = "tensor '" + entry.name + "'";
+    before = "tensor '" + excerpt(entry.name) + "'";
   }
   if (end != data_bytes)
     throw CheckpointError(path + ": " + std::to_string(data_bytes - end) + " bytes after " + before + " belong to no tensor");
@@ -116,7 +98,7 @@ void check_cover(std::vector<Entry> entries, std::uint64_t data_bytes, const std
 
 SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t data_bytes, const std::string& path) {
   SafetensorsHeader header;
-  const Json parsed = parse_once(text, path);
+  const Json parsed = parse_json_object(text, path + ": the safetensors header");
   for (const auto& [tensor_name, fields] : parsed.items()) {
     if (tensor_name != "__metadata__") {
       header.entries.push_back(EntryReader(path, tensor_name).read(tensor_name, fields));
@@ -124,7 +106,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t 
     }
     if (!fields.is_object()) throw CheckpointError(path + ": __metadata__ is no JSON object, but a " + fields.type_name());
     for (const auto& [key, value] : fields.items()) {
-      if (!value.is_string()) throw CheckpointError(path + ": __metadata__ '" + key + "' is no text, but a " + value.type_name());
+      if (!value.is_string()) throw CheckpointError(path + ": __metadata__ '" + excerpt(key) + "' is no text, but a " + value.type_name());
       header.metadata.emplace(key, value.get<std::string>());
     }
   }

@@ -65,6 +65,12 @@ SafetensorsImage::SafetensorsImage(std::vector<NamedTensor> tensors, const std::
   }
 }
 
+std::vector<SafetensorsImage::Piece> SafetensorsImage::pieces() const {
+  std::vector<Piece> out = {{0, std::as_bytes(std::span(header_))}};
+  out.insert(out.end(), tensors_.begin(), tensors_.end());
+  return out;
+}
+
 template <class F>
 void SafetensorsImage::each_piece(ByteRange range, F&& take) const {
   const auto common = [&](std::uint64_t offset, std::span<const std::byte> bytes) {

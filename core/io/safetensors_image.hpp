@@ -21,7 +21,13 @@ class SafetensorsImage {
   /// Throws UsageError when two tensors have one name, or a name is not UTF-8. `metadata` becomes the header's __metadata__.
   explicit SafetensorsImage(std::vector<NamedTensor> tensors, const std::map<std::string, std::string>& metadata = {});
 
+  struct Piece {
+    std::uint64_t offset = 0;  // in the file
+    std::span<const std::byte> bytes;
+  };
   std::uint64_t size() const { return size_; }
+  /// All of the file, in order: the header, which lies in this object, then the tensors.
+  std::vector<Piece> pieces() const;
   /// The bytes of `range` of the file, at `to`.
   void copy_range(ByteRange range, std::byte* to) const;
   /// Writes the bytes of `range` to their place in an existing or new file and syncs it. Throws IoError.
@@ -32,10 +38,6 @@ class SafetensorsImage {
  private:
   template <class F>
   void each_piece(ByteRange range, F&& take) const;
-  struct Piece {
-    std::uint64_t offset = 0;
-    std::span<const std::byte> bytes;
-  };
   std::string header_;          // length, JSON, padding
   std::vector<Piece> tensors_;  // in file order, after the header
   std::uint64_t size_ = 0;

@@ -5,11 +5,11 @@
 
 namespace chorale {
 
-Linear::Linear(std::int64_t in, std::int64_t out, bool bias)
+Linear::Linear(std::int64_t in, std::int64_t out, bool bias, Init::Role start)
     : in_(in),
       out_(out),
-      weight_(add_parameter("weight", {out, in}, {Init::Role::weight, in, out})),
-      bias_(bias ? &add_parameter("bias", {out}, {Init::Role::bias, in, out}) : nullptr) {}
+      weight_(add_parameter("weight", {out, in}, {start, in, out})),
+      bias_(bias ? &add_parameter("bias", {out}, {start == Init::Role::zeros ? start : Init::Role::bias, in, out}) : nullptr) {}
 
 Variable Linear::forward(const Variable& x, const Pass& pass) {
   return linear(x, weight_.use(pass.training), bias_ ? bias_->use(pass.training) : Variable());

@@ -7,7 +7,8 @@ namespace chorale {
 /// y [..., out] = x [..., in] weight^T + bias. weight [out, in] and bias [out], names and layout as torch.nn.Linear.
 class Linear final : public Layer {
  public:
-  Linear(std::int64_t in, std::int64_t out, bool bias = true);
+  /// start: of the weight; with Role::zeros the bias starts at 0 too, so that the layer gives 0 until it has learnt something.
+  Linear(std::int64_t in, std::int64_t out, bool bias = true, Init::Role start = Init::Role::weight);
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
   Shape output_shape(const Shape& in) const override;

@@ -11,10 +11,12 @@ void Sequential::add(std::unique_ptr<Layer> layer) {
   layers_.push_back(std::move(layer));
 }
 
-Variable Sequential::forward(const Variable& x, const Pass& pass) {
+Variable Sequential::forward(const Variable& x, const Pass& pass) { return forward_through(x, 0, layers_.size(), pass); }
+
+Variable Sequential::forward_through(const Variable& x, std::size_t first, std::size_t last, const Pass& pass) {
   const bool traces = pass.trace && pass.trace->is_on();
   Variable y = x;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
+  for (std::size_t i = first; i < last; ++i) {
     Layer& layer = *layers_[i];
     if (pass.observer) pass.observer->forward(layer.path());
     if (traces) {

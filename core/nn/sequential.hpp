@@ -16,6 +16,8 @@ class Sequential final : public Layer {
   void add(std::unique_ptr<Layer> layer);
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
+  /// Layers [first, last) only: what lies before a head, or the head alone.
+  Variable forward_through(const Variable& x, std::size_t first, std::size_t last, const Pass& pass);
   Shape output_shape(const Shape& in) const override;
   std::string name() const override { return "sequential"; }
   const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }

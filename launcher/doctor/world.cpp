@@ -11,6 +11,7 @@
 
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
+#include <chorale/launcher/verdict.hpp>
 
 namespace chorale {
 

@@ -4,6 +4,7 @@
 #include <regex>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 #include <chorale/launcher/slurm/time_limit.hpp>
 
 namespace chorale {
@@ -26,7 +27,7 @@ namespace {
 constexpr std::int64_t kMost = 65536;
 
 [[noreturn]] void refuse_heterogeneous(const std::string& flag, const std::string& text) {
-  throw UsageError(flag + " " + text +
+  throw UsageError(flag + " " + excerpt(text) +
                    " asks for a heterogeneous job, which is refused: Slurm gives each of its parts an MPI world of its own under srun, and "
                    "cannot requeue one part alone. Ask for equal nodes; the number of ranks may be any");
 }
@@ -35,7 +36,7 @@ std::int64_t count_of(const std::string& flag, const std::string& text) {
   if (text.find_first_of(":,+") != std::string::npos) refuse_heterogeneous(flag, text);
   static const std::regex digits(R"(\d{1,5})");
   const std::int64_t n = std::regex_match(text, digits) ? std::stoll(text) : 0;
-  if (n < 1 || n > kMost) throw UsageError(flag + " '" + text + "' is refused: expected a number of at least 1");
+  if (n < 1 || n > kMost) throw UsageError(flag + " '" + excerpt(text) + "' is refused: expected a number of at least 1");
   return n;
 }
 
@@ -43,7 +44,7 @@ std::int64_t count_of(const std::string& flag, const std::string& text) {
 std::string plain_name(const std::string& flag, const std::string& text, bool may_be_list) {
   static const std::regex one(R"([A-Za-z0-9_][A-Za-z0-9_.\-]{0,127})"), list(R"([A-Za-z0-9_][A-Za-z0-9_.,\-]{0,511})");
   if (text.empty() || std::regex_match(text, may_be_list ? list : one)) return text;
-  throw UsageError(flag + " '" + text + "' is refused: expected letters, digits, '_', '.' and '-', not beginning with a mark");
+  throw UsageError(flag + " '" + excerpt(text) + "' is refused: expected letters, digits, '_', '.' and '-', not beginning with a mark");
 }
 
 std::string name_from(std::string text) {
@@ -55,10 +56,12 @@ std::string name_from(std::string text) {
 
 std::string seeds_of(const std::string& text) {
   if (text.empty()) return "";
+  constexpr std::size_t kLongest = 1024;  // std::regex calls itself for each character
+  if (text.size() > kLongest) throw UsageError("--array '" + excerpt(text) + "' is refused: it is longer than 1024 characters");
   static const std::regex form(R"(seeds=(\d{1,9}(-\d{1,9}(:\d{1,9})?)?(,\d{1,9}(-\d{1,9}(:\d{1,9})?)?)*(%\d{1,6})?))");
   std::smatch m;
   if (std::regex_match(text, m, form)) return m[1];
-  throw UsageError("--array '" + text + "' is refused: expected seeds= and numbers, for example seeds=1-5 or seeds=1,3,7%2");
+  throw UsageError("--array '" + excerpt(text) + "' is refused: expected seeds= and numbers, for example seeds=1-5 or seeds=1,3,7%2");
 }
 
 }  // namespace

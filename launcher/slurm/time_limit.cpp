@@ -5,6 +5,7 @@
 #include <regex>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 
 namespace chorale {
 
@@ -19,7 +20,7 @@ std::int64_t seconds_of_time_limit(const std::string& text) {
   else if (std::regex_match(text, m, without))
     seconds = m[3].matched ? (n(1) * 60 + n(2)) * 60 + n(3) : n(1) * 60 + n(2);  // H:M:S; M or M:S
   if (seconds == 0)
-    throw UsageError("--time '" + text + "' is refused: expected minutes, MM:SS, HH:MM:SS or D-HH:MM:SS, for example 04:00:00");
+    throw UsageError("--time '" + excerpt(text) + "' is refused: expected minutes, MM:SS, HH:MM:SS or D-HH:MM:SS, for example 04:00:00");
   return seconds;
 }
 

@@ -13,8 +13,10 @@
 
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/comm/faults.hpp>
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/system_limits.hpp>
+#include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
@@ -30,7 +32,7 @@ std::string place_of(const CommError& error) { return error.sequence > 0 ? error
 
 /// A follower's error ends as the first one's, without the mark.
 RankResult following(const CommError& error) {
-  RankResult out = {static_cast<int>(error.code()), error.what(), true, error.rank, place_of(error)};
+  RankResult out = {static_cast<int>(error.code()), error.what(), CauseKind::follows, error.rank, place_of(error)};
   const std::size_t mark = out.error.find(kCodeMark), end = out.error.find(") ", mark);
   if (mark == std::string::npos || end == std::string::npos) return out;
   out.code = std::atoi(out.error.c_str() + mark + kCodeMark.size());
@@ -45,7 +47,7 @@ RankResult describe_failure() {
     throw;
   } catch (const CommError& e) {
     if (std::string_view(e.what()).find("aborted by rank") != std::string_view::npos) return following(e);
-    return {static_cast<int>(e.code()), e.what(), false, e.rank, place_of(e)};
+    return {static_cast<int>(e.code()), e.what(), CauseKind::peer, e.rank, place_of(e)};
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
   } catch (const std::bad_alloc&) {
@@ -79,6 +81,19 @@ RankResult run_body(Communicator& comm, const RankBody& body) {
 }
 
 namespace {
+/// For the rule of the verdict.
+RankEnd end_of(int rank, const RankResult& result, Communicator& comm) {
+  const Sighting at = comm.watch().presence().read();
+  return {.rank = rank,
+          .kind = result.kind,
+          .cause = result.error,
+          .code = result.code,
+          .culprit = result.rank,
+          .culprit_where = result.where,
+          .where = result.where.empty() ? at.text() : result.where,
+          .step = at.step};
+}
+
 void print_error(int rank, int size, const std::string& text) {
   if (size > 1)
     std::fprintf(stderr, "chorale: rank %d: %s\n", rank, printable(text).c_str());
@@ -87,7 +102,7 @@ void print_error(int rank, int size, const std::string& text) {
 }
 }  // namespace
 
-int run_threads(int ranks, const RankBody& body) {
+int run_threads(int ranks, const RankBody& body, LastWord* last) {
   auto comms = ranks == 1 ? std::vector<std::unique_ptr<Communicator>>() : make_thread_communicators(ranks);
   if (ranks == 1) comms.push_back(make_self_communicator());
   std::vector<RankResult> results(static_cast<std::size_t>(ranks));
@@ -95,13 +110,15 @@ int run_threads(int ranks, const RankBody& body) {
   for (std::size_t r = 1; r < results.size(); ++r) threads.emplace_back([&, r] { results[r] = run_body(*comms[r], body); });
   results[0] = run_body(*comms[0], body);
   for (std::thread& thread : threads) thread.join();
-  const RankResult* cause = nullptr;
-  int who = 0;
+  std::vector<RankEnd> ends;
   for (std::size_t r = 0; r < results.size(); ++r)
-    if (!results[r].error.empty() && (!cause || (cause->follows && !results[r].follows))) cause = &results[r], who = static_cast<int>(r);
-  if (!cause) return results[0].code;
-  print_error(who, ranks, cause->error);
-  return cause->code;
+    if (!results[r].error.empty()) ends.push_back(end_of(static_cast<int>(r), results[r], *comms[r]));
+  std::optional<Verdict> verdict = verdict_of(ends);
+  if (!verdict) return results[0].code;
+  if (ranks == 1) verdict->cause = ends[0].cause;
+  if (last) last->say(*verdict);
+  std::fprintf(stderr, "chorale: %s\n", printable(verdict->cause).c_str());
+  return verdict->code;
 }
 
 namespace {
@@ -117,7 +134,7 @@ std::vector<std::string> injected(std::span<const std::string> words) {
 }
 
 /// MPI and the body. What it throws before a communicator is there is this rank's own trouble.
-RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body, Faults& faults) {
+RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body, Faults& faults, RankEnd& mine) {
   std::unique_ptr<Communicator> comm;
   try {
     comm = make_mpi_world();
@@ -130,6 +147,7 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
   }
   if (control) control->guard(*comm);
   const RankResult result = run_body(*comm, body);
+  if (!result.error.empty()) mine = end_of(around.outer_rank, result, *comm);
   if (control) control->release();
   if (result.error.empty() && control) control->channel().done(result.code);
   faults.at("finalize");
@@ -137,27 +155,36 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
   return result;
 }
 
-/// Who watches the run says it, once; else the rank that failed first, and those that only follow wait for it.
-void report(const RankResult& result, const Surroundings& around, RankControl* control) {
-  const bool speaks = !around.started_by_us;
-  if (speaks && !result.follows) print_error(around.outer_rank, around.outer_size, result.error);
-  if (control) control->channel().tell({.code = result.code, .text = result.error, .follows = result.follows, .culprit = result.rank});
-  if (!speaks || !result.follows) return;
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  print_error(around.outer_rank, around.outer_size, result.error);
+/// Who watches the run says it, once; else the rank that failed first, and those that only follow wait for it. The verdict's line is there
+/// before this returns.
+void report(const RankEnd& mine, const Surroundings& around, RankControl* control, LastWord* last) {
+  const bool speaks = !around.started_by_us, follows = mine.kind == CauseKind::follows;
+  if (speaks && !follows) print_error(around.outer_rank, around.outer_size, mine.cause);
+  if (control) control->channel().tell({.code = *mine.code, .text = mine.cause, .kind = mine.kind, .culprit = mine.culprit});
+  const auto begun = std::chrono::steady_clock::now();
+  const std::optional<Verdict> said =
+      speaks && last ? last->settle(mine, [control] { return control ? control->ends() : std::vector<RankEnd>{}; }) : std::nullopt;
+  if (said && mine.rank != 0) print_error(around.outer_rank, around.outer_size, kInPlaceOfRank0 + said->cause);
+  if (!speaks || !follows) return;
+  std::this_thread::sleep_until(begun + std::chrono::milliseconds(500));
+  print_error(around.outer_rank, around.outer_size, mine.cause);
 }
 }  // namespace
 
-int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body) {
+int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body, LastWord* last) {
   // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
   if (around.started_by_us && !around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const std::unique_ptr<RankControl> control = around.outer_size > 1 || around.started_by_us ? RankControl::open(around) : nullptr;
+  const std::unique_ptr<RankControl> control =
+      around.outer_size > 1 || around.started_by_us ? RankControl::open(around, around.started_by_us ? nullptr : last) : nullptr;
   Faults faults(injected(words), around.outer_rank);
   faults.at("init");
-  RankResult result = run_with_mpi(around, control.get(), body, faults);
+  RankEnd mine = {.rank = around.outer_rank};
+  RankResult result = run_with_mpi(around, control.get(), body, faults, mine);
   if (result.is_foreign && around.outer_size > 1) result.code = static_cast<int>(ExitCode::comm);
   if (!result.error.empty()) {
-    report(result, around, control.get());
+    mine.cause = result.error, mine.code = result.code, mine.kind = result.kind;
+    report(mine, around, control.get(), last);
+    if (last) last->close();
     std::fflush(nullptr);
     ::_exit(result.code);
   }
@@ -186,16 +213,16 @@ int run_attempt(const RankPlan& plan, std::span<const std::string> words) {
 }
 }  // namespace
 
-int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body) {
+int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body, LastWord* last) {
   if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
   catch_signals(plan.how != RankPlan::How::mpirun && plan.how != RankPlan::How::srun);  // an attempt has a limit of its own
   switch (plan.how) {
     case RankPlan::How::alone:
-      return run_threads(1, body);
+      return run_threads(1, body, last);
     case RankPlan::How::threads:
-      return run_threads(plan.ranks, body);
+      return run_threads(plan.ranks, body, last);
     case RankPlan::How::inside:
-      return run_inside(look_around(), words, body);
+      return run_inside(look_around(), words, body, last);
     case RankPlan::How::mpirun:
     case RankPlan::How::srun:
       return run_attempt(plan, words);

@@ -2,14 +2,15 @@
 #pragma once
 #include <string>
 
+#include <chorale/comm/control/message.hpp>
 #include <chorale/launcher/ranks.hpp>
 
 namespace chorale {
 
 struct RankResult {
   int code = 0;
-  std::string error;        // empty: none
-  bool follows = false;     // the error only says that another rank has failed
+  std::string error;  // empty: none
+  CauseKind kind = CauseKind::own;
   int rank = -1;            // that the error names; -1: this one
   std::string where = {};   // the collective, "all_reduce 'grad bucket 3' #4182"
   bool is_foreign = false;  // no error of ours: memory, a library, what nobody has thought of; another start may help
@@ -23,7 +24,8 @@ RankResult describe_failure(const Communicator& comm);
 /// Never throws. After an error the communicator is aborted, so that no other rank waits.
 RankResult run_body(Communicator& comm, const RankBody& body);
 
-int run_threads(int ranks, const RankBody& body);
-int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body);
+/// last: writes the verdict of ranks that fail; null: nobody does.
+int run_threads(int ranks, const RankBody& body, LastWord* last = nullptr);
+int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body, LastWord* last = nullptr);
 
 }  // namespace chorale

@@ -15,6 +15,7 @@
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/child.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
+#include <chorale/launcher/supervisor/rank_ends.hpp>
 
 namespace chorale {
 
@@ -73,7 +74,7 @@ bool Attempt::watch() {
   const bool all_came = hub_.registered() == order_.plan.ranks, nobody = hub_.present() == 0;
   if (has_passed(trouble_at_, kGatherFor) && ordered_at_ == Clock::time_point{}) {
     const AttemptEnd why = *verdict();
-    hub_.leave(why.code, why.cause);
+    hub_.leave(why.code, why.cause, why.rank);
     ordered_at_ = Clock::now();
   }
   if (ordered_at_ != Clock::time_point{}) return !nobody && !has_passed(ordered_at_, kLeaveWithin);
@@ -112,7 +113,8 @@ void Attempt::look_for_trouble() {
 
 std::string Attempt::silence_of(int rank) const {
   const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  return fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place(rank), seconds_since(status.heard), status.sighting.text());
+  return fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place_of(hub_, rank), seconds_since(status.heard),
+                     status.sighting.text());
 }
 
 /// Had long been silent when the first trouble came; -1: nobody. Behind a cut link nobody can say why, and mpirun, which still hears from
@@ -124,71 +126,24 @@ int Attempt::silent_before_trouble() const {
   return found == ranks.end() ? -1 : static_cast<int>(found - ranks.begin());
 }
 
-std::string Attempt::place(int rank) const {
-  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  return fmt::format("rank {} (node {}, process {})", rank, status.host, status.process);
-}
-
-AttemptEnd Attempt::fall_of(int rank) const {
-  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  AttemptEnd end = {.code = status.code.value_or(kComm), .rank = rank, .where = status.sighting.text()};
-  const auto says_the_same = [&](const RankStatus& other) { return other.cause == status.cause; };
-  if (status.cause.empty())
-    end.cause = end_of_silent_rank(rank);
-  else if (std::count_if(hub_.ranks().begin(), hub_.ranks().end(), says_the_same) > 1)
-    end.cause = status.cause;  // what all have agreed on is not one rank's
-  else
-    end.cause = is_on_one_node(order_.plan) ? fmt::format("rank {}: {}", rank, status.cause)
-                                            : fmt::format("rank {} (node {}): {}", rank, status.host, status.cause);
-  if (status.culprit >= 0) end.rank = status.culprit, end.where = hub_.ranks()[static_cast<std::size_t>(status.culprit)].sighting.text();
-  return end;
-}
-
-/// Its connection ended and it had not said why.
-std::string Attempt::end_of_silent_rank(int rank) const {
-  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  std::string how = "it left without a word";
-  if (const int signal = launcher_status_ ? signal_of_status(*launcher_status_) : 0; signal != 0) how = name_of_signal(signal);
-  // The ranks of its node have counted; this process may be on another one.
-  const std::int64_t kills = std::max(status.host == host_name() ? kills_.count() : 0, hub_.memory_kills_on(status.host));
-  if (kills > 0)
-    how += fmt::format(", its memory cgroup counted {} oom_kill; give it more memory or fewer ranks a node", kills);
-  else if (how == name_of_signal(SIGKILL))
-    how += ", cause unknown";
-  return fmt::format("{} has ended: {}, last seen in {}", place(rank), how, status.sighting.text());
-}
-
-/// A rank's own trouble comes first, then a death without a word, then what peers saw of it, then those that only follow. Where another
-/// rank had fallen silent before, such a death is not the cause.
 std::optional<AttemptEnd> Attempt::verdict() const {
-  std::optional<AttemptEnd> best;
+  std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
+  // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
   const int silent = silent_before_trouble();
-  int best_order = silent < 0 ? 4 : 3;
-  for (const int rank : hub_.fallen()) {
-    const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-    const bool is_own = !status.cause.empty() && !status.follows && status.code != kComm;
-    const int order = is_own ? 0 : status.cause.empty() ? (silent < 0 ? 1 : 4) : !status.follows ? 2 : 3;
-    if (order < best_order) best_order = order, best = fall_of(rank);
-  }
-  if (!best && trouble_.empty() && silent >= 0)
-    best = AttemptEnd{.code = kComm,
-                      .cause = silence_of(silent),
-                      .rank = silent,
-                      .where = hub_.ranks()[static_cast<std::size_t>(silent)].sighting.text()};
-  if (!best && !trouble_.empty())
-    best = AttemptEnd{.code = kComm,
-                      .cause = trouble_,
-                      .rank = troubled_rank_,
-                      .where = troubled_rank_ < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(troubled_rank_)].sighting.text()};
-  return best;
+  if (silent >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
+  if (const std::optional<Verdict> found = verdict_of(ends)) return AttemptEnd{*found};
+  if (trouble_.empty() && silent < 0) return std::nullopt;
+  const int rank = trouble_.empty() ? silent : troubled_rank_;
+  const std::string where = rank < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(rank)].sighting.text();
+  return AttemptEnd{{.code = kComm, .cause = trouble_.empty() ? silence_of(silent) : trouble_, .rank = rank, .where = where}};
 }
 
 AttemptEnd Attempt::orderly_end() const {
   if (hub_.registered() == 0 && launcher_status_ && WIFEXITED(*launcher_status_) && WEXITSTATUS(*launcher_status_) == 127)
-    return {.code = static_cast<int>(ExitCode::usage)};
+    return {{.code = static_cast<int>(ExitCode::usage)}};
   const std::optional<int> code = hub_.ranks()[0].code;
-  if (stop_passed_ == Stop::interrupt && !code) return {.code = static_cast<int>(ExitCode::interrupted)};
-  return {.code = code.value_or(kComm), .cause = code ? "" : "rank 0 left without a word"};
+  if (stop_passed_ == Stop::interrupt && !code) return {{.code = static_cast<int>(ExitCode::interrupted)}};
+  return {{.code = code.value_or(kComm), .cause = code ? "" : "rank 0 left without a word"}};
 }
 
 std::int64_t Attempt::furthest_step() const {

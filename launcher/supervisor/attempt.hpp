@@ -11,19 +11,15 @@
 #include <chorale/comm/control/hub.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/launcher/verdict.hpp>
 #include <chorale/core/base/memory_kills.hpp>
 #include <chorale/train/stop.hpp>
 
 namespace chorale {
 
-/// How an attempt ended.
-struct AttemptEnd {
-  int code = 0;
-  std::string cause = {};  // one line, with the rank; empty: it ended as it should
-  int rank = -1;           // that it began with
-  std::string where = {};  // what that rank did
-  std::int64_t step = 0;   // the furthest that a rank was seen in
-  bool asked = false;      // this process had been asked to stop
+/// How an attempt ended. cause: one line, with the rank; empty: it ended as it should.
+struct AttemptEnd : Verdict {
+  bool asked = false;  // this process had been asked to stop
 };
 
 class Attempt {
@@ -44,14 +40,11 @@ class Attempt {
   void pass_on_stop();
   void look_for_trouble();
   std::optional<AttemptEnd> verdict() const;
-  AttemptEnd fall_of(int rank) const;
-  std::string end_of_silent_rank(int rank) const;
   AttemptEnd orderly_end() const;
   bool launcher_has_ended();
   void end_launcher();
   std::string silence_of(int rank) const;
   int silent_before_trouble() const;
-  std::string place(int rank) const;
   std::int64_t furthest_step() const;
 
   Order order_;

@@ -6,6 +6,7 @@
 #include <set>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
 
 namespace chorale {
 
@@ -13,9 +14,10 @@ namespace {
 
 constexpr std::size_t kMostHosts = 4096;
 constexpr int kMostRanks = 65536;
+constexpr std::size_t kLongestName = 255, kMostDigits = 6;  // checked before a range is written out: 4,096 names of 100 KB are 400 MB
 
 [[noreturn]] void refuse(std::string_view what, const std::string& why) {
-  throw UsageError("--hosts: '" + std::string(what.substr(0, 80)) + "' " + why + "; expected HOST:RANKS,HOST:RANKS or node[1-4]:RANKS");
+  throw UsageError("--hosts: '" + excerpt(what) + "' " + why + "; expected HOST:RANKS,HOST:RANKS or node[1-4]:RANKS");
 }
 
 std::optional<int> number(std::string_view text, int most) {
@@ -30,7 +32,7 @@ bool is_host_name(std::string_view name) {
   const auto is_fine = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   };
-  return !name.empty() && name.size() <= 255 && name[0] != '-' && std::all_of(name.begin(), name.end(), is_fine);
+  return !name.empty() && name.size() <= kLongestName && name[0] != '-' && std::all_of(name.begin(), name.end(), is_fine);
 }
 
 /// "node[01-04,7]x" to node01x ... node04x node7x.
@@ -38,6 +40,7 @@ std::vector<std::string> expanded(std::string_view name) {
   const std::size_t open = name.find('['), close = name.find(']');
   if (open == std::string_view::npos && close == std::string_view::npos) return {std::string(name)};
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) refuse(name, "has an unmatched bracket");
+  if (open + (name.size() - close - 1) > kLongestName) refuse(name, "is too long for a host's name");
   std::vector<std::string> out;
   std::string_view inside = name.substr(open + 1, close - open - 1);
   while (true) {
@@ -45,7 +48,8 @@ std::vector<std::string> expanded(std::string_view name) {
     const std::string_view low = part.substr(0, part.find('-')),
                            high = part.find('-') == std::string_view::npos ? low : part.substr(low.size() + 1);
     const auto first = number(low, 999999), last = number(high, 999999);
-    if (!first || !last || *last < *first || static_cast<std::size_t>(*last - *first) + out.size() >= kMostHosts)
+    if (!first || !last || low.size() > kMostDigits || *last < *first ||
+        static_cast<std::size_t>(*last - *first) + out.size() >= kMostHosts)
       refuse(name, "has no such range");
     for (int i = *first; i <= *last; ++i) {
       std::string digits = std::to_string(i);

@@ -1,7 +1,7 @@
 #include <chorale/launcher/supervisor/hosted_hub.hpp>
 
 #include <chorale/comm/control/channel.hpp>
-#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/supervisor/rank_ends.hpp>
 
 namespace chorale {
 
@@ -28,17 +28,23 @@ void HostedHub::run() {
     if (!over_) over_at = Clock::now();
     hub_.serve(over_ ? 5ms : 100ms);
     if (hub_.fallen().empty()) continue;
+    note_ends();
     if (fallen_at == Clock::time_point{}) fallen_at = Clock::now();
     if (Clock::now() - fallen_at < kGatherFor) continue;
-    const int first = hub_.fallen().front();
-    const RankStatus& rank = hub_.ranks()[static_cast<std::size_t>(first)];
-    const std::string who = "rank " + std::to_string(first) + " (node " + rank.host + ", process " + std::to_string(rank.process) + ")";
-    const std::int64_t kills = rank.cause.empty() ? hub_.memory_kills_on(rank.host) : 0;
-    const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
-    hub_.leave(rank.code.value_or(static_cast<int>(ExitCode::comm)),
-               rank.cause.empty() ? who + " has ended without a word" + memory + ", last seen in " + rank.sighting.text()
-                                  : who + ": " + rank.cause);
+    const Verdict found = *verdict_of(ends());
+    hub_.leave(found.code, found.cause, found.rank);
   }
+}
+
+void HostedHub::note_ends() {
+  std::vector<RankEnd> now = ends_in(hub_, {.memory_kills_here = kills_.count()});
+  const std::lock_guard lock(mutex_);
+  ends_ = std::move(now);
+}
+
+std::vector<RankEnd> HostedHub::ends() const {
+  const std::lock_guard lock(mutex_);
+  return ends_;
 }
 
 }  // namespace chorale

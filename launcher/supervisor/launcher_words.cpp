@@ -1,11 +1,8 @@
 #include <chorale/launcher/supervisor/launcher_words.hpp>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
 
 namespace chorale {
 
@@ -52,19 +49,6 @@ ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& f
   // What ranks put into temporary folders goes with this one, however they end. Other nodes do not have it.
   if (is_on_one_node(plan)) out.emplace_back("TMPDIR", folder);
   return out;
-}
-
-int signal_of_status(int status) {
-  return WIFEXITED(status) && WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG ? WEXITSTATUS(status) - 128 : 0;
-}
-
-std::string name_of_signal(int signal) {
-  const char* name = ::sigabbrev_np(signal);
-  return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
-}
-
-std::string text_of_status(int status) {
-  return WIFSIGNALED(status) ? name_of_signal(WTERMSIG(status)) : "code " + std::to_string(WEXITSTATUS(status));
 }
 
 }  // namespace chorale

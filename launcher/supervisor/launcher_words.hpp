@@ -1,4 +1,4 @@
-// How mpirun and srun are called, and what their ends mean.
+// How mpirun and srun are called.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,12 +19,5 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
 ChildEnvironment launcher_environment(const RankPlan& plan, const std::string& folder);
 /// Where the hub is and the run's secret, which belongs on no command line.
 ChildEnvironment control_environment(const RankPlan& plan, const ControlHub& hub);
-
-/// By which signal a rank was killed: its launcher ends with 128 + N then. 0: none, or the launcher itself was killed.
-int signal_of_status(int status);
-/// "SIGKILL".
-std::string name_of_signal(int signal);
-/// "code 1", "SIGKILL".
-std::string text_of_status(int status);
 
 }  // namespace chorale

@@ -9,7 +9,9 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/comm/control/job_board.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/printable.hpp>
 
 namespace chorale {
 
@@ -19,7 +21,7 @@ constexpr auto kAnswerWithin = std::chrono::milliseconds(200);
 constexpr auto kOrderlyWithin = std::chrono::milliseconds(350);  // then a rank leaves wherever it is
 }  // namespace
 
-std::unique_ptr<RankControl> RankControl::open(const Surroundings& around) {
+std::unique_ptr<RankControl> RankControl::open(const Surroundings& around, LastWord* last) {
   const char *at = std::getenv("CHORALE_CONTROL"), *secret = std::getenv("CHORALE_SECRET");
   if (at && secret) return std::make_unique<RankControl>(ControlAddress::parse(at, secret), around.outer_rank, around.local_rank);
   std::unique_ptr<HostedHub> hub;
@@ -31,21 +33,22 @@ std::unique_ptr<RankControl> RankControl::open(const Surroundings& around) {
   try {
     auto out = std::make_unique<RankControl>(ControlAddress::parse(word.substr(0, blank), word.substr(blank + 1)), around.outer_rank,
                                              around.local_rank);
-    out->hub_ = std::move(hub), out->board_ = std::move(board);
+    out->hub_ = std::move(hub), out->board_ = std::move(board), out->last_ = last;
     return out;
   } catch (const CommError& e) {  // a firewall between nodes must not keep a run from starting that needs no watching
-    std::fprintf(stderr, "chorale: warning: rank %d is not watched: %s\n", around.outer_rank, e.what());
+    std::fprintf(stderr, "chorale: warning: rank %d is not watched: %s\n", around.outer_rank, printable(e.what()).c_str());
     return nullptr;
   }
 }
 
 RankControl::RankControl(ControlAddress hub, int rank, int local_rank)
-    : channel_(std::make_unique<ControlChannel>(
-          ControlChannel::Options{.hub = std::move(hub),
-                                  .rank = rank,
-                                  .local_rank = local_rank,
-                                  .on_leave = [this](int code, const std::string& cause) { leave(code, cause); },
-                                  .on_stop = [](int kind) { request_stop(static_cast<Stop>(kind)); }})) {}
+    : rank_(rank),
+      channel_(
+          std::make_unique<ControlChannel>(ControlChannel::Options{.hub = std::move(hub),
+                                                                   .rank = rank,
+                                                                   .local_rank = local_rank,
+                                                                   .on_leave = [this](const ControlChannel::Cause& why) { leave(why); },
+                                                                   .on_stop = [](int kind) { request_stop(static_cast<Stop>(kind)); }})) {}
 
 void RankControl::guard(Communicator& comm) {
   const std::lock_guard lock(mutex_);
@@ -61,19 +64,32 @@ void RankControl::guard(Communicator& comm) {
 void RankControl::release() {
   const std::lock_guard lock(mutex_);
   if (comm_) comm_->on_far_ranks({});
-  channel_->follow(nullptr);
+  if (comm_) {  // what it ends in stays known
+    const Sighting at = comm_->watch().presence().read();
+    last_place_.begin_step(at.step);
+    if (at.activity == Activity::communicating)
+      last_place_.join(at.what, at.sequence);
+    else
+      last_place_.enter(at.activity, at.what);
+  }
+  channel_->follow(&last_place_);
   comm_ = nullptr;
 }
 
-void RankControl::leave(int code, const std::string& cause) {
+void RankControl::leave(const ControlChannel::Cause& why) {
+  RankEnd mine = {.rank = rank_, .host = host_name(), .process = ::getpid(), .kind = why.kind, .cause = why.text, .code = why.code};
+  mine.culprit = why.kind == CauseKind::peer ? 0 : why.culprit;  // the hub that has gone is rank 0's, where a last word is needed
   {
     const std::lock_guard lock(mutex_);
-    if (comm_) comm_->watch().dump(cause, true);  // while the rank's own thread is still where it hangs
-    if (comm_) comm_->abort(cause);
+    if (comm_) mine.step = comm_->watch().presence().read().step;
+    if (comm_) comm_->watch().dump(why.text, true);  // while the rank's own thread is still where it hangs
+    if (comm_) comm_->abort(why.text);
   }
   std::this_thread::sleep_for(kOrderlyWithin);
+  if (const auto said = last_ ? last_->settle(mine, [this] { return ends(); }) : std::nullopt)
+    std::fprintf(stderr, "chorale: rank %d: %s%s\n", rank_, rank_ == 0 ? "" : kInPlaceOfRank0, printable(said->cause).c_str());
   std::fflush(nullptr);
-  ::_exit(code);
+  ::_exit(why.code);
 }
 
 }  // namespace chorale

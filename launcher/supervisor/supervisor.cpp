@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <string_view>
 #include <thread>
 
+#include <chorale/comm/faults.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/option.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/run_directory.hpp>
@@ -21,7 +21,6 @@
 namespace chorale {
 
 namespace {
-constexpr int kSameEnds = 3;  // then it is the batch, not the weather
 constexpr auto kAnswerWithin = std::chrono::seconds(10);
 constexpr auto kLongestWait = std::chrono::seconds(60);
 
@@ -32,30 +31,29 @@ bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || cod
 }  // namespace
 
 int Supervisor::run() {
-  started_ = utc_now();
   checkpoint_ = newest_checkpoint();
   for (;;) {
-    const AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
+    const std::string started = utc_now();
+    AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
+    note_progress();
+    if (end.code == static_cast<int>(ExitCode::comm) && !end.asked && same_.add(end))
+      static_cast<Verdict&>(end) = same_.final_verdict(end, order_.run);
     if (!end.cause.empty()) {
       if (!has_said_its_end(end.code)) record(end);
       say(end.cause);
-      if (end.rank >= 0) print_last_words(end.rank);
+      if (end.rank >= 0) print_last_words(end, started);
     }
     if (!goes_on(end)) return end.code;
     if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
     std::erase(order_.words, "--overwrite");  // the attempt before has done that
-    drop_faults();
+    order_.words = without_met_faults(order_.words);
   }
 }
 
-/// What a test asked for has happened; the next attempt is to show that it is survived.
-void Supervisor::drop_faults() {
-  for (auto at = order_.words.begin(); at != order_.words.end();) {
-    if (*at == "--inject" && at + 1 != order_.words.end())
-      at = order_.words.erase(at, at + 2);
-    else
-      at = at->starts_with("--inject=") ? order_.words.erase(at) : at + 1;
-  }
+void Supervisor::note_progress() {
+  std::string newest = newest_checkpoint();
+  if (newest != checkpoint_) same_.forget(), without_progress_ = 0;
+  checkpoint_ = std::move(newest);
 }
 
 /// On the hosts that answer now.
@@ -74,16 +72,6 @@ bool Supervisor::goes_on(const AttemptEnd& end) {
   if (!may_help(end.code) || end.asked || stop_requested()) return false;
   // The batch script of a job requeues it.
   if (end.code == static_cast<int>(ExitCode::requeue) && std::getenv("SLURM_JOB_ID")) return false;
-  const std::string newest = newest_checkpoint();
-  if (newest != checkpoint_) same_.clear(), without_progress_ = 0;
-  checkpoint_ = newest;
-  if (end.step > 0 && ++same_[fmt::format("{}|{}|{}", end.step, end.rank, end.where)] >= kSameEnds) {
-    say(
-        fmt::format("step {} has failed {} times in the same way without a checkpoint in between: it is not started again. "
-                    "What the ranks did is in logs/; chorale inspect {} --flight",
-                    end.step, kSameEnds, order_.run.string()));
-    return false;
-  }
   if (restarts_ >= order_.restarts) {
     if (order_.restarts > 0)
       say(fmt::format("{} restarts are used up; chorale train ... --run-dir {} --resume goes on", restarts_, order_.run.string()));
@@ -93,7 +81,7 @@ bool Supervisor::goes_on(const AttemptEnd& end) {
   wait_before_next();
   if (stop_requested()) return false;
   say(fmt::format("restart {} of {}, {}", restarts_, order_.restarts,
-                  newest.empty() ? "from the beginning: there is no checkpoint yet" : "from " + newest));
+                  checkpoint_.empty() ? "from the beginning: there is no checkpoint yet" : "from " + checkpoint_));
   return true;
 }
 
@@ -115,8 +103,7 @@ std::string Supervisor::newest_checkpoint() const {
 
 void Supervisor::record(const AttemptEnd& end) const {
   try {
-    RunDirectory::append_verdict(order_.run,
-                                 {.code = end.code, .cause = end.cause, .rank = end.rank, .where = end.where, .step = end.step});
+    RunDirectory::append_verdict(order_.run, end);
   } catch (const IoError& e) {
     say(e.what());
   }
@@ -126,17 +113,28 @@ void Supervisor::say(const std::string& text) const {
   std::fprintf(stderr, "%schorale: %s\n", terminal_columns() > 0 ? "\r\x1b[K" : "", printable(text).c_str());
 }
 
-/// What the rank has logged last, once. A folder that is to be overwritten still has the words of the run before.
-void Supervisor::print_last_words(int rank) const {
-  std::ifstream log(order_.run / "logs" / ("rank_" + std::to_string(rank) + ".jsonl"));
-  std::deque<std::string> last;
-  for (std::string line; std::getline(log, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || json.value("time", "") < started_) continue;
-    last.push_back(fmt::format("  rank {} at {}: {}", rank, json.value("time", "?"), json.value("text", "")));
-    if (last.size() > 3) last.pop_front();
+/// A folder that is to be overwritten still has the words of the run before.
+void Supervisor::print_last_words(const Verdict& end, const std::string& since) {
+  const std::string rank = std::to_string(end.rank);
+  for (const std::string& line : last_lines_.of(order_.run / "logs" / ("rank_" + rank + ".jsonl"), since, end.cause))
+    say("  rank " + rank + " at " + line);
+}
+
+std::vector<std::string> without_met_faults(const std::vector<std::string>& words) {
+  constexpr std::string_view kFlag = "--inject", kFlagIs = "--inject=";
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool has_value = words[i] == kFlag && i + 1 < words.size();
+    if (!has_value && !words[i].starts_with(kFlagIs)) {
+      out.push_back(words[i]);
+      continue;
+    }
+    std::string kept;
+    for (const std::string& word : words_of(has_value ? words[++i] : words[i].substr(kFlagIs.size())))
+      if (parse_fault(word).repeats) kept += (kept.empty() ? "" : " ") + word;
+    if (!kept.empty()) out.insert(out.end(), {std::string(kFlag), kept});
   }
-  for (const std::string& line : last) say(line);
+  return out;
 }
 
 }  // namespace chorale

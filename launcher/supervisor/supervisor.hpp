@@ -2,12 +2,13 @@
 #pragma once
 #include <chrono>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 #include <chorale/launcher/supervisor/attempt.hpp>
 #include <chorale/launcher/supervisor/host_list.hpp>
+#include <chorale/launcher/supervisor/last_lines.hpp>
+#include <chorale/launcher/supervisor/repeated_end.hpp>
 
 namespace chorale {
 
@@ -28,20 +29,23 @@ class Supervisor {
 
  private:
   RankPlan next_plan() const;
-  void drop_faults();
+  void note_progress();
   bool goes_on(const AttemptEnd& end);
   void record(const AttemptEnd& end) const;
   void say(const std::string& text) const;
-  void print_last_words(int rank) const;
+  void print_last_words(const Verdict& end, const std::string& since);
   std::string newest_checkpoint() const;
   void wait_before_next();
 
   Order order_;
-  int restarts_ = 0;                 // so far
-  int without_progress_ = 0;         // starts in a row
-  std::string started_;              // time of day
-  std::string checkpoint_;           // newest, when the last attempt ended
-  std::map<std::string, int> same_;  // ends with one cause at one step since the newest checkpoint
+  int restarts_ = 0;          // so far
+  int without_progress_ = 0;  // starts in a row
+  std::string checkpoint_;    // newest, when the last attempt ended
+  RepeatedEnd same_;          // since then
+  LastLines last_lines_;
 };
+
+/// The words of a call without --inject of what has happened: the next attempt is to show that it is survived. Those that repeat stay.
+std::vector<std::string> without_met_faults(const std::vector<std::string>& words);
 
 }  // namespace chorale

@@ -14,7 +14,12 @@ TEST_CASE("a fault is KIND@RANK:STEP[:WHERE]") {
   CHECK(fault.rank == 3);
   CHECK(fault.step == 17);
   CHECK(fault.where == "save:manifest");
-  for (const char* wrong : {"", "kill9", "kill9@1", "kill9@:1", "kill9@1:", "kill9@1:2:", "bomb@1:2", "kill9@-1:2", "kill9@1:x"})
+  CHECK_FALSE(fault.repeats);
+  CHECK(parse_fault("kill9@1:300!").repeats);
+  CHECK(parse_fault("kill9@1:300!").step == 300);
+  CHECK(parse_fault("throw@1:300!:backward").where == "backward");
+  for (const char* wrong : {"kill9@1:!", "kill9@1:3!!", "kill9@1!:3", "", "kill9", "kill9@1", "kill9@:1",
+                            "kill9@1:", "kill9@1:2:", "bomb@1:2", "kill9@-1:2", "kill9@1:x"})
     CHECK_THROWS_AS(parse_fault(wrong), UsageError);
 }
 

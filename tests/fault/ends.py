@@ -106,6 +106,28 @@ def supervised(row, fault, rank, says, expected, code=75, environment=None):
     return said
 
 
+def rank_0_gone(row, expected):
+    """Nobody watches, and the rank that would write the verdict is killed, with another one or alone, or hangs: one of the others writes it."""
+    del expected
+    for name, faults, says in (("alone", ["kill9@0:300"], "rank 0 (node"), ("with-rank-1", ["kill9@0:300", "kill9@1:300"], "has ended"),
+                               ("frozen", ["freeze@0:300", "--watchdog.seconds", "2"], "waiting for rank 0")):
+        run = Mpirun(row.chorale, row.folder, row.name + "-" + name)
+        shm, words = set(os.listdir("/dev/shm")), list(faults)
+        for fault in faults:
+            if "@" in fault:
+                words.insert(words.index(fault), "--inject")
+        run.start(*STEPS, "--parallel.virtual_workers", "3", *words, ranks=3)
+        code, said = run.end()
+        ends = run.events("end")
+        run.check(code != 0 and [e["code"] for e in ends] == [75] and ends[0]["attempt"] == 1, f"{name}: exactly one verdict of 75", code, ends, said)
+        run.check(bool(ends) and ends[0]["rank"] in ((0, 1) if name == "with-rank-1" else (0,)) and says in ends[0]["cause"],
+                  f"{name}: it names rank 0 and '{says}'", ends, said)
+        run.check(bool(ends) and ends[0]["step"] in (299, 300), f"{name}: and the step, as far as the others had come", ends)
+        run.check("the verdict in place of rank 0" in said, f"{name}: another rank says that it has written it", said)
+        run.check_clean(shm)
+        row.wrong += run.wrong
+
+
 def in_restore(row, expected):
     """While it reads a checkpoint, parameters read, optimiser state not yet."""
     expected = undisturbed(row)
@@ -165,7 +187,7 @@ def before_the_first_collective(row, expected):
 def after_the_first_collective(row, expected):
     expected = undisturbed(row)
     for rank in (0, 1):
-        own_mpirun(row, f"kill9@{rank}:300", [137], [f"rank {rank} (process", "signal 9"], expected, rank)
+        own_mpirun(row, f"kill9@{rank}:300", [137], [f"rank {rank} (", "signal 9"], expected, rank)
         own_mpirun(row, f"segv@{rank}:300", [139], [f"rank {rank}: SIGSEGV, last seen in forward", f"backtrace_rank_{rank}.txt"], expected, rank)
     own_mpirun(row, "exit0@1:300", [1], ["rank 1 (process", "has died"], expected)
     own_mpirun(row, "throw@1:300", [75], ["rank 1: asked for by --inject"], expected)
@@ -174,7 +196,7 @@ def after_the_first_collective(row, expected):
     supervised(row, "throw@0:300", 0, "asked for by --inject", expected)
 
 
-ROWS = {f.__name__: f for f in (in_restore, in_mpi, before_the_first_collective, after_the_first_collective)}
+ROWS = {f.__name__: f for f in (rank_0_gone, in_restore, in_mpi, before_the_first_collective, after_the_first_collective)}
 
 if __name__ == "__main__":
     sys.exit(main(ROWS))

@@ -14,6 +14,19 @@ expect 0 "" "${train[@]}" --run-dir run --train.steps 10
 [ "$(stat -c %a run run/checkpoints run/checkpoints/step_10 | sort -u)" = 750 ] || fail "folders are not 750: $(stat -c '%a %n' run run/*)"
 [ -z "$(find run -type f -perm /137)" ] || fail "files are not 640: $(find run -type f -perm /137)"
 
+# The run's secret is in the environment of its ranks and on no command line.
+"$chorale" train recipe.ini --quiet -n 2 --run-dir secretive --train.epochs 100000 --train.early_stop "" 2>/dev/null &
+first=$!
+for _ in $(seq 300); do [ -s secretive/metrics.jsonl ] && break; sleep 0.1; done
+secret=$(for p in /proc/[0-9]*; do
+  [ "$(readlink "$p/cwd")" != "$PWD" ] || tr '\0' '\n' <"$p/environ" 2>/dev/null | sed -n 's/^CHORALE_SECRET=//p'
+done | sort -u)
+[[ $secret =~ ^[0-9a-f]{32}$ ]] || fail "the ranks of a run have no one secret of 128 bits: '$secret'"
+lines=$(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ')
+[[ $lines != *"$secret"* ]] || fail "the secret stands on a command line"
+kill -TERM $first
+wait $first
+
 # Two at once: the second is refused, whatever it wants, and touches nothing.
 "${train[@]}" --run-dir busy --train.epochs 100000 --train.steps 0 &
 first=$!

@@ -217,7 +217,7 @@ def ends_by_themselves(row, expected):
 
 
 def killed_in_a_save(row, expected):
-    for point in ("snapshot", "part_written"):
+    for point in ("snapshot", "read", "part_written"):
         injected(row, expected, f"kill9@1:400:save:{point}", "SIGKILL")
     for point in ("manifest", "rename", "prune"):  # rank 0's
         run, row.run = row.run, row.run + "-" + point
@@ -248,6 +248,26 @@ def poison(row, expected):
     row.check(code == 70 and len(row.events("end")) == 1, "a loss that is not finite is final", code, said)
 
 
+def poison_batch(row, expected):
+    """The same step ends three attempts in the same way, without a checkpoint in between."""
+    del expected
+    row.start("--restarts", "5", "--inject", "kill9@1:300!:update")
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 70 and [e["code"] for e in ends] == [75, 75, 70], "two verdicts of 75, then 70 is final", code, ends, said)
+    row.check(bool(ends) and ends[-1]["rank"] == 1 and ends[-1]["step"] == 300 and "step 300 has failed 3 times" in ends[-1]["cause"],
+              "the last one names the step and the rank", ends)
+    note = row.run + "/logs/batch_step_300.json"
+    row.check(os.path.exists(note), "the batch is noted", os.path.isdir(row.run + "/logs") and os.listdir(row.run + "/logs"))
+    if os.path.exists(note):
+        with open(note, encoding="utf-8") as file:
+            batch = json.load(file)
+        samples = [sample for worker in batch["samples"] for sample in worker]
+        row.check(batch["step"] == 300 and len(batch["samples"]) == 2 and len(samples) == 200 == len(set(samples)), "with every sample of it", batch)
+        row.check("Samples of its batch: " + ", ".join(map(str, samples[:5])) + ", ... (200 in all" in ends[-1]["cause"], "and the verdict names the first", ends)
+    row.check(said.count("has failed 3 times") == 1, "which is said once", said)
+
+
 def random_kills(row, expected, kills, seed):
     rng = random.Random(seed)
     print("      seed", seed, flush=True)
@@ -264,7 +284,7 @@ def random_kills(row, expected, kills, seed):
 
 
 ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, gone_for_good, closed_output,
-                               ends_by_themselves, killed_in_a_save, frozen_rank, poison)}
+                               ends_by_themselves, killed_in_a_save, frozen_rank, poison, poison_batch)}
 
 
 def main(rows):

@@ -15,9 +15,27 @@ TEST_CASE("hosts are read as people write them", "[launcher]") {
 }
 
 TEST_CASE("what is no list of hosts is refused, and nothing grows without bound", "[launcher]") {
-  for (const char* text :
-       {"",     ",",       "a,",   "a:",   "a:0",    "a:-1",   "a:x",       "-oProxyCommand=x",  "a b",          "a;b", "$(id)",
-        "a\nb", "a:1,a:2", "n[1-", "n]1[", "n[3-1]", "n[x-y]", "n[1-5000]", "n[1-999999]:60000", "a:99999999999"}) {
+  for (const char* text : {"",
+                           ",",
+                           "a,",
+                           "a:",
+                           "a:0",
+                           "a:-1",
+                           "a:x",
+                           "-oProxyCommand=x",
+                           "a b",
+                           "a;b",
+                           "$(id)",
+                           "a\nb",
+                           "a:1,a:2",
+                           "n[1-",
+                           "n[0000001-2]",
+                           "n]1[",
+                           "n[3-1]",
+                           "n[x-y]",
+                           "n[1-5000]",
+                           "n[1-999999]:60000",
+                           "a:99999999999"}) {
     INFO(text);
     CHECK_THROWS_AS(parse_hosts(text), UsageError);
   }

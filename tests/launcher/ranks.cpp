@@ -52,8 +52,8 @@ TEST_CASE("a rank that follows ends with the code of the one that failed first")
   const auto waits = [](Communicator& comm) -> int { return comm.barrier("together").wait(), 0; };
   const RankResult first = run_body(*comms[1], fails), second = run_body(*comms[0], waits);
   CHECK(first.code == static_cast<int>(ExitCode::data));
-  CHECK_FALSE(first.follows);
+  CHECK(first.kind == CauseKind::own);
   CHECK(second.code == static_cast<int>(ExitCode::data));
-  CHECK(second.follows);
+  CHECK(second.kind == CauseKind::follows);
   CHECK_THAT(second.error, Catch::EndsWith("aborted by rank 1: rows are bad"));
 }

@@ -22,11 +22,17 @@ std::int64_t batch_of(const std::string& text) {
 TEST_CASE("control characters of files are shown, never sent to the terminal") {
   CHECK(chorale::printable("a\x1b[2Jb\rc\n\tz\x7f") == "a\\x1b[2Jb\\x0dc\n\tz\\x7f");
   CHECK(chorale::printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
+  CHECK(chorale::printable("\xc2\x9bm \xc2\xa9 \xc2") == "\\xc2\\x9bm \xc2\xa9 \xc2");  // U+009B, a copyright sign, half a letter
 }
 
 }  // namespace
 
 TEST_CASE("a recipe sets keys by section and ignores comments") { CHECK(batch_of("# top\n[train]\nbatch = 32  # rows\n") == 32); }
+
+TEST_CASE("a recipe that never ends is refused") {
+  OptionTable table;
+  CHECK_THROWS_WITH(read_recipe("/dev/zero", table), Catch::Contains("longer than 1 MiB"));
+}
 
 TEST_CASE("a refused recipe names file and line") {
   CHECK_THROWS_WITH(batch_of("[train]\nbatch = 0\n"), Catch::StartsWith("recipe_test.ini:2: "));
@@ -34,6 +40,8 @@ TEST_CASE("a refused recipe names file and line") {
   CHECK_THROWS_WITH(batch_of("[train]\nbatch = 4\nbatch = 5\n"), Catch::Contains(":3: ") && Catch::Contains("first in line 2"));
   CHECK_THROWS_WITH(batch_of("batch = 4\n"), Catch::Contains("before any [section]"));
   CHECK_THROWS_AS(batch_of(""), UsageError);
+  CHECK_THROWS_WITH(batch_of(std::string("[train]\nbatch = 4\0x\n", 20)), Catch::Contains(":2: a control character"));
+  CHECK_THROWS_WITH(batch_of("[train]\n" + std::string(2 << 20, '#')), Catch::Contains("longer than 1 MiB"));
 }
 
 TEST_CASE("a missing recipe is a usage error") {

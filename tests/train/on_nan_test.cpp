@@ -34,6 +34,25 @@ TEST_CASE("a loss that is not finite stops all ranks at that step") {
   for (const std::string& error : result.errors) CHECK_THAT(error, Catch::Contains("loss is not finite at step 9 on rank 1"));
 }
 
+TEST_CASE("when training fails inside a step every rank knows the samples of the whole batch, and of no batch elsewhere") {
+  SmallRun run = nan_run("stop", 1);
+  const auto stopped = run.run();
+  REQUIRE(stopped.in_flight[0]);
+  CHECK(stopped.in_flight[0]->step == 9);
+  CHECK(stopped.in_flight[0]->samples.size() == 2);  // virtual workers
+  CHECK(stopped.in_flight[0]->samples == stopped.in_flight[1]->samples);
+  const Sampler sampler({.rows = 203, .batch = 32, .seed = static_cast<std::uint64_t>(run.config.train.seed)});
+  Sampler same = sampler;
+  const auto rows = same.rows(1, 1);  // of 7 steps an epoch, the ninth
+  std::vector<std::int64_t> all = stopped.in_flight[0]->samples[0];
+  all.insert(all.end(), stopped.in_flight[0]->samples[1].begin(), stopped.in_flight[0]->samples[1].end());
+  CHECK(all == std::vector<std::int64_t>(rows.begin(), rows.end()));
+  run.inject = {"throw@1:7:evaluate"};
+  CHECK_FALSE(run.run().in_flight[1]);
+  run.inject = {};
+  CHECK_FALSE(run.run().in_flight[0]);
+}
+
 TEST_CASE("a step whose loss is not finite is skipped by all ranks and counted") {
   for (const int nodes : {1, 2}) {
     CAPTURE(nodes);

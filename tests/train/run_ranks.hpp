@@ -44,17 +44,19 @@ struct SmallRun {
 
   struct Result {
     Summary summary;
-    std::vector<std::string> errors;            // by rank, empty: none
-    std::vector<double> parameters;             // of rank 0, in the arena's order
-    std::vector<std::string> hashes;            // by rank
-    std::vector<std::uint64_t> bytes_per_step;  // by rank: as the exchange states
-    std::vector<std::uint64_t> bytes_sent;      // by rank: as the communicator counted them, from the first step on
+    std::vector<std::string> errors;                      // by rank, empty: none
+    std::vector<double> parameters;                       // of rank 0, in the arena's order
+    std::vector<std::string> hashes;                      // by rank
+    std::vector<std::uint64_t> bytes_per_step;            // by rank: as the exchange states
+    std::vector<std::optional<BatchInFlight>> in_flight;  // by rank, when its training has ended, also by an error
+    std::vector<std::uint64_t> bytes_sent;                // by rank: as the communicator counted them, from the first step on
   };
 
   Result run() const {
     auto comms = make_thread_communicators(ranks, nodes);
     Result out;
     out.errors.resize(static_cast<std::size_t>(ranks)), out.hashes.resize(static_cast<std::size_t>(ranks));
+    out.in_flight.resize(static_cast<std::size_t>(ranks));
     out.bytes_per_step.resize(static_cast<std::size_t>(ranks)), out.bytes_sent.resize(static_cast<std::size_t>(ranks));
     std::vector<std::thread> threads;
     for (int r = 0; r < ranks; ++r) {
@@ -87,7 +89,16 @@ struct SmallRun {
     Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of, pace}, mine);
     const std::uint64_t before = comm.bytes_sent();  // the start measures the link, with as many messages as that takes
     for (Callback* callback : callbacks) trainer.add(*callback);
-    const Summary summary = trainer.run();
+    const auto note = [&] { out.in_flight[static_cast<std::size_t>(r)] = trainer.batch_in_flight(); };
+    const Summary summary = [&] {
+      try {
+        return trainer.run();
+      } catch (...) {
+        note();
+        throw;
+      }
+    }();
+    note();
     out.hashes[static_cast<std::size_t>(r)] = summary.parameters_hash;
     out.bytes_per_step[static_cast<std::size_t>(r)] = trainer.bytes_per_step();
     out.bytes_sent[static_cast<std::size_t>(r)] = comm.bytes_sent() - before;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include <chorale/core/base/error.hpp>
@@ -25,9 +26,10 @@ void rows_of(const std::vector<Part>& parts, Part wanted, std::vector<std::int64
 
 class Preparation {
  public:
-  Preparation(const DataOptions& data, const TrainOptions& train, Communicator& comm)
+  Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm)
       : data_(data),
         train_(train),
+        request_(entities),
         comm_(comm),
         budget_(memory_budget(data.memory)),
         // Half of the budget for the matrix, half for parsed pieces, which the ranks of a node share out.
@@ -39,7 +41,8 @@ class Preparation {
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
     preprocess_ = make_plan(data_, plan.schema, target_kind(train_.loss));
-    split();
+    read_entities(out);
+    split(out);
     fit(out);
     encode(out, log);
     out.rows = plan.rows;
@@ -47,7 +50,24 @@ class Preparation {
   }
 
  private:
-  void split() {
+  void read_entities(PreparedData& out) {
+    const Schema& schema = table_.plan().schema;
+    for (const EntityColumn& entity : request_.columns) {
+      if (entity.column.empty()) {
+        std::vector<EntityId>& ids = out.entities.emplace_back();
+        for (std::int64_t row = 1; row <= table_.plan().rows; ++row) ids.push_back(entity_id(entity.kind, std::to_string(row)));
+        continue;
+      }
+      const int column = column_at(schema, entity.column, "entity " + entity.kind);
+      const ColumnType type = schema[static_cast<std::size_t>(column)].type;
+      out.entities.push_back(table_.row_values("entities", [&](const TableChunk& chunk) {
+        return entity_ids(entity.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows, type);
+      }));
+    }
+  }
+
+  void split(const PreparedData& out) {
+    if (!request_.split_kind.empty()) return split_by_entity(out);
     const SplitRule rule = parse_split(data_.split);
     std::vector<std::uint64_t> keys;
     if (rule.needs_keys()) {
@@ -56,6 +76,19 @@ class Preparation {
       keys = table_.row_values("split keys", [&](const TableChunk& chunk) { return split_keys(rule, chunk, column, type); });
     }
     parts_ = assign_parts(rule, static_cast<std::uint64_t>(data_.split_seed), table_.plan().rows, keys);
+  }
+
+  void split_by_entity(const PreparedData& out) {
+    std::size_t which = 0;
+    while (which < request_.columns.size() && request_.columns[which].kind != request_.split_kind) ++which;
+    if (which == request_.columns.size())
+      throw UsageError("the split goes by '" + request_.split_kind + "', which is no entity of this task; name one that it has");
+    parts_ = parts_by_key(out.entities[which], request_.share, request_.seed);
+    for (const Part part : {Part::train, Part::validation, Part::test})
+      if (request_.share[static_cast<std::size_t>(part)] > 0 && std::find(parts_.begin(), parts_.end(), part) == parts_.end())
+        throw DataError("the split by '" + request_.split_kind + "' leaves no row for " + std::string(name(part)) + ": there are " +
+                        std::to_string(index_entities(out.entities[which]).ids.size()) +
+                        " entities; give that part a larger share, or split by another kind");
   }
 
   void fit(PreparedData& out) {
@@ -71,7 +104,10 @@ class Preparation {
     } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
       throw DataError(table_.place_of(data_.target) + ": " + error.what());
     }
-    for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;
+    if (!request_.split_kind.empty())
+      out.pipeline.split = fmt::format("entity {} {} {} {}", request_.split_kind, request_.share[0], request_.share[1], request_.share[2]);
+    else
+      for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;
     out.pipeline.split_seed = data_.split_seed;
   }
 
@@ -98,6 +134,7 @@ class Preparation {
 
   const DataOptions& data_;
   const TrainOptions& train_;
+  const EntityRequest& request_;
   Communicator& comm_;
   std::int64_t budget_;
   SharedTable table_;
@@ -119,11 +156,11 @@ TargetKind target_kind(const std::string& loss) {
   return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
 }
 
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log) {
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities) {
   if (data.file.empty()) throw UsageError("data.file is missing; name the file to train on");
   if (data.target.empty()) throw UsageError("data.target is missing; name the column to predict");
   const Clock::time_point start = Clock::now();
-  return Preparation(data, train, comm).run(log, start);
+  return Preparation(data, train, entities, comm).run(log, start);
 }
 
 }  // namespace chorale

@@ -1,6 +1,7 @@
 // From files to data sets on all ranks: disjoint pieces are read by different ranks, what they saw is merged, the fit sees training rows
 // only, and every node holds one feature matrix that its ranks share.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -11,13 +12,29 @@
 #include <chorale/core/data/csv_source.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
+#include <chorale/train/collab/entity.hpp>
 #include <chorale/train/settings.hpp>
 
 namespace chorale {
 
+/// What rows are about.
+struct EntityColumn {
+  std::string kind;    // "customer"
+  std::string column;  // of its keys; empty: the number of the row in the table, from 1
+};
+
+/// Of a task that shares representations of entities.
+struct EntityRequest {
+  std::vector<EntityColumn> columns;
+  std::string split_kind;  // a row's part follows from its entity of this kind alone; empty: data.split decides
+  std::array<double, 3> share = {0.7, 0.15, 0.15};
+  std::uint64_t seed = 1;
+};
+
 struct PreparedData {
   Pipeline pipeline;
   std::shared_ptr<MatrixDataset> train, validation, test;
+  std::vector<std::vector<EntityId>> entities;  // by column of the request, by row of the table
   std::int64_t rows = 0;
   double read_seconds = 0;
   /// Differs when training rows differ: what a resumed run and a score of the run's own part have to agree on.
@@ -28,6 +45,7 @@ struct PreparedData {
 TargetKind target_kind(const std::string& loss);
 
 /// Collective. Errors in the data are DataErrors, equal on all ranks.
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log);
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log,
+                          const EntityRequest& entities = {});
 
 }  // namespace chorale

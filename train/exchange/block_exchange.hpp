@@ -25,7 +25,11 @@ class BlockExchange : public Exchange {
     Communicator* among;       // whose parts together are the whole arena; null: one rank's are
   };
   BlockExchange(const ExchangeSetup& setup, OrderedSum::Options options, Ownership own)
-      : comm_(setup.comm), sum_(setup, options), trace_(setup.trace), update_(std::move(own.parts), own.among) {}
+      : comm_(setup.comm),
+        sum_(setup, options),
+        snapshot_(setup.snapshot),
+        trace_(setup.trace),
+        update_(std::move(own.parts), own.among, setup.snapshot) {}
 
   virtual void update(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   /// Afterwards all ranks may read the new parameters and write the next gradients. Collective.
@@ -33,6 +37,7 @@ class BlockExchange : public Exchange {
 
   Communicator& comm_;
   OrderedSum sum_;
+  Snapshot& snapshot_;
 
  private:
   Trace* trace_;

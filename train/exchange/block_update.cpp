@@ -2,6 +2,11 @@
 
 namespace chorale {
 
+void BlockUpdate::keep(const FlatParams& params, const Optimizer& optimizer, std::int64_t first, std::int64_t n) {
+  snapshot_.before_write(params.values().part(first, n));
+  for (const Buffer& state : optimizer.state()) snapshot_.before_write(state.part(first, n));
+}
+
 double BlockUpdate::clip_factor(double limit) {
   // Every block has one owner, the others add an exact 0.
   if (among_ && among_->size() > 1) among_->all_reduce(buffer_of(std::span(squares_)), Reduce::sum, "squares of gradients").wait();

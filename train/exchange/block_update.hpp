@@ -10,6 +10,7 @@
 #include <chorale/core/data/sampler.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/snapshot.hpp>
 
 namespace chorale {
 
@@ -17,8 +18,9 @@ namespace chorale {
 class BlockUpdate {
  public:
   /// parts: what this rank updates, in elements, beginning on borders of blocks. among: the ranks whose parts together are the whole arena;
-  /// null where one rank's are.
-  BlockUpdate(std::vector<Share> parts, Communicator* among) : parts_(std::move(parts)), among_(among) {}
+  /// null where one rank's are. snapshot: is told before a block is overwritten.
+  BlockUpdate(std::vector<Share> parts, Communicator* among, Snapshot& snapshot)
+      : parts_(std::move(parts)), among_(among), snapshot_(snapshot) {}
 
   /// sum(first, n): the summed gradient of a block, valid until the next call. weight: the global sum of weights. Collective where
   /// clipping by norm is on.
@@ -27,9 +29,13 @@ class BlockUpdate {
     const double scale = weight > 0 ? 1 / weight : 0;
     Device& device = params.device();
     T* values = params.values().template as<T>();
+    const auto apply = [&](const T* gradient, std::int64_t first, std::int64_t n) {
+      if (snapshot_.is_active()) keep(params, optimizer, first, n);
+      optimizer.apply<T>(device, values + first, gradient, first, n);
+    };
     if (optimizer.clip_norm() <= 0) {
       optimizer.begin_step(step, scale);
-      return each_block([&](std::int64_t first, std::int64_t n) { optimizer.apply<T>(device, values + first, sum(first, n), first, n); });
+      return each_block([&](std::int64_t first, std::int64_t n) { apply(sum(first, n), first, n); });
     }
     if (!kept_.defined()) kept_ = Tensor::empty(device, {params.trainable_elements()}, params.dtype());
     squares_.assign(static_cast<std::size_t>(params.blocks()), 0);
@@ -40,7 +46,7 @@ class BlockUpdate {
       squares_[static_cast<std::size_t>(first / kBlockElements)] = device.typed<T>().sum_of_squares(block, n, T(scale));
     });
     optimizer.begin_step(step, scale * clip_factor(optimizer.clip_norm()));
-    each_block([&](std::int64_t first, std::int64_t n) { optimizer.apply<T>(device, values + first, kept + first, first, n); });
+    each_block([&](std::int64_t first, std::int64_t n) { apply(kept + first, first, n); });
   }
 
  private:
@@ -50,11 +56,14 @@ class BlockUpdate {
       for (std::int64_t first = part.first, last = part.first + part.count; first < last; first += kBlockElements)
         f(first, std::min(kBlockElements, last - first));
   }
+  /// What a checkpoint needs of a block, before it is overwritten: then it lies in the cache already.
+  void keep(const FlatParams& params, const Optimizer& optimizer, std::int64_t first, std::int64_t n);
   /// As torch.nn.utils.clip_grad_norm_; squares are added in the order of blocks, whoever owns them.
   double clip_factor(double limit);
 
   std::vector<Share> parts_;
   Communicator* among_;
+  Snapshot& snapshot_;
   Tensor kept_;
   std::vector<double> squares_;
 };

@@ -13,6 +13,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/callback.hpp>
+#include <chorale/train/snapshot.hpp>
 #include <chorale/train/stop.hpp>
 #include <chorale/train/worker_tree.hpp>
 
@@ -102,6 +103,7 @@ class Exchange : public BucketSink {
 struct ExchangeSetup {
   Communicator& comm;
   FlatParams& params;
+  Snapshot& snapshot;  // told before anything that a checkpoint holds is overwritten
   std::int64_t virtual_workers;
   std::vector<Bucket> buckets;
   DType wire = DType::f32;              // between nodes: f32 or bf16

@@ -54,7 +54,7 @@ StepOutcome LocalSgd::step(FlatParams& params, Optimizer& optimizer, StepOrder o
 }
 
 void LocalSgd::update(FlatParams& params, Optimizer& optimizer, std::int64_t step) {
-  BlockUpdate pass({{0, params.trainable_elements()}}, nullptr);
+  BlockUpdate pass({{0, params.trainable_elements()}}, nullptr, setup_.snapshot);
   with_float_type(params.dtype(), [&]<class T>() {
     for (std::size_t c = 1; c < targets_.size(); ++c)
       params.device().typed<T>().add(targets_[0].as<T>(), targets_[c].as<T>(), targets_[0].as<T>(), targets_[0].elements);
@@ -81,6 +81,9 @@ Stop LocalSgd::stops(std::int64_t step, bool ends, const RankReport& mine) {
 
 StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine) {
   const Buffer values = params.values().part(0, params.trainable_elements());
+  setup_.snapshot.before_write(values);
+  for (const Buffer& state : optimizer.state()) setup_.snapshot.before_write(state);
+  if (outer_.defined()) setup_.snapshot.before_write(outer_.buffer());
   if (is_narrow()) add_start(values, -1);  // a small step is lost in a rounded parameter, but not in its own rounding
   StepOutcome out = average(values, order.number, mine);
   if (is_narrow()) add_start(values, 1);

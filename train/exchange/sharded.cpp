@@ -30,7 +30,8 @@ Sharded::Sharded(const ExchangeSetup& setup)
     : BlockExchange(setup, {.doubled = false, .everywhere = false},
                     {.parts = owned_parts(setup.buckets, setup.comm.rank(), setup.comm.size()), .among = &setup.comm}),
       copies_(setup, sum_.one_node() ? parts_by_owner(setup.buckets, setup.comm.size()) : sum_.link().written_by_local()),
-      elsewhere_(owned_elsewhere(setup.buckets, setup.comm)) {
+      elsewhere_(owned_elsewhere(setup.buckets, setup.comm)),
+      arriving_(sum_.one_node() ? std::vector<Share>() : sum_.link().written_by_local()[static_cast<std::size_t>(comm_.node().rank())]) {
   if (sum_.one_node() || !sum_.link().is_narrow()) return;
   const std::int64_t n = setup.params.trainable_elements();
   residual_memory_ = comm_.node().allocate(comm_.node().rank() == 0 ? n : 0, DType::f32);
@@ -44,6 +45,10 @@ void Sharded::update(FlatParams& params, Optimizer& optimizer, std::int64_t step
   float* residual = residual_.as<float>();
   float* before = before_.data<float>();
   std::uint16_t* wire = sum_.link().narrow_values();
+  for (const Share& part : sum_.link().own_parts()) {
+    snapshot_.before_write(params.values().part(part.first, part.count));
+    snapshot_.before_write(residual_.part(part.first, part.count));
+  }
   for (const Share& part : sum_.link().own_parts())
     for (std::int64_t i = part.first; i < part.first + part.count; ++i) before[i] = values[i], values[i] += residual[i];
   BlockExchange::update(params, optimizer, step, weight);
@@ -56,6 +61,8 @@ void Sharded::update(FlatParams& params, Optimizer& optimizer, std::int64_t step
 }
 
 void Sharded::publish(FlatParams& params) {
+  if (snapshot_.is_active())
+    for (const Share& part : arriving_) snapshot_.before_write(params.values().part(part.first, part.count));
   if (is_narrow())
     sum_.link().spread_narrow(params.values(), true, "parameter differences");
   else if (sum_.one_node())

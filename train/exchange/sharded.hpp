@@ -25,6 +25,7 @@ class Sharded final : public BlockExchange {
   Tensor before_;  // parameters before the update
   DomainCopies copies_;
   std::vector<Share> elsewhere_;  // what ranks of other nodes own
+  std::vector<Share> arriving_;   // what publish() has this rank write of the parameters, where there are several nodes
 };
 
 }  // namespace chorale

@@ -1,5 +1,6 @@
 // What a checkpoint costs training, and how fast its files are written. Both sides of each quotient take turns in one run.
-//   checkpoint_cost FOLDER [ROUNDS]     2 ranks (threads); a network of 25 million parameters with Adam, 300 MB; then 1.2 GB beside dd
+//   checkpoint_cost FOLDER [ROUNDS]     1 and 2 ranks (threads); a network of 25 million parameters with Adam, 300 MB; then 1.2 GB beside
+//   dd
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -39,6 +40,8 @@ struct Times : Callback {
 
 struct Cost {
   double pause_ms = 0, lost_ms = 0, write_ms = 0;
+  double slower = 0;       // steps until the commit was known, over usual ones
+  double next_slower = 0;  // the first of them: what it overwrites is copied there
 };
 
 /// Of the checkpoint after step 8: the wall time from there to the end of the step after the commit, less as many usual steps.
@@ -48,14 +51,19 @@ Cost cost_of(const Times& times) {
   for (std::int64_t s = 3; s <= 8; ++s) steps.push_back(ms_between(end_of(s - 1), end_of(s)));
   const auto& [event, known] = times.saves.at(0);
   const std::int64_t first = event.step, last = std::min<std::int64_t>(known + 1, std::ssize(times.ended));
-  return {event.pause_ms, ms_between(end_of(first), end_of(last)) - static_cast<double>(last - first) * median(steps), event.write_ms};
+  const double took = ms_between(end_of(first), end_of(last)), usual = static_cast<double>(last - first) * median(steps);
+  return {.pause_ms = event.pause_ms,
+          .lost_ms = took - usual,
+          .write_ms = event.write_ms,
+          .slower = took / usual,
+          .next_slower = ms_between(end_of(first), end_of(first + 1)) / median(steps)};
 }
 
-Cost train_once(const fs::path& folder, bool background) {
+Cost train_once(const fs::path& folder, int ranks, bool background) {
   SmallRun run;
   run.layers = "linear(4096) relu linear(4096) relu linear(1024) relu linear(1)";
   run.train = small_data(256, 1024, 1), run.validation = nullptr;
-  run.ranks = 2;
+  run.ranks = ranks;
   run.config.train.batch = 64, run.config.train.epochs = 100, run.config.train.steps = 30;
   run.config.checkpoint.every_steps = 8, run.config.checkpoint.background = background, run.config.final_evaluation = false;
   run.config.checkpoint.keep_last = 1;
@@ -68,6 +76,24 @@ Cost train_once(const fs::path& folder, bool background) {
     if (!error.empty()) std::fprintf(stderr, "%s\n", error.c_str()), std::exit(1);
   fs::remove_all(folder);
   return cost_of(times);
+}
+
+void compare(const fs::path& folder, int ranks, int rounds) {
+  std::vector<double> pauses, losses, slower, next_slower;
+  for (int i = 0; i < rounds; ++i) {
+    const Cost plain = train_once(folder, ranks, false), hidden = train_once(folder, ranks, true);
+    pauses.push_back(hidden.pause_ms / plain.pause_ms), losses.push_back(hidden.lost_ms / plain.pause_ms);
+    slower.push_back(hidden.slower), next_slower.push_back(hidden.next_slower);
+    std::printf(
+        "%d ranks: synchronous %7.1f ms (lost %7.1f) | background: pause %6.2f ms, lost %7.1f, until commit %7.1f, next step %.2f | "
+        "pause %.4f, lost %.2f\n",
+        ranks, plain.pause_ms, plain.lost_ms, hidden.pause_ms, hidden.lost_ms, hidden.write_ms, hidden.next_slower, pauses.back(),
+        losses.back());
+    std::fflush(stdout);
+  }
+  std::printf(
+      "%d ranks, medians: pause %.4f of a synchronous write, lost %.2f of it, steps meanwhile %.2f of usual ones, the next one %.2f\n",
+      ranks, median(pauses), median(losses), median(slower), median(next_slower));
 }
 
 /// Milliseconds that two ranks take for one file of a checkpoint, until it is committed.
@@ -119,14 +145,8 @@ int main(int argc, char** argv) {
   if (argc < 2) return std::fprintf(stderr, "usage: checkpoint_cost FOLDER [ROUNDS]\n"), 64;
   const fs::path folder = fs::path(argv[1]) / "checkpoint_cost";
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
-  std::vector<double> pauses, losses, speeds;
-  for (int i = 0; i < rounds; ++i) {
-    const Cost plain = train_once(folder, false), hidden = train_once(folder, true);
-    pauses.push_back(hidden.pause_ms / plain.pause_ms), losses.push_back(hidden.lost_ms / plain.pause_ms);
-    std::printf("synchronous %7.1f ms (lost %7.1f) | background: pause %6.1f ms, lost %7.1f, until commit %7.1f | pause %.2f, lost %.2f\n",
-                plain.pause_ms, plain.lost_ms, hidden.pause_ms, hidden.lost_ms, hidden.write_ms, pauses.back(), losses.back());
-    std::fflush(stdout);
-  }
+  for (const int ranks : {1, 2}) compare(folder, ranks, rounds);
+  std::vector<double> speeds;
   std::vector<float> values(300 << 20);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
   const SafetensorsImage image({{"weight", DType::f32, Shape{static_cast<std::int64_t>(values.size())}, values.data()}});
@@ -136,7 +156,6 @@ int main(int argc, char** argv) {
     std::printf("1.2 GB: dd conv=fsync %7.1f ms, a checkpoint by 2 ranks %7.1f | %.2f of its speed\n", plain, ours, speeds.back());
     std::fflush(stdout);
   }
-  std::printf("medians: pause %.3f of a synchronous write, lost %.2f of it, 1.2 GB at %.2f of dd's speed\n", median(pauses), median(losses),
-              median(speeds));
+  std::printf("median: 1.2 GB at %.2f of dd's speed\n", median(speeds));
   return 0;
 }

@@ -1,5 +1,6 @@
 // Ranks as threads, one hub, real TCP on the loopback.
 #include <catch2/catch.hpp>
+#include <sys/socket.h>
 #include <memory>
 
 #include <chorale/comm/control/channel.hpp>
@@ -85,7 +86,7 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
     CHECK(state_of(hub, 0) == RankStatus::State::left);
     CHECK(hub.ranks()[1].code == 65);
     CHECK(hub.ranks()[1].cause == "row 3 is no number");
-    CHECK_FALSE(hub.ranks()[1].follows);
+    CHECK(hub.ranks()[1].kind == CauseKind::own);
     CHECK(hub.ranks()[1].culprit == 2);
     CHECK(hub.fallen() == std::vector<int>{1, 2});
     return 0;
@@ -98,15 +99,31 @@ TEST_CASE("stop and leave reach every rank, one that comes late too", "[comm]") 
   const auto listening = [&](int rank) {
     ControlChannel::Options options = served.options(rank);
     options.on_stop = [&](int kind) { stops += kind; };
-    options.on_leave = [&](int code, const std::string& cause) {
-      if (code == 75 && cause == "rank 7 has died") ++leaves;
+    options.on_leave = [&](const ControlChannel::Cause& why) {
+      if (why.code == 75 && why.text == "rank 7 has died" && why.culprit == 7 && why.kind == CauseKind::follows) ++leaves;
     };
     return options;
   };
   ControlChannel a(listening(0));
-  served.with([](ControlHub& hub) { return hub.stop(10), hub.leave(75, "rank 7 has died"), 0; });
+  served.with([](ControlHub& hub) { return hub.stop(10), hub.leave(75, "rank 7 has died", 7), 0; });
   ControlChannel late(listening(1));
   CHECK(served.soon([&](ControlHub&) { return stops == 20 && leaves == 2; }));
+}
+
+TEST_CASE("a rank that is told to leave first says where it has come to", "[comm]") {
+  ServedHub served(1);
+  Presence presence;
+  ControlChannel::Options options = served.options(0);
+  std::atomic<bool> left{false};
+  options.on_leave = [&](const ControlChannel::Cause&) {
+    const bool known = served.soon([](ControlHub& hub) { return hub.ranks()[0].sighting.step == 17; });
+    left = known;
+  };
+  ControlChannel rank(options);
+  rank.follow(&presence);
+  presence.begin_step(17);
+  served.with([](ControlHub& hub) { return hub.leave(75, "rank 7 has died"), 0; });
+  CHECK(served.soon([&](ControlHub&) { return left.load(); }));
 }
 
 TEST_CASE("ranks of another node go through its leader, and fall with it", "[comm]") {
@@ -117,7 +134,7 @@ TEST_CASE("ranks of another node go through its leader, and fall with it", "[com
   const auto far = [&](int rank, int local) {
     ControlChannel::Options options = served.options(rank, local, "faraway");
     options.on_stop = [&](int) { ++stops; };
-    options.on_leave = [&](int, const std::string&) { ++leaves; };
+    options.on_leave = [&](const ControlChannel::Cause&) { ++leaves; };
     return options;
   };
   std::thread early([&] { third = std::make_unique<ControlChannel>(far(2, 1)); });  // before its leader is there
@@ -148,7 +165,7 @@ TEST_CASE("a leader that falls takes its neighbours with it, one that ends in or
   std::atomic<int> leaves{0};
   const auto far = [&](int rank, int local) {
     ControlChannel::Options options = served.options(rank, local, "faraway");
-    options.on_leave = [&](int, const std::string&) { ++leaves; };
+    options.on_leave = [&](const ControlChannel::Cause&) { ++leaves; };
     return options;
   };
   auto leader = std::make_unique<ControlChannel>(far(0, 0));
@@ -167,8 +184,8 @@ TEST_CASE("when the hub goes, ranks leave; after a goodbye they do not", "[comm]
   auto served = std::make_unique<ServedHub>(2);
   std::atomic<int> leaves{0};
   ControlChannel::Options options = served->options(0), gone = served->options(1);
-  options.on_leave = gone.on_leave = [&](int code, const std::string& cause) {
-    if (code == 75 && cause.find("has gone") != std::string::npos) ++leaves;
+  options.on_leave = gone.on_leave = [&](const ControlChannel::Cause& why) {
+    if (why.code == 75 && why.text.find("has gone") != std::string::npos && why.kind == CauseKind::peer) ++leaves;
   };
   ControlChannel a(options), b(gone);
   b.bye(0);
@@ -191,6 +208,24 @@ TEST_CASE("who does not know the run's secret, or comes twice, is refused", "[co
     CHECK(hub.registered() == 1);
     return 0;
   });
+}
+
+TEST_CASE("strangers that stay, speak without end or send what is no message hold nobody up", "[comm]") {
+  ServedHub served(1);
+  const auto connected = [&] { return connect_to("127.0.0.1", served.hub.port(), 2s); };
+  std::vector<Descriptor> silent;
+  for (int i = 0; i < 80; ++i) silent.push_back(connected());  // 64 are kept
+  CHECK(served.soon([](ControlHub& hub) { return hub.refused() >= 16; }));
+  silent.clear();
+  ControlConnection talker(connected());
+  for (int i = 0; i < 5000; ++i) talker.send({.kind = ControlMessage::Kind::beat, .rank = 0, .text = std::string(100, 'x')});
+  talker.flush(1s);
+  const Descriptor http = connected();
+  const std::string request = "GET / HTTP/1.1\r\n\r\n";
+  CHECK(::send(http.number(), request.data(), request.size(), MSG_NOSIGNAL) == std::ssize(request));
+  CHECK(served.soon([&](ControlHub&) { return !talker.pump(); }));  // cut off after its first word
+  const ControlChannel rank(served.options(0));
+  CHECK(served.soon([](ControlHub& hub) { return hub.registered() == 1; }));
 }
 
 TEST_CASE("a hub that answers nothing is given up", "[comm]") {

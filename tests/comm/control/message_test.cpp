@@ -42,6 +42,14 @@ TEST_CASE("a text that is too long for the control channel is cut", "[comm]") {
   CHECK(reader.next()->text == std::string(ControlMessage::kMostText, 'x'));
 }
 
+TEST_CASE("a message from a place that does not exist is refused", "[comm]") {
+  ControlMessage message;
+  message.sighting.activity = static_cast<Activity>(static_cast<int>(Activity::ending) + 1);
+  ControlReader reader;
+  reader.take(encoded(message));
+  CHECK_THROWS_AS(reader.next(), DataError);
+}
+
 TEST_CASE("bytes that are no control message are refused, not stored", "[comm]") {
   const unsigned seed = std::random_device()();
   INFO("seed " << seed);

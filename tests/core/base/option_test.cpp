@@ -7,6 +7,28 @@
 using namespace chorale;
 using Words = std::vector<std::string>;
 
+TEST_CASE("a number with anything behind it is refused, a NUL too") {
+  double lr = 0;
+  OptionTable table;
+  table.add("optimizer.lr", lr, "Rate.");
+  CHECK_THROWS_AS(table.set("optimizer.lr", std::string_view("1\0002", 3)), UsageError);
+  CHECK_THROWS_AS(table.set("optimizer.lr", "1 2"), UsageError);
+}
+
+TEST_CASE("a long value or key of others makes no long error") {
+  double lr = 0;
+  OptionTable table;
+  table.add("optimizer.lr", lr, "Rate.");
+  for (const char* key : {"optimizer.lr", "optimizer.lx"}) {
+    try {
+      table.set(key, std::string(100000, 'x'));
+      FAIL();
+    } catch (const UsageError& error) {
+      CHECK(std::string(error.what()).size() < 300);
+    }
+  }
+}
+
 TEST_CASE("a list takes names with blanks, commas and quotes in double quotes") {
   CHECK(words_of("a, b\tc") == Words{"a", "b", "c"});
   CHECK(words_of("\"Customer ID\" x \"a,b\",y") == Words{"Customer ID", "x", "a,b", "y"});

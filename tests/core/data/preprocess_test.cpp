@@ -208,6 +208,20 @@ TEST_CASE("a pipeline survives its text exactly") {
   CHECK_THROWS_AS(Pipeline::from_json("{"), CheckpointError);
 }
 
+TEST_CASE("a pipeline of others that hashes to no buckets, or to too many, is refused") {
+  Pipeline p = fit(options_of());
+  FittedColumn column;
+  column.name = "h", column.type = ColumnType::category, column.code = CategoryCode::hashing, column.missing_as = 0, column.buckets = 7;
+  p.columns.push_back(column);
+  std::string text = p.to_json();
+  CHECK_NOTHROW(Pipeline::from_json(text));
+  const std::size_t at = text.find("\"buckets\": 7");
+  REQUIRE(at != std::string::npos);
+  for (const char* buckets : {"0", "-1", "1048577"})  // 0: a division by it ended the program
+    CHECK_THROWS_WITH(Pipeline::from_json(std::string(text).replace(at, 12, std::string("\"buckets\": ") + buckets)),
+                      Catch::Contains("buckets"));
+}
+
 TEST_CASE("dates become their parts") {
   const double moment = 1709210096;  // 2024-02-29 12:34:56 UTC, a Thursday
   CHECK(date_part(moment, 0) == 2024);

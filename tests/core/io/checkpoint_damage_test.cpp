@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/tests/core/io/written_checkpoint.hpp>
 
@@ -127,6 +128,21 @@ TEST_CASE("a damaged checkpoint is passed over loudly for the one before") {
   REQUIRE(found);
   CHECK(found->manifest().step == 5);
   CHECK_THAT(words.said, Catch::Contains("step 6 cannot be used") && Catch::Contains("falling back to the checkpoint of step 5"));
+}
+
+TEST_CASE("a text of a checkpoint with more than 256 MiB of nothing is not read into memory") {
+  CheckpointFolder runs;
+  const fs::path folder = runs.path / "step_7";
+  fs::create_directories(folder);
+  std::ofstream(folder / "pipeline.json");
+  CheckpointFile file{"pipeline.json", std::uint64_t{257} << 20, {}};
+  fs::resize_file(folder / file.name, file.bytes);
+  std::vector<std::string> one;
+  add_block_hashes(std::vector<std::byte>(kHashBlock), one);
+  file.blocks.assign(257, one[0]);
+  std::ofstream(folder / kManifestName) << manifest_text({.step = 7, .files = {file}});
+  const Checkpoint checkpoint = open_checkpoint(folder);
+  CHECK_THROWS_WITH(checkpoint.text(file.name), Catch::Contains("a text of a checkpoint has"));
 }
 
 TEST_CASE("removing a checkpoint follows no link") {

@@ -108,7 +108,7 @@ TEST_CASE("a file that is not what the format says is refused with what is wrong
       refusal(
           file,
           file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", four)),
-      Catch::Contains("named twice"));
+      Catch::Contains("has the key 'a' twice"));
   CHECK_THAT(refusal(file, file_of(R"({"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}})", four)), Catch::Contains("F31"));
   CHECK_THAT(refusal(file, file_of(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", four)), Catch::Contains("needs 8 bytes"));
   CHECK_THAT(refusal(file, file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "")), Catch::Contains("cut"));

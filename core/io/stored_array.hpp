@@ -1,0 +1,31 @@
+// An array as a file of numbers holds it, read whole: what IDX and NPY files give. Untrusted: sizes are checked against the file before
+// memory is taken.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <chorale/core/base/shape.hpp>
+
+namespace chorale {
+
+/// More types than a tensor has: files hold what their makers had.
+enum class StoredType : std::uint8_t { u8, i8, u16, i16, u32, i32, u64, i64, f16, f32, f64 };
+
+std::size_t size_bytes(StoredType type);
+/// "u8"
+std::string_view name(StoredType type);
+
+struct StoredArray {
+  Shape shape = {};
+  StoredType type = StoredType::u8;
+  std::vector<std::byte> bytes = {};  // row-major, in this machine's byte order; shape.elements() * size_bytes(type) of them
+};
+
+/// An IDX or NPY file, told apart by its first bytes, packed by gzip or not. Throws DataError that begins with the path and says what was
+/// expected; IoError when the disk fails.
+StoredArray read_array(const std::string& path);
+
+}  // namespace chorale

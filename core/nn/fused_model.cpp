@@ -1,0 +1,96 @@
+#include <chorale/core/nn/fused_model.hpp>
+
+#include <algorithm>
+
+#include <chorale/core/autograd/ops.hpp>
+#include <chorale/core/nn/activation.hpp>
+
+namespace chorale {
+
+namespace {
+
+/// Of the last layer with parameters; 0 where there is none.
+std::size_t head_of(const Sequential& layers) {
+  for (std::size_t i = layers.layers().size(); i-- > 0;)
+    if (!layers.layers()[i]->parameters().empty()) return i;
+  return 0;
+}
+
+Shape shape_before(const Sequential& layers, const Shape& in, std::size_t last) {
+  Shape shape = in;
+  for (std::size_t i = 0; i < last; ++i) shape = layers.layers()[i]->output_shape(shape);
+  return shape;
+}
+
+std::unique_ptr<Sequential> fusion_of(std::int64_t in, std::int64_t out, const FusionOptions& o) {
+  const Init::Role last = o.starts_at_zero ? Init::Role::zeros : Init::Role::weight;
+  auto fusion = std::make_unique<Sequential>();
+  if (o.hidden > 0) {
+    fusion->add(std::make_unique<Linear>(in, o.hidden));
+    fusion->add(std::make_unique<Activation>("relu", Unary::relu));
+  }
+  fusion->add(std::make_unique<Linear>(o.hidden > 0 ? o.hidden : in, out, true, last));
+  return fusion;
+}
+
+Tensor filled(Device& device, const Shape& shape, DType dtype, double value) {
+  Tensor t = Tensor::empty(device, shape, dtype);
+  with_float_type(dtype, [&]<class T>() { std::fill_n(t.data<T>(), t.elements(), static_cast<T>(value)); });
+  return t;
+}
+
+}  // namespace
+
+FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const FusionOptions& options)
+    : own_(std::move(own)), options_(options), head_(head_of(*own_)), open_(static_cast<std::size_t>(options.peers), true) {
+  const Shape out = own_->output_shape(in), phi = shape_before(*own_, in, head_);
+  if (out.rank() != 1 || phi.rank() != 1)
+    throw UsageError("a model that shares needs flat rows before and behind its last layer with parameters, got " + phi.text() + " and " +
+                     out.text() + "; put flatten in front of it");
+  for (const auto& [name, layer] : own_->children()) add_child(name, *layer);
+  if (options_.exports) {
+    exporter_ = std::make_unique<Linear>(phi[0], options_.width);
+    exporter_head_ = std::make_unique<Linear>(options_.width, out[0]);
+    add_child("exporter", *exporter_), add_child("exporter_head", *exporter_head_);
+  }
+  if (options_.peers > 0) {
+    gates_ = &add_parameter("gates", {1, options_.peers}, {Init::Role::zeros});
+    fusion_ = fusion_of(options_.peers * options_.width, out[0], options_);
+    add_child("fusion", *fusion_);
+  }
+}
+
+bool FusedModel::any_open() const { return std::find(open_.begin(), open_.end(), true) != open_.end(); }
+
+Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
+  const std::int64_t columns = options_.peers * options_.width;
+  if (shared.shape().rank() != 2 || shared.shape()[1] != columns)
+    throw ShapeError("[fusion] expected \"shared\" [B, " + std::to_string(columns) + "], got " + shared.shape().text());
+  Tensor spread = Tensor::zeros(pass.device, {options_.peers, columns}, shared.dtype());  // a peer's gate over its columns; closed ones 0
+  with_float_type(shared.dtype(), [&]<class T>() {
+    for (std::int64_t p = 0; p < options_.peers; ++p)
+      if (is_open(p)) std::fill_n(spread.data<T>() + p * columns + p * options_.width, options_.width, T{1});
+  });
+  const Variable weights = matmul(sigmoid(gates_->use(pass.training)), Variable(spread));  // [1, columns]
+  const Variable ones(filled(pass.device, {shared.shape()[0], 1}, shared.dtype(), 1));
+  return shared * matmul(ones, weights);
+}
+
+Variable FusedModel::entity(const Variable& x, const Pass& pass) {
+  return exporter_->forward(own_->forward_through(x, 0, head_, pass), pass);
+}
+
+Values FusedModel::forward(const Values& in, const Pass& pass) {
+  const Variable phi = own_->forward_through(in.at("x"), 0, head_, pass);
+  Variable y = own_->forward_through(phi, head_, own_->layers().size(), pass);
+  if (fusion_ && any_open()) y = y + fusion_->forward(gated(in.at("shared"), pass), pass);
+  Values out{{"y", y}};
+  if (exporter_) {
+    const Variable entity = exporter_->forward(phi, pass);
+    out.set("entity", entity);
+    if (pass.training) out.set("entity_y", exporter_head_->forward(entity, pass));
+  }
+  return out;
+}
+
+}  // namespace chorale

@@ -1,0 +1,55 @@
+// A task's model that listens to its peers: the task's own layers, an exporter that makes the vector it publishes of each row, and a
+// fusion that adds what peers have published of the row's entity. Source: residual fusion after Lu, Goswami et al., "12-in-1" 2020, in the
+// form of docs/collaborative.md.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <chorale/core/nn/linear.hpp>
+#include <chorale/core/nn/sequential.hpp>
+
+namespace chorale {
+
+struct FusionOptions {
+  std::int64_t width = 8;      // floats of a published vector
+  bool exports = true;         // a task that only listens has no exporter
+  std::int64_t peers = 0;      // whose vectors come in; 0: a task that only publishes
+  std::int64_t hidden = 0;     // of the fusion; 0: it is linear
+  bool starts_at_zero = true;  // the fusion's last layer: the first step is that of the own layers alone
+};
+
+/// Reads "x" [B, ...] and, with peers, "shared" [B, peers * width]: the peers' vectors one after the other, zeros where a peer has none of
+/// the row's entity. Gives "y" [B, C] = own(x) + fusion(gated vectors); with an exporter also "entity" [B, width] = A phi(x) + c, phi being
+/// what the last layer with parameters of `own` reads, and "entity_y" [B, C], the exporter's own small head, which trains it.
+/// The own layers keep their names ("0.weight") and random numbers: alone and fused they start alike.
+class FusedModel final : public Module {
+ public:
+  /// in: shape of a row of "x". Throws UsageError where `own` gives no flat rows.
+  FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const FusionOptions& options);
+  Values forward(const Values& in, const Pass& pass) override;
+  /// The exporter's vectors alone, [B, width].
+  Variable entity(const Variable& x, const Pass& pass);
+  std::string name() const override { return "fused"; }
+
+  Sequential& own() { return *own_; }
+  const FusionOptions& options() const { return options_; }
+  /// Whether this peer's vectors are used; all are at first. Equal on all ranks, between steps.
+  void set_open(std::int64_t peer, bool is_open) { open_[static_cast<std::size_t>(peer)] = is_open; }
+  bool is_open(std::int64_t peer) const { return open_[static_cast<std::size_t>(peer)]; }
+  bool any_open() const;
+
+ private:
+  Variable gated(const Variable& shared, const Pass& pass) const;
+
+  std::unique_ptr<Sequential> own_;
+  FusionOptions options_;
+  std::size_t head_ = 0;  // the layer that reads phi
+  std::unique_ptr<Linear> exporter_, exporter_head_;
+  Parameter* gates_ = nullptr;  // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
+  std::unique_ptr<Sequential> fusion_;
+  std::vector<bool> open_;
+};
+
+}  // namespace chorale

@@ -1,0 +1,77 @@
+// A recipe of several tasks: [collab] says how they share, each [task.NAME] which ranks train what. A task's own keys come from the recipe
+// it names, and may be given in its section too, as data.target = income: that beats the recipe.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <chorale/core/base/option.hpp>
+#include <chorale/launcher/recipe_settings.hpp>
+#include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/data/prepare.hpp>
+
+namespace chorale {
+
+struct CollabSettings {
+  std::string strategy = "store";
+  std::int64_t every = 50;  // steps of the fastest task between ticks
+  std::int64_t width = 8;
+  double beta = 1;                 // r <- (1 - beta) r + beta S / n
+  double burn_in = 0.4;            // share of the ticks
+  std::int64_t sweep = 10;         // ticks
+  std::vector<std::string> split;  // "customer 0.70 0.15 0.15"; empty: each task's data.split
+  std::int64_t split_seed = 1;
+  std::vector<std::string> steps_per_tick;  // "purchase:50 returns:17"; empty: measured
+};
+
+/// What a section [task.NAME] says beside a recipe's keys.
+struct TaskSection {
+  std::string name;
+  std::string recipe;
+  std::string ranks = "1";  // a number, or "share 0.5" of the world
+  std::string role = "both";
+  std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
+  std::map<std::string, std::string> keys;  // of the task's recipe, given here
+};
+
+/// Lives where it is made: options point into it.
+class CollabRecipe {
+ public:
+  CollabRecipe() { describe(settings); }
+  CollabRecipe(const CollabRecipe&) = delete;
+  CollabRecipe& operator=(const CollabRecipe&) = delete;
+
+  /// Declares the sections [task.NAME] that the file has, so that their keys are known, also as flags: --task.NAME.ranks.
+  void declare_tasks_of(const std::string& path);
+  /// Sets what the file says. After declare_tasks_of().
+  void read(const std::string& path);
+  /// After flags were read: reads each task's recipe, and puts what its section says on top. Throws UsageError.
+  void resolve(const std::string& path);
+
+  OptionTable table;  // [collab], [task.NAME] and whatever the caller adds
+  CollabSettings settings;
+  std::vector<std::unique_ptr<TaskSection>> sections;
+  /// After resolve(), by task: all of its keys.
+  std::vector<std::unique_ptr<RecipeTable>> tasks;
+
+  /// By task, for a world of so many ranks. Throws UsageError where ranks do not add up.
+  std::vector<TaskInfo> infos(int world) const;
+  /// Ranks that the sections ask for in all; 0: a share of the world is asked for.
+  int wanted_ranks() const;
+  EntityRequest request(std::size_t task) const;
+  /// collab.steps_per_tick by task; empty: not given.
+  std::vector<std::int64_t> pinned_steps() const;
+  /// One recipe that holds all of it, and needs no other.
+  std::string resolved() const;
+
+ private:
+  void describe(CollabSettings& s);
+  void describe(TaskSection& section);
+};
+
+/// "customer : customer_id, product : product_id". Throws UsageError.
+std::vector<EntityColumn> parse_entities(const std::string& text, const std::string& key);
+
+}  // namespace chorale

@@ -1,0 +1,73 @@
+#include <chorale/launcher/last_word.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/run_directory.hpp>
+
+namespace chorale {
+
+namespace {
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+constexpr auto kGatherFor = 300ms;  // the first news of a failure need not be its cause
+constexpr auto kFirstRankWithin = 600ms;
+
+void complain(const char* why) noexcept { std::fprintf(stderr, "chorale: warning: the verdict of the run is not written: %s\n", why); }
+}  // namespace
+
+void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwner& first) {
+  const std::lock_guard lock(mutex_);
+  run_ = run, attempt_ = attempt, first_ = first;
+}
+
+std::optional<Verdict> LastWord::settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept {
+  try {
+    const std::lock_guard lock(mutex_);  // the thread of the rank and that of its control channel may leave at once
+    if (attempt_ == 0) return std::nullopt;
+    const Clock::time_point until = Clock::now() + kFirstRankWithin;
+    if (mine.rank == 0 && mine.kind != CauseKind::own) std::this_thread::sleep_for(kGatherFor);
+    while (mine.rank != 0 && Clock::now() < until && !end_of_first() && !RunDirectory::has_ended(run_, attempt_))
+      std::this_thread::sleep_for(20ms);
+    const std::optional<Verdict> verdict = verdict_of(with_own(mine, heard ? heard() : std::vector<RankEnd>{}));
+    if (verdict && write(*verdict)) return verdict;
+  } catch (const std::exception& e) {
+    complain(e.what());
+  }
+  return std::nullopt;
+}
+
+bool LastWord::say(const Verdict& verdict) noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    return attempt_ != 0 && write(verdict);
+  } catch (const std::exception& e) {
+    complain(e.what());
+  }
+  return false;
+}
+
+std::vector<RankEnd> LastWord::with_own(const RankEnd& mine, std::vector<RankEnd> ends) const {
+  const auto is_there = [&](int rank) { return std::any_of(ends.begin(), ends.end(), [&](const RankEnd& e) { return e.rank == rank; }); };
+  if (!is_there(mine.rank)) ends.push_back(mine);
+  if (mine.rank != 0 && !is_there(0))
+    if (const auto first = end_of_first()) ends.push_back(*first);
+  return ends;
+}
+
+bool LastWord::write(const Verdict& verdict) const {
+  const std::optional<RunOwner> holder = RunLock::holder(run_);
+  if (!holder || holder->nonce != first_->nonce) return false;  // given back in order, or another attempt's by now
+  return RunDirectory::end_once(run_, attempt_, verdict);
+}
+
+/// Rank 0's process has died on this machine, and did not say why.
+std::optional<RankEnd> LastWord::end_of_first() const {
+  if (!first_ || is_alive_here(*first_).value_or(true)) return std::nullopt;
+  return RankEnd{.rank = 0, .host = first_->host, .process = first_->pid, .memory_kills = kills_.count()};
+}
+
+}  // namespace chorale

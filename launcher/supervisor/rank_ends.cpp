@@ -1,0 +1,47 @@
+#include <chorale/launcher/supervisor/rank_ends.hpp>
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+
+namespace chorale {
+
+namespace {
+RankEnd end_of(const ControlHub& hub, int rank, const Surmise& surmise) {
+  const RankStatus& status = hub.ranks()[static_cast<std::size_t>(rank)];
+  RankEnd out = {.rank = rank,
+                 .host = status.host,
+                 .process = status.process,
+                 .kind = status.kind,
+                 .cause = status.cause,
+                 .code = status.code,
+                 .culprit = status.culprit,
+                 .where = status.sighting.text(),
+                 .step = status.sighting.step};
+  if (status.culprit >= 0) out.culprit_where = hub.ranks()[static_cast<std::size_t>(status.culprit)].sighting.text();
+  if (!status.cause.empty()) return out;
+  // The ranks of its node have counted; this process may be on another one.
+  out.memory_kills = std::max(status.host == host_name() ? surmise.memory_kills_here : 0, hub.memory_kills_on(status.host));
+  if (const int signal = surmise.launcher_status ? signal_of_launcher(*surmise.launcher_status) : 0; signal != 0) out.status = signal;
+  return out;
+}
+}  // namespace
+
+std::vector<RankEnd> ends_in(const ControlHub& hub, const Surmise& surmise) {
+  std::vector<RankEnd> out;
+  for (const int rank : hub.fallen()) out.push_back(end_of(hub, rank, surmise));
+  return out;
+}
+
+std::string place_of(const ControlHub& hub, int rank) {
+  const RankStatus& status = hub.ranks()[static_cast<std::size_t>(rank)];
+  return fmt::format("rank {} (node {}, process {})", rank, status.host, status.process);
+}
+
+int signal_of_launcher(int status) {
+  return WIFEXITED(status) && WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG ? WEXITSTATUS(status) - 128 : 0;
+}
+
+}  // namespace chorale

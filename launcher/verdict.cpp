@@ -1,0 +1,70 @@
+#include <chorale/launcher/verdict.hpp>
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+
+namespace {
+
+int precedence(const RankEnd& end) {
+  if (end.kind == CauseKind::follows) return 3;
+  if (end.cause.empty()) return 1;
+  return end.kind == CauseKind::own ? 0 : 2;
+}
+
+/// "rank 3 (node b, process 4711)"
+std::string place(const RankEnd& end) {
+  if (end.host.empty()) return fmt::format("rank {}", end.rank);
+  return fmt::format("rank {} (node {}, process {})", end.rank, end.host, end.process);
+}
+
+std::string end_of_silent_rank(const RankEnd& end) {
+  std::string how = "it left without a word";
+  const bool killed = end.status && WIFSIGNALED(*end.status);
+  if (end.status) how = killed ? text_of_status(*end.status) : text_of_status(*end.status) + ", without a word";
+  if (end.memory_kills > 0)
+    how += fmt::format(", its memory cgroup counted {}; give it more memory or fewer ranks a node",
+                       end.memory_kills == 1 ? "an oom_kill" : fmt::format("{} oom_kills", end.memory_kills));
+  else if (killed && WTERMSIG(*end.status) == SIGKILL)
+    how += ", cause unknown";
+  if (!end.where.empty()) how += ", last seen in " + end.where;
+  return fmt::format("{} has ended: {}", place(end), how);
+}
+
+std::string words_of(const RankEnd& end, std::span<const RankEnd> all) {
+  const auto says_the_same = [&](const RankEnd& other) { return other.cause == end.cause; };
+  if (std::count_if(all.begin(), all.end(), says_the_same) > 1) return end.cause;
+  return end.host.empty() ? fmt::format("rank {}: {}", end.rank, end.cause)
+                          : fmt::format("rank {} (node {}): {}", end.rank, end.host, end.cause);
+}
+
+}  // namespace
+
+std::optional<Verdict> verdict_of(std::span<const RankEnd> ends) {
+  const auto first =
+      std::min_element(ends.begin(), ends.end(), [](const RankEnd& a, const RankEnd& b) { return precedence(a) < precedence(b); });
+  if (first == ends.end()) return std::nullopt;
+  Verdict out = {.code = first->code.value_or(static_cast<int>(ExitCode::comm)), .rank = first->rank, .where = first->where};
+  out.cause = first->cause.empty() ? end_of_silent_rank(*first) : words_of(*first, ends);
+  if (first->culprit >= 0) out.rank = first->culprit, out.where = first->culprit_where;
+  for (const RankEnd& end : ends) out.step = std::max(out.step, end.step);
+  return out;
+}
+
+std::string name_of_signal(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name ? std::string("SIG") + name : "signal " + std::to_string(signal);
+}
+
+std::string text_of_status(int status) {
+  return WIFSIGNALED(status) ? name_of_signal(WTERMSIG(status)) : "code " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace chorale

@@ -1,0 +1,226 @@
+// Two or three tasks that train on disjoint ranks and share: what they learn from each other, and that it depends on no layout.
+#include <catch2/catch.hpp>
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/random.hpp>
+#include <chorale/core/data/matrix_dataset.hpp>
+#include <chorale/core/data/split.hpp>
+#include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/trainer.hpp>
+
+using namespace chorale;
+
+namespace {
+
+constexpr std::int64_t kPeople = 1200, kFeatures = 4;
+
+/// A table of people: x is a noisy view of their trait, the target follows from the sum of both traits. view 0 sees the first trait,
+/// view 1 the second, which decides the peer's target.
+struct PeopleTable {
+  std::vector<float> x, target;
+  std::vector<EntityId> ids;
+};
+
+std::shared_ptr<PeopleTable> people_table(int view, std::int64_t first = 0) {
+  auto table = std::make_shared<PeopleTable>();
+  for (std::int64_t p = first; p < first + kPeople; ++p) {
+    RandomStream random(mix(99, static_cast<std::uint64_t>(p)));
+    const double traits[] = {random.normal(), random.normal()};
+    for (std::int64_t f = 0; f < kFeatures; ++f)
+      table->x.push_back(static_cast<float>(traits[view] * static_cast<double>(f + 1) / 2 + 0.3 * random.normal()));
+    const double score = view == 0 ? traits[0] + 2 * traits[1] : traits[1];
+    table->target.push_back(score + 0.3 * random.normal() > 0 ? 1.0f : 0.0f);
+    table->ids.push_back(entity_id("person", std::to_string(p)));
+  }
+  return table;
+}
+
+TaskRows rows_of(const std::shared_ptr<PeopleTable>& table) {
+  const FeatureMatrix matrix{.rows = kPeople, .features = kFeatures, .x = table->x.data(), .target = table->target.data(), .owner = table};
+  const std::vector<Part> parts = parts_by_key(table->ids, {0.6, 0.2, 0.2}, 3);
+  std::vector<std::int64_t> rows[4];
+  for (std::int64_t r = 0; r < kPeople; ++r) {
+    rows[static_cast<std::size_t>(parts[static_cast<std::size_t>(r)])].push_back(r);
+    rows[3].push_back(r);
+  }
+  const auto set = [&](int part) { return std::make_shared<MatrixDataset>(matrix, rows[part]); };
+  return {.train = set(0), .validation = set(1), .test = set(2), .all = set(3), .entities = {table->ids}};
+}
+
+struct QuietLog final : Log {
+  void write(LogLevel, std::string_view) override {}
+};
+
+struct Collab {
+  std::vector<TaskInfo> tasks = {{"buys", TaskRole::both, {"person"}, 1}, {"stays", TaskRole::both, {"person"}, 1}};
+  std::vector<int> views = {0, 1};
+  std::vector<std::int64_t> first_person = {0, 0};
+  std::vector<int> order;  // by rank: its task; empty: consecutive
+  CollabOptions options = {.width = 4, .plan = {.steps_per_tick = 8, .ticks = 20, .burn_in_ticks = 6, .sweep_ticks = 2}};
+  std::int64_t virtual_workers = 4;
+  bool alone = false;  // the own layers only, without the rest
+  std::string exchange = "replicated";
+
+  struct Result {
+    std::map<std::string, Summary> tasks;
+    std::vector<std::string> errors;
+    std::int64_t ticks = 0;
+  };
+
+  Result run() const {
+    const std::vector<int> task_of = order.empty() ? lay_out(tasks, ranks()) : order;
+    auto world = make_thread_communicators(static_cast<int>(task_of.size()));
+    Result result;
+    result.errors.resize(task_of.size());
+    std::vector<std::thread> threads;
+    std::mutex mutex;
+    for (std::size_t r = 0; r < task_of.size(); ++r)
+      threads.emplace_back([&, r] {
+        try {
+          rank_body(*world[r], task_of[r], result, mutex);
+        } catch (const std::exception& e) {
+          result.errors[r] = e.what();
+          world[r]->abort(e.what());
+        }
+      });
+    for (std::thread& thread : threads) thread.join();
+    return result;
+  }
+
+ private:
+  int ranks() const {
+    int n = 0;
+    for (const TaskInfo& task : tasks) n += static_cast<int>(task.ranks);
+    return n;
+  }
+
+  void rank_body(Communicator& world, int number, Result& result, std::mutex& mutex) const {
+    const auto t = static_cast<std::size_t>(number);
+    const auto sharing = world.split(0, 0, "sharing");
+    const auto comm = world.split(number, 0, tasks[t].name);
+    Registry registry;
+    register_all(registry);
+    auto device = make_cpu_device();
+    const TaskRows rows = rows_of(people_table(views[t], first_person[t]));
+    auto own = build_layers("linear(8) relu linear(1)", {kFeatures}, registry);
+    TrainerConfig config;
+    config.train.batch = 24, config.train.steps = options.plan.ticks * options.plan.steps_per_tick;
+    config.train.metrics = {"auc"}, config.train.early_stop = {"validation.auc", "3"};
+    config.train.evaluate_every = 2 * options.plan.steps_per_tick;
+    config.train.seed = 5 + number;
+    config.parallel.virtual_workers = virtual_workers, config.parallel.exchange = exchange;
+    config.stops_early = false;
+    OptimizerOptions rule;
+    rule.lr = 0.01;
+    const auto optimizer = make_optimizer(rule, registry);
+    const auto loss = make_loss(config.train, {}, registry);
+    QuietLog log;
+    std::unique_ptr<CollabTask> task;
+    if (!alone)
+      task = std::make_unique<CollabTask>(CollabTask::Setup{.sharing = *sharing,
+                                                            .task = *comm,
+                                                            .tasks = tasks,
+                                                            .number = number,
+                                                            .rows = rows,
+                                                            .own = std::move(own),
+                                                            .device = *device,
+                                                            .dtype = DType::f32,
+                                                            .virtual_workers = virtual_workers,
+                                                            .options = options});
+    TrainerParts parts{*comm,
+                       *device,
+                       alone ? static_cast<Module&>(*own) : task->model(),
+                       *loss,
+                       *optimizer,
+                       registry,
+                       log,
+                       alone ? rows.train : task->train(),
+                       alone ? rows.validation : task->validation(),
+                       alone ? rows.test : task->test()};
+    if (!alone) parts.aims = task->aims(), parts.hook = &task->hook();
+    Trainer trainer(parts, config);
+    const Summary summary = trainer.run();
+    const std::lock_guard lock(mutex);
+    if (comm->rank() == 0) result.tasks[tasks[t].name] = summary;
+    if (task) result.ticks = task->hook().ticks();
+  }
+};
+
+void check_no_errors(const Collab::Result& result) {
+  for (const std::string& error : result.errors) CHECK(error == "");
+}
+
+double test_auc(const Collab::Result& result, const std::string& task) { return result.tasks.at(task).metrics.at("test").at("auc"); }
+
+}  // namespace
+
+TEST_CASE("a task learns of its peer what its own table does not show, and nothing from strangers") {
+  Collab collab;
+  const auto together = collab.run();
+  check_no_errors(together);
+  CHECK(together.ticks == 20);
+  collab.alone = true;
+  const auto alone = collab.run();
+  collab.alone = false;
+  collab.options.shuffle = 11;
+  const auto shuffled = collab.run();
+  check_no_errors(shuffled);
+  CAPTURE(test_auc(alone, "buys"), test_auc(together, "buys"), test_auc(shuffled, "buys"), test_auc(alone, "stays"),
+          test_auc(together, "stays"));
+  CHECK(test_auc(together, "buys") > test_auc(alone, "buys") + 0.1);
+  CHECK(test_auc(shuffled, "buys") < test_auc(alone, "buys") + 0.02);
+  CHECK(test_auc(together, "stays") > test_auc(alone, "stays") - 0.02);
+}
+
+TEST_CASE("bits do not depend on the number of a task's ranks, on where they are, or on the exchange") {
+  Collab collab;
+  collab.options.plan.ticks = 8, collab.options.plan.burn_in_ticks = 2;
+  const auto reference = collab.run();
+  check_no_errors(reference);
+  const auto same = [&](const Collab& other) {
+    const auto result = other.run();
+    check_no_errors(result);
+    for (const auto& [name, summary] : reference.tasks) {
+      CHECK(result.tasks.at(name).parameters_hash == summary.parameters_hash);
+      CHECK(result.tasks.at(name).best_parameters_hash == summary.best_parameters_hash);
+      CHECK(result.tasks.at(name).metrics == summary.metrics);
+    }
+  };
+  Collab more = collab;
+  more.tasks[0].ranks = 2;
+  same(more);
+  more.tasks[1].ranks = 3;
+  same(more);
+  more.exchange = "shared";
+  same(more);
+  more.order = {1, 0, 1, 0, 1};
+  same(more);
+}
+
+TEST_CASE("a task that only publishes and one that only listens") {
+  Collab collab;
+  collab.tasks[0].role = TaskRole::target, collab.tasks[1].role = TaskRole::peer;
+  const auto result = collab.run();
+  check_no_errors(result);
+  CHECK(test_auc(result, "buys") > 0.9);
+  collab.tasks[1].role = TaskRole::target;
+  for (const std::string& error : collab.run().errors) CHECK_THAT(error, Catch::Contains("no kind of entity in common"));
+}
+
+TEST_CASE("tasks without a common entity are refused on every rank") {
+  Collab collab;
+  collab.first_person = {0, 100000};
+  for (const std::string& error : collab.run().errors) CHECK_THAT(error, Catch::Contains("tasks buys and stays have no person in common"));
+}
+
+TEST_CASE("ranks that do not add up are refused with what would fit") {
+  const std::vector<TaskInfo> tasks = {{"a", TaskRole::both, {}, 2}, {"b", TaskRole::both, {}, 1}};
+  CHECK(lay_out(tasks, 3) == std::vector<int>{0, 0, 1});
+  CHECK_THROWS_WITH(lay_out(tasks, 4), Catch::Contains("the tasks have 3 ranks (a 2, b 1), the run has 4; start it with -n 3"));
+}

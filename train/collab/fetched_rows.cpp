@@ -1,0 +1,56 @@
+#include <chorale/train/collab/fetched_rows.hpp>
+
+#include <algorithm>
+
+namespace chorale {
+
+FetchedRows::FetchedRows(const Store& store, std::vector<FetchSource> sources)
+    : store_(store), sources_(std::move(sources)), width_(store.options().width) {
+  for (const FetchSource& source : sources_) tables_.emplace_back(source.positions.size() * static_cast<std::size_t>(width_));
+  kept_ = tables_;
+}
+
+void FetchedRows::refresh() {
+  for (std::size_t s = 0; s < sources_.size(); ++s)
+    for (std::size_t e = 0; e < sources_[s].positions.size(); ++e)
+      store_.fetch(sources_[s].publisher, sources_[s].positions[e], tables_[s].data() + e * static_cast<std::size_t>(width_));
+  version_ = store_.version();
+}
+
+void FetchedRows::use_kept() { tables_ = kept_, version_ = kept_version_; }
+
+void FetchedRows::gather(std::span<const std::int64_t> table_rows, float* out) const {
+  const auto width = static_cast<std::size_t>(width_);
+  for (const std::int64_t row : table_rows)
+    for (std::size_t s = 0; s < sources_.size(); ++s, out += width_) {
+      const std::int32_t entity = sources_[s].of_row[static_cast<std::size_t>(row)];
+      if (entity < 0)
+        std::fill_n(out, width_, 0.0f);
+      else
+        std::copy_n(tables_[s].data() + static_cast<std::size_t>(entity) * width, width_, out);
+    }
+}
+
+double FetchedRows::coverage(std::size_t source) const {
+  const FetchSource& s = sources_[source];
+  std::vector<float> row(static_cast<std::size_t>(width_));
+  std::vector<bool> has(s.positions.size());
+  for (std::size_t e = 0; e < has.size(); ++e) has[e] = store_.fetch(s.publisher, s.positions[e], row.data());
+  const auto covered =
+      std::count_if(s.of_row.begin(), s.of_row.end(), [&](std::int32_t e) { return e >= 0 && has[static_cast<std::size_t>(e)]; });
+  return s.of_row.empty() ? 0 : static_cast<double>(covered) / static_cast<double>(s.of_row.size());
+}
+
+SharedDataset::SharedDataset(std::shared_ptr<const Dataset> rows, const FetchedRows& fetched)
+    : rows_(std::move(rows)), fetched_(fetched), fields_(rows_->fields()) {
+  fields_.push_back({"shared", DType::f32, {fetched.columns()}});
+}
+
+void SharedDataset::gather(int field, std::span<const std::int64_t> rows, void* out) const {
+  if (static_cast<std::size_t>(field) + 1 < fields_.size()) return rows_->gather(field, rows, out);
+  std::vector<std::int64_t> numbers(rows.size());
+  std::transform(rows.begin(), rows.end(), numbers.begin(), [&](std::int64_t row) { return rows_->row_id(row); });
+  fetched_.gather(numbers, static_cast<float*>(out));
+}
+
+}  // namespace chorale

@@ -1,0 +1,69 @@
+// One task's part in sharing: it publishes what its exporter makes of the rows it sees, fetches what its peers have published, and does
+// both at ticks. All tasks make the same number of ticks, each after its own number of steps.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/nn/fused_model.hpp>
+#include <chorale/train/collab/fetched_rows.hpp>
+#include <chorale/train/collab/store.hpp>
+#include <chorale/train/training_hook.hpp>
+
+namespace chorale {
+
+struct SharingPlan {
+  std::int64_t steps_per_tick = 50;
+  std::int64_t ticks = 0;          // of the whole run, equal for all tasks
+  std::int64_t burn_in_ticks = 0;  // at first all train alone: what comes in is not used
+  std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
+};
+
+/// One thread a rank.
+class Sharing final : public TrainingHook {
+ public:
+  struct Parts {
+    Communicator& task;  // the ranks of this task
+    Store& store;
+    FusedModel& model;
+    Device& device;
+    DType dtype;
+    FetchedRows* fetched = nullptr;                   // null: the task does not listen
+    int publisher = -1;                               // in the store; -1: it does not publish
+    std::shared_ptr<const Dataset> train, all;        // all: every row of the table
+    std::vector<std::vector<std::int32_t>> entities;  // by kind, by row of the table: position among the publisher's ids; -1: none
+    std::int64_t virtual_workers = 1;
+    std::function<bool()> wants_stop = {};  // this rank has been told to stop
+  };
+  Sharing(Parts parts, const SharingPlan& plan);
+
+  void on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) override;
+  void after_step(std::int64_t step) override;
+  void keep_best() override;
+  void use_best() override;
+  void after_last_step() override;
+
+  /// A tick of a task that does not train: it takes part with nothing of its own. Collective over all tasks.
+  void idle_tick() { tick(false); }
+  std::int64_t ticks() const { return ticks_; }
+  /// A rank of some task has asked for a stop: every task knows it at the same tick.
+  bool stops() const { return stops_; }
+  /// Seconds of this rank in ticks so far: waiting for peers and applying, then the sweep.
+  double seconds_in_ticks() const { return tick_seconds_; }
+  double seconds_in_sweeps() const { return sweep_seconds_; }
+
+ private:
+  void tick(bool trains);
+  void sweep();
+  void open_or_close();
+  Parts parts_;
+  SharingPlan plan_;
+  EntitySums seen_;
+  std::int64_t ticks_ = 0;
+  bool stops_ = false;
+  double tick_seconds_ = 0, sweep_seconds_ = 0;
+};
+
+}  // namespace chorale

@@ -1,0 +1,182 @@
+#include <chorale/train/collab/store.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <optional>
+
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+
+/// First each rank says who it publishes for and how much comes, then it comes.
+struct Store::Pending {
+  struct Head {
+    std::int64_t publisher, words, notice;
+  };
+  Pending(Communicator& comm, Head mine, std::vector<std::int32_t> packed) : comm_(comm), mine_(mine), packed_(std::move(packed)) {
+    heads_.resize(static_cast<std::size_t>(comm.size()));
+    const std::vector<std::int64_t> three(heads_.size(), 3);
+    work_ = comm.all_gather({&mine_, 3, DType::i64, {}}, {heads_.data(), 3 * comm.size(), DType::i64, {}}, three, "sharing sizes");
+  }
+  void advance() {
+    if (!rows_begun_ && work_.done()) begin_rows();
+    if (rows_begun_) work_.done();
+  }
+  void wait() {
+    work_.wait();
+    if (rows_begun_) return;
+    begin_rows();
+    work_.wait();
+  }
+  std::int64_t notice() const {
+    std::int64_t all = 0;
+    for (const Head& head : heads_) all |= head.notice;
+    return all;
+  }
+  /// Words of all ranks that publish for `publisher`, in rank order. After wait().
+  std::vector<std::int32_t> entries_of(int publisher) const {
+    std::vector<std::int32_t> out;
+    std::int64_t first = 0;
+    for (const Head& head : heads_) {
+      if (head.publisher == publisher) out.insert(out.end(), rows_.begin() + first, rows_.begin() + first + head.words);
+      first += head.words;
+    }
+    return out;
+  }
+
+ private:
+  void begin_rows() {
+    work_ = Work();
+    std::vector<std::int64_t> counts;
+    for (const Head& head : heads_) counts.push_back(head.words);
+    std::int64_t all = 0;
+    for (const std::int64_t count : counts) all += count;
+    rows_.resize(static_cast<std::size_t>(all));
+    rows_begun_ = true;
+    if (all > 0)
+      work_ = comm_.all_gather({packed_.data(), static_cast<std::int64_t>(packed_.size()), DType::i32, {}},
+                               {rows_.data(), all, DType::i32, {}}, counts, "sharing rows");
+  }
+
+  Communicator& comm_;
+  Head mine_;
+  std::vector<std::int32_t> packed_, rows_;
+  std::vector<Head> heads_;
+  bool rows_begun_ = false;
+  Work work_;  // last: it goes first, while its buffers are there
+};
+
+Store::Store(Communicator& comm, std::vector<Publisher> publishers, const StoreOptions& options)
+    : comm_(comm), publishers_(std::move(publishers)), options_(options) {
+  const auto width = static_cast<std::size_t>(options_.width);
+  for (const Publisher& publisher : publishers_) {
+    Table table;
+    table.rows.resize(publisher.ids.size() * width);
+    table.present.resize(publisher.ids.size());
+    table.scale = {std::vector<double>(width, 0.0), std::vector<double>(width, 1.0)};
+    tables_.push_back(std::move(table));
+  }
+}
+
+Store::~Store() = default;
+
+void Store::post(int publisher, const EntitySums& seen, std::int64_t notice) {
+  if (pending_) throw InternalError("a post while one is pending");
+  std::vector<std::int32_t> packed;
+  if (publisher >= 0) packed = seen.packed();
+  const auto words = static_cast<std::int64_t>(packed.size());
+  pending_ = std::make_unique<Pending>(comm_, Pending::Head{publisher, words, notice}, std::move(packed));
+}
+
+void Store::advance() {
+  if (pending_) pending_->advance();
+}
+
+void Store::complete() {
+  if (!pending_) return;
+  pending_->wait();
+  for (int p = 0; p < static_cast<int>(publishers_.size()); ++p) {
+    apply(p, pending_->entries_of(p));
+    rescale(p);
+  }
+  notice_ = pending_->notice();
+  pending_.reset();
+  ++version_;
+}
+
+void Store::apply(int publisher, std::span<const std::int32_t> entries) {
+  Table& table = tables_[static_cast<std::size_t>(publisher)];
+  const auto width = static_cast<std::size_t>(options_.width), words = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  std::vector<const std::int32_t*> order;
+  for (std::size_t at = 0; at < entries.size(); at += words) order.push_back(entries.data() + at);
+  std::sort(order.begin(), order.end(),
+            [](const std::int32_t* a, const std::int32_t* b) { return std::pair(a[0], a[1]) < std::pair(b[0], b[1]); });
+  std::vector<float> sum(width), vector(width);
+  for (std::size_t i = 0; i < order.size();) {
+    const std::int32_t entity = order[i][0];
+    std::int64_t count = 0;
+    std::fill(sum.begin(), sum.end(), 0.0f);
+    for (; i < order.size() && order[i][0] == entity; ++i) {
+      count += order[i][2];
+      std::memcpy(vector.data(), order[i] + 3, width * sizeof(float));
+      for (std::size_t j = 0; j < width; ++j) sum[j] += vector[j];
+    }
+    float* row = table.rows.data() + static_cast<std::size_t>(entity) * width;
+    std::uint8_t& present = table.present[static_cast<std::size_t>(entity)];
+    const float keep = present ? static_cast<float>(options_.keep) : 0.0f;
+    for (std::size_t j = 0; j < width; ++j) row[j] = keep * row[j] + (1 - keep) * (sum[j] / static_cast<float>(count));
+    table.present_count += !present;
+    present = 1;
+  }
+}
+
+void Store::rescale(int publisher) {
+  Table& table = tables_[static_cast<std::size_t>(publisher)];
+  if (table.present_count == 0) return;
+  const std::vector<EntityId>& ids = publishers_[static_cast<std::size_t>(publisher)].ids;
+  const auto width = static_cast<std::size_t>(options_.width);
+  // Two passes; in each the sums of buckets, then over buckets in their order.
+  const auto mean_of = [&](const auto& value) {
+    std::vector<double> total(width, 0.0), bucket(width);
+    for (std::size_t i = 0; i < ids.size();) {
+      const int number = bucket_of(ids[i]);
+      std::fill(bucket.begin(), bucket.end(), 0.0);
+      for (; i < ids.size() && bucket_of(ids[i]) == number; ++i)
+        if (table.present[i])
+          for (std::size_t j = 0; j < width; ++j) bucket[j] += value(table.rows[i * width + j], j);
+      for (std::size_t j = 0; j < width; ++j) total[j] += bucket[j];
+    }
+    for (double& t : total) t /= static_cast<double>(table.present_count);
+    return total;
+  };
+  table.scale.mean = mean_of([](float r, std::size_t) { return static_cast<double>(r); });
+  table.scale.deviation = mean_of([&](float r, std::size_t j) {
+    const double d = static_cast<double>(r) - table.scale.mean[j];
+    return d * d;
+  });
+  for (double& s : table.scale.deviation) s = std::sqrt(s);
+}
+
+template <class T>
+bool Store::fetch(int publisher, std::int32_t position, T* out) const {
+  const Table& table = tables_[static_cast<std::size_t>(publisher)];
+  const auto width = static_cast<std::size_t>(options_.width);
+  if (position < 0 || !table.present[static_cast<std::size_t>(position)]) {
+    std::fill_n(out, width, T{0});
+    return false;
+  }
+  const double norm = 1 / std::sqrt(static_cast<double>(options_.width));
+  const float* row = table.rows.data() + static_cast<std::size_t>(position) * width;
+  for (std::size_t j = 0; j < width; ++j) {
+    const double s = table.scale.deviation[j];
+    const double standard = s > 0 ? (static_cast<double>(row[j]) - table.scale.mean[j]) / s : 0;
+    out[j] = static_cast<T>(std::clamp(standard, -4.0, 4.0) * norm);
+  }
+  return true;
+}
+
+template bool Store::fetch(int, std::int32_t, float*) const;
+template bool Store::fetch(int, std::int32_t, double*) const;
+
+}  // namespace chorale

@@ -1,0 +1,84 @@
+// The store of representations: for each task that publishes, one vector for each of its entities. At a tick every rank posts what it has
+// seen since the last one; what was posted is applied at the next tick, on all ranks alike.
+// A rank keeps the rows of all publishers (`replicated`).
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/train/collab/entity.hpp>
+#include <chorale/train/collab/entity_sums.hpp>
+
+namespace chorale {
+
+/// Equal on all ranks.
+struct Publisher {
+  std::string task;
+  std::vector<EntityId> ids;  // rising
+};
+
+struct StoreOptions {
+  std::int64_t width = 8;
+  double keep = 0;  // of an old row when a new one comes: r <- keep r + (1 - keep) S / n. 0 for static features, 0.7 for event streams
+};
+
+/// What makes raw rows comparable: mean and deviation of each column over the publisher's rows.
+struct ColumnScale {
+  std::vector<double> mean, deviation;
+};
+
+/// One thread a rank; collective calls come in the same order on all ranks of `comm`.
+class Store {
+ public:
+  /// comm: of sharing alone; outlives the store.
+  Store(Communicator& comm, std::vector<Publisher> publishers, const StoreOptions& options);
+  ~Store();
+
+  /// Collective: begins to send what this rank has seen of its task's entities; publisher -1: it publishes nothing. Nothing may be
+  /// pending. notice: bits for all tasks, which notice() joins at the next complete().
+  void post(int publisher, const EntitySums& seen, std::int64_t notice = 0);
+  /// Pushes on what is under way, without waiting.
+  void advance();
+  /// Collective: waits for what was posted and applies it. version() grows by one; without a pending post nothing happens.
+  void complete();
+  bool is_pending() const { return pending_ != nullptr; }
+  /// What ranks gave with their last completed posts, any of them: equal on all ranks.
+  std::int64_t notice() const { return notice_; }
+  /// Number of completed posts.
+  std::int64_t version() const { return version_; }
+
+  const std::vector<Publisher>& publishers() const { return publishers_; }
+  const StoreOptions& options() const { return options_; }
+  /// The row at `position` of a publisher, normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values; false, and zeros, where
+  /// there is none yet or position is -1. T is float or double.
+  template <class T>
+  bool fetch(int publisher, std::int32_t position, T* out) const;
+  const ColumnScale& scale(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].scale; }
+  /// Rows that are there.
+  std::int64_t rows(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].present_count; }
+  /// As published, [entities, width]; zeros where there is none.
+  std::span<const float> raw(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].rows; }
+
+ private:
+  struct Table {
+    std::vector<float> rows;            // [entities, width]
+    std::vector<std::uint8_t> present;  // by entity
+    ColumnScale scale;
+    std::int64_t present_count = 0;
+  };
+  struct Pending;
+  void apply(int publisher, std::span<const std::int32_t> entries);
+  void rescale(int publisher);
+
+  Communicator& comm_;
+  std::vector<Publisher> publishers_;
+  StoreOptions options_;
+  std::vector<Table> tables_;
+  std::unique_ptr<Pending> pending_;
+  std::int64_t version_ = 0, notice_ = 0;
+};
+
+}  // namespace chorale

@@ -1,0 +1,36 @@
+// What takes part in a training beside the exchange of gradients: sharing between tasks, for instance. Called on every rank, on the
+// training thread. Calls that are marked collective come at the same step on all ranks of the trainer's communicator.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/core/autograd/variable.hpp>
+
+namespace chorale {
+
+/// One more term of the loss: another result of the model, held against the same target.
+struct Aim {
+  std::string result;  // its name in the model's results, of the shape of "y"
+  double weight = 1;   // of the term
+};
+
+class TrainingHook {
+ public:
+  virtual ~TrainingHook() = default;
+  /// In the pass of a virtual worker: the data set's rows that it saw (numbers in the data set) and what the model made of them.
+  virtual void on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
+    (void)worker, (void)rows, (void)results;
+  }
+  /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
+  virtual void after_step(std::int64_t step) { (void)step; }
+  /// Collective: the weights of now are the best so far and have been kept; whatever belongs to them is to be kept too.
+  virtual void keep_best() {}
+  /// Collective: the best weights are in place again; what was kept with them is to be used from here on.
+  virtual void use_best() {}
+  /// Collective: the loop is over, weights are final or the best; the final evaluation comes next.
+  virtual void after_last_step() {}
+};
+
+}  // namespace chorale
