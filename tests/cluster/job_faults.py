@@ -21,7 +21,7 @@ def rank_killed_with_kill(t):
     t.slurm.wait_for(lambda: not set(t.ranks(run).values()) & set(ranks.values()), 3, "ranks are left")
     t.slurm.wait_for(lambda: t.ends(run), 3, lambda: f"no verdict: {t.output(run)}")
     end = t.end_lines(run)[0]
-    assert end["code"] == 75 and "rank 3 (node " in end["cause"] and time_of(end) - killed <= 3, end
+    assert end["code"] == 75 and end["rank"] == 3 and "rank 3 (" in end["cause"] and time_of(end) - killed <= 3, end
     t.goes_on_from_checkpoint(job, run)
 
 
