@@ -28,8 +28,10 @@ std::string bytes_of(const SafetensorsImage& image) {
 }
 
 std::string text_of(const CollabPosition& p) {
-  return Json{{"collab", true},   {"tick", p.tick},        {"burn_in", p.burn_in}, {"steps_per_tick", p.steps_per_tick},
-              {"steps", p.steps}, {"identity", p.identity}}
+  return Json{{"collab", true},        {"tick", p.tick},
+              {"burn_in", p.burn_in},  {"steps_per_tick", p.steps_per_tick},
+              {"steps", p.steps},      {"virtual_workers", p.virtual_workers},
+              {"identity", p.identity}}
       .dump();
 }
 
@@ -39,6 +41,7 @@ CollabPosition position_from(const std::string& text, const std::string& where) 
     CollabPosition p;
     p.tick = j.at("tick"), p.burn_in = j.at("burn_in");
     p.steps_per_tick = j.at("steps_per_tick").get<std::vector<std::int64_t>>(), p.steps = j.at("steps").get<std::vector<std::int64_t>>();
+    p.virtual_workers = j.at("virtual_workers").get<std::vector<std::int64_t>>();
     p.identity = j.at("identity").get<std::map<std::string, std::string>>();
     return p;
   } catch (const Json::exception& e) {
@@ -61,7 +64,8 @@ std::optional<CollabPosition> CollabCheckpoints::newest_sound() {
     try {
       const Checkpoint parent = open_step(folder, ticks[i]);
       const CollabPosition position = position_from(parent.manifest().fields, parent.folder().string());
-      if (position.steps.size() != setup_.tasks.size() || position.steps_per_tick.size() != setup_.tasks.size())
+      if (position.steps.size() != setup_.tasks.size() || position.steps_per_tick.size() != setup_.tasks.size() ||
+          position.virtual_workers.size() != setup_.tasks.size())
         throw CheckpointError(
             fmt::format("{}: it is of {} tasks, the recipe has {}", parent.folder().string(), position.steps.size(), setup_.tasks.size()));
       for (std::size_t t = 0; t < setup_.tasks.size(); ++t) {

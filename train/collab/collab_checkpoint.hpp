@@ -21,7 +21,7 @@ namespace chorale {
 /// Where a tick left each task, and what may not change at a resume.
 struct CollabPosition {
   std::int64_t tick = 0, burn_in = 0;
-  std::vector<std::int64_t> steps_per_tick, steps;  // by task; steps 0: it had not begun
+  std::vector<std::int64_t> steps_per_tick, steps, virtual_workers;  // by task; steps 0: it had not begun
   std::map<std::string, std::string> identity;
 };
 
