@@ -176,7 +176,10 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
-  if (parts_.hook) parts_.hook->after_step(step_);
+  if (parts_.hook) {
+    parts_.hook->after_step(step_);
+    if (stopped_ == Stop::none) stopped_ = parts_.hook->stop();
+  }
   check_replicas_if_due();
   go_on_with_save();
   evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);
@@ -196,6 +199,7 @@ void Trainer::evaluate_now() {
   event.best = evaluation_due(step_) && early_.update(event.scores, step_);
   if (event.best) replicas_->keep(best_);
   if (event.best && parts_.hook) parts_.hook->keep_best();
+  if (parts_.hook) parts_.hook->after_evaluation();
   event.seconds = ms_since(start) / 1000;
   const std::string metric = early_.active() ? early_.metric() : "loss";
   score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};

@@ -25,10 +25,6 @@ Shape shape_before(const Sequential& layers, const Shape& in, std::size_t last) 
 std::unique_ptr<Sequential> fusion_of(std::int64_t in, std::int64_t out, const FusionOptions& o) {
   const Init::Role last = o.starts_at_zero ? Init::Role::zeros : Init::Role::weight;
   auto fusion = std::make_unique<Sequential>();
-  if (o.hidden > 0) {
-    fusion->add(std::make_unique<Linear>(in, o.hidden));
-    fusion->add(std::make_unique<Activation>("relu", Unary::relu));
-  }
   fusion->add(std::make_unique<Linear>(o.hidden > 0 ? o.hidden : in, out, true, last));
   return fusion;
 }
@@ -50,11 +46,20 @@ FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const F
   for (const auto& [name, layer] : own_->children()) add_child(name, *layer);
   if (options_.exports) {
     exporter_ = std::make_unique<Linear>(phi[0], options_.width);
+    if (options_.exports_features && in.rank() == 1) {
+      exporter_in_ = std::make_unique<Linear>(in[0], options_.width, false);
+      add_child("exporter_in", *exporter_in_);
+    }
     exporter_head_ = std::make_unique<Linear>(options_.width, out[0]);
     add_child("exporter", *exporter_), add_child("exporter_head", *exporter_head_);
   }
   if (options_.peers > 0) {
     gates_ = &add_parameter("gates", {1, options_.peers}, {Init::Role::zeros});
+    if (options_.hidden > 0) {
+      join_ = std::make_unique<Linear>(options_.peers * options_.width, options_.hidden);
+      join_own_ = std::make_unique<Linear>(phi[0], options_.hidden, false);
+      add_child("join", *join_), add_child("join_own", *join_own_);
+    }
     fusion_ = fusion_of(options_.peers * options_.width, out[0], options_);
     add_child("fusion", *fusion_);
   }
@@ -76,17 +81,25 @@ Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
   return shared * matmul(ones, weights);
 }
 
-Variable FusedModel::entity(const Variable& x, const Pass& pass) {
-  return exporter_->forward(own_->forward_through(x, 0, head_, pass), pass);
+Variable FusedModel::joined(const Variable& shared, const Variable& phi, const Pass& pass) {
+  if (!join_) return shared;
+  return relu(join_->forward(shared, pass) + join_own_->forward(phi, pass));
 }
+
+Variable FusedModel::exported(const Variable& x, const Variable& phi, const Pass& pass) {
+  const Variable e = exporter_->forward(phi, pass);
+  return exporter_in_ ? e + exporter_in_->forward(x, pass) : e;
+}
+
+Variable FusedModel::entity(const Variable& x, const Pass& pass) { return exported(x, own_->forward_through(x, 0, head_, pass), pass); }
 
 Values FusedModel::forward(const Values& in, const Pass& pass) {
   const Variable phi = own_->forward_through(in.at("x"), 0, head_, pass);
   Variable y = own_->forward_through(phi, head_, own_->layers().size(), pass);
-  if (fusion_ && any_open()) y = y + fusion_->forward(gated(in.at("shared"), pass), pass);
+  if (fusion_ && any_open()) y = y + fusion_->forward(joined(gated(in.at("shared"), pass), phi, pass), pass);
   Values out{{"y", y}};
   if (exporter_) {
-    const Variable entity = exporter_->forward(phi, pass);
+    const Variable entity = exported(in.at("x"), phi, pass);
     out.set("entity", entity);
     if (pass.training) out.set("entity_y", exporter_head_->forward(entity, pass));
   }

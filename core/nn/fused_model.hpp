@@ -13,17 +13,18 @@
 namespace chorale {
 
 struct FusionOptions {
-  std::int64_t width = 8;      // floats of a published vector
-  bool exports = true;         // a task that only listens has no exporter
-  std::int64_t peers = 0;      // whose vectors come in; 0: a task that only publishes
-  std::int64_t hidden = 0;     // of the fusion; 0: it is linear
-  bool starts_at_zero = true;  // the fusion's last layer: the first step is that of the own layers alone
+  std::int64_t width = 8;        // floats of a published vector
+  bool exports = true;           // a task that only listens has no exporter
+  bool exports_features = true;  // the exporter reads x too, where rows are flat: what the task itself has no use for may help a peer
+  std::int64_t peers = 0;        // whose vectors come in; 0: a task that only publishes
+  std::int64_t hidden = 0;       // units of the fusion that see vectors and phi together; 0: it is linear in the vectors
+  bool starts_at_zero = true;    // the fusion's last layer: the first step is that of the own layers alone
 };
 
 /// Reads "x" [B, ...] and, with peers, "shared" [B, peers * width]: the peers' vectors one after the other, zeros where a peer has none of
-/// the row's entity. Gives "y" [B, C] = own(x) + fusion(gated vectors); with an exporter also "entity" [B, width] = A phi(x) + c, phi being
-/// what the last layer with parameters of `own` reads, and "entity_y" [B, C], the exporter's own small head, which trains it.
-/// The own layers keep their names ("0.weight") and random numbers: alone and fused they start alike.
+/// the row's entity. Gives "y" [B, C] = own(x) + fusion(gated vectors); with an exporter also "entity" [B, width] = A phi(x) + B x + c, phi
+/// being what the last layer with parameters of `own` reads, and "entity_y" [B, C], the exporter's own small head, which trains it. The own
+/// layers keep their names ("0.weight") and random numbers: alone and fused they start alike.
 class FusedModel final : public Module {
  public:
   /// in: shape of a row of "x". Throws UsageError where `own` gives no flat rows.
@@ -41,13 +42,16 @@ class FusedModel final : public Module {
   bool any_open() const;
 
  private:
+  Variable exported(const Variable& x, const Variable& phi, const Pass& pass);
   Variable gated(const Variable& shared, const Pass& pass) const;
+  Variable joined(const Variable& shared, const Variable& phi, const Pass& pass);
 
   std::unique_ptr<Sequential> own_;
   FusionOptions options_;
   std::size_t head_ = 0;  // the layer that reads phi
-  std::unique_ptr<Linear> exporter_, exporter_head_;
-  Parameter* gates_ = nullptr;  // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
+  std::unique_ptr<Linear> exporter_, exporter_head_, exporter_in_;
+  Parameter* gates_ = nullptr;               // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
+  std::unique_ptr<Linear> join_, join_own_;  // of vectors and phi, into the hidden layer
   std::unique_ptr<Sequential> fusion_;
   std::vector<bool> open_;
 };

@@ -9,6 +9,8 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
+#include <chorale/core/nn/flat_params.hpp>
+#include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -28,9 +30,16 @@ std::vector<std::int32_t> shuffled(std::size_t count, std::uint64_t seed) {
   return order;
 }
 
-std::shared_ptr<const Dataset> with_shared(std::shared_ptr<const Dataset> rows, const FetchedRows* fetched) {
+std::shared_ptr<const Dataset> with_shared(std::shared_ptr<const Dataset> rows, const FetchedRows* fetched, const CollabOptions& o) {
   if (!fetched || !rows || rows->rows() == 0) return rows;
+  if (o.control == Control::matched) return std::make_shared<OwnFeatures>(std::move(rows), fetched->columns(), o.width, o.control_seed);
   return std::make_shared<SharedDataset>(std::move(rows), *fetched);
+}
+
+Shape row_shape(const Dataset& rows, std::string_view field) {
+  for (const Field& f : rows.fields())
+    if (f.name == field) return f.row_shape;
+  throw UsageError("rows without \"" + std::string(field) + "\" cannot be shared about");
 }
 
 }  // namespace
@@ -53,6 +62,21 @@ std::vector<int> lay_out(const std::vector<TaskInfo>& tasks, int world) {
                                text, world, out.size()));
 }
 
+/// A model that publishes as it was drawn.
+struct CollabTask::Untrained {
+  Untrained(std::unique_ptr<Sequential> own, const Shape& in, const CollabOptions& o, Device& device, DType dtype)
+      : model(std::move(own), in, {.width = o.width, .exports_features = o.exports_features}), params(model, device, dtype) {
+    memory = Tensor::zeros(device, {params.elements()}, dtype);
+    params.bind(memory.buffer());
+    params.initialise(o.control_seed, "torch");
+  }
+  FusedModel model;
+  FlatParams params;
+  Tensor memory;
+};
+
+CollabTask::~CollabTask() = default;
+
 CollabTask::CollabTask(Setup setup) {
   const TaskInfo& me = setup.tasks[static_cast<std::size_t>(setup.number)];
   for (const std::vector<EntityId>& by_row : setup.rows.entities) indexes_.push_back(index_entities(by_row));
@@ -69,17 +93,18 @@ CollabTask::CollabTask(Setup setup) {
   });
   const auto peers = static_cast<std::int64_t>(sources.size());
   if (peers > 0) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
-  Shape in;
-  for (const Field& field : setup.rows.train->fields())
-    if (field.name == "x") in = field.row_shape;
+  const Shape in = row_shape(*setup.rows.train, "x");
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = setup.options.width,
                                                       .exports = me.publishes(),
+                                                      .exports_features = setup.options.exports_features,
                                                       .peers = peers,
                                                       .hidden = setup.rows.train->rows() >= kManyLabels ? kHidden : 0});
-  train_ = with_shared(setup.rows.train, fetched_.get());
-  validation_ = with_shared(setup.rows.validation, fetched_.get());
-  test_ = with_shared(setup.rows.test, fetched_.get());
+  train_ = with_shared(setup.rows.train, fetched_.get(), setup.options);
+  validation_ = with_shared(setup.rows.validation, fetched_.get(), setup.options);
+  test_ = with_shared(setup.rows.test, fetched_.get(), setup.options);
+  if (setup.options.control == Control::untrained && me.publishes())
+    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, setup.options, setup.device, setup.dtype);
   const int publisher = publisher_of_[static_cast<std::size_t>(setup.number)];
   std::vector<std::vector<std::int32_t>> published;
   for (const EntityIndex& index : indexes_) {
@@ -94,14 +119,43 @@ CollabTask::CollabTask(Setup setup) {
                                                       .model = *model_,
                                                       .device = setup.device,
                                                       .dtype = setup.dtype,
+                                                      .untrained = untrained_ ? &untrained_->model : nullptr,
                                                       .fetched = fetched_.get(),
                                                       .publisher = publisher,
                                                       .train = setup.rows.train,
                                                       .all = setup.rows.all,
                                                       .entities = std::move(published),
                                                       .virtual_workers = setup.virtual_workers,
-                                                      .wants_stop = setup.wants_stop},
+                                                      .wants_stop = setup.wants_stop,
+                                                      .on_saved = setup.on_saved,
+                                                      .loss = setup.options.guard ? &setup.loss : nullptr,
+                                                      .validation = validation_,
+                                                      .validation_entities = validation_entities(setup),
+                                                      .on_guard = guard_speaker(setup)},
                                        setup.options.plan);
+}
+
+std::vector<std::int64_t> CollabTask::validation_entities(const Setup& setup) const {
+  std::vector<std::int64_t> out;
+  if (!setup.rows.validation || indexes_.empty()) return out;
+  for (std::int64_t row = 0; row < setup.rows.validation->rows(); ++row) {
+    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(setup.rows.validation->row_id(row))];
+    out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
+  }
+  return out;
+}
+
+std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) const {
+  if (!setup.log || setup.task.rank() != 0 || !fetched_) return {};
+  return [this, log = setup.log, me = setup.tasks[static_cast<std::size_t>(setup.number)].name](const GuardEvent& e) {
+    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(e.source)];
+    const std::string& peer = store_->publishers()[static_cast<std::size_t>(source.publisher)].task;
+    if (e.opens)
+      log->info(fmt::format("{} tries again what {} says about {}s (validation {})", me, peer, source.kind, e.validation));
+    else
+      log->info(fmt::format("{} no longer hears {} about {}s: its validation loss is {:.2g} +- {:.2g} higher with it ({} entities)", me,
+                            peer, source.kind, -e.benefit.mean, e.benefit.error, e.benefit.entities));
+  };
 }
 
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
@@ -145,8 +199,9 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
             fmt::format("tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other, for "
                         "instance because one table writes 17 and the other C17; see task.NAME.entity",
                         me.name, peer.name, me.kinds[k], source.positions.size()));
-      if (setup.options.shuffle != 0) {
-        const std::vector<std::int32_t> other = shuffled(ids.size(), mix(setup.options.shuffle, static_cast<std::uint64_t>(publisher)));
+      if (setup.options.control == Control::shuffled) {
+        const std::vector<std::int32_t> other =
+            shuffled(ids.size(), mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
         for (std::int32_t& position : source.positions)
           if (position >= 0) position = other[static_cast<std::size_t>(position)];
       }

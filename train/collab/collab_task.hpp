@@ -34,11 +34,22 @@ struct TaskRows {
   std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
 };
 
+/// What a study holds a collaboration against.
+enum class Control : std::uint8_t {
+  none,
+  matched,    // in place of peers' vectors a projection of the row's own features
+  shuffled,   // vectors of other entities
+  untrained,  // vectors of exporters that have learnt nothing
+};
+
 struct CollabOptions {
   std::int64_t width = 8;
-  double keep = 0;  // as StoreOptions
+  double keep = 0;               // as StoreOptions
+  bool exports_features = true;  // as FusionOptions
   SharingPlan plan;
-  std::uint64_t shuffle = 0;  // a control: not 0: every listener gets the vectors of other entities, drawn by this seed
+  bool guard = true;
+  Control control = Control::none;
+  std::uint64_t control_seed = 1;  // of what a control draws
 };
 
 class CollabTask {
@@ -50,17 +61,21 @@ class CollabTask {
     int number;  // of this rank's task
     TaskRows rows;
     std::unique_ptr<Sequential> own;
+    std::unique_ptr<Sequential> untrained = {};  // another such, for that control
+    Loss& loss;
     Device& device;
     DType dtype;
     std::int64_t virtual_workers;
     CollabOptions options;
-    std::function<bool()> wants_stop = {};
-    Log* log = nullptr;  // rank 0 of the task says what it has found
+    std::function<Stop()> wants_stop = {};
+    std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // as Sharing::Parts
+    Log* log = nullptr;                                                  // rank 0 of the task says what it has found
   };
   /// Collective over all tasks; errors are equal on all ranks. Throws UsageError where no two tasks have a kind of entity in common,
   /// DataError where two that have one share no entity.
   explicit CollabTask(Setup setup);
 
+  ~CollabTask();
   FusedModel& model() { return *model_; }
   Sharing& hook() { return *sharing_; }
   Store& store() { return *store_; }
@@ -72,6 +87,8 @@ class CollabTask {
   std::vector<Aim> aims() const;
 
  private:
+  std::vector<std::int64_t> validation_entities(const Setup& setup) const;
+  std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
   std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
   std::vector<EntityIndex> indexes_;  // by kind
@@ -79,6 +96,8 @@ class CollabTask {
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
+  struct Untrained;
+  std::unique_ptr<Untrained> untrained_;
   std::shared_ptr<const Dataset> train_, validation_, test_;
   std::unique_ptr<Sharing> sharing_;
 };

@@ -264,3 +264,43 @@ TEST_CASE("a missing number can become the most frequent one, the smallest of eq
   CHECK(fit(options, 5, numbers, true).columns[0].fill == 7);
   CHECK(fit(options).columns[0].fill == 1);
 }
+
+TEST_CASE("data.positive makes two classes of a finer target, and only the columns asked for are features") {
+  DataOptions options = options_of();
+  options.target = "n", options.positive = {">=", "5"}, options.columns = {"c"};
+  Schema schema = kSchema;
+  TableChunk chunk = chunk_of(kNumbers, 0, 12);
+  chunk.columns[0].numbers[3] = 4;
+  const PreprocessPlan plan = make_plan(options, schema, TargetKind::binary);
+  REQUIRE(plan.features.size() == 1);
+  CHECK(plan.features[0].name == "c");
+  FitState state(plan, 12);
+  state.update(chunk, first_eight());
+  const Pipeline fitted = fit_pipeline(plan, state);
+  CHECK(fitted.classes == std::vector<std::string>{"0", "1"});
+  CHECK(fitted.class_rows == std::vector<std::int64_t>{4, 4});
+  const Pipeline read = Pipeline::from_json(fitted.to_json());
+  CHECK(read.positive == options.positive);
+  std::vector<float> y(12);
+  Encoder(read, schema).encode(chunk, {.x = nullptr, .target = y.data()});
+  CHECK(y == std::vector<float>{0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0});
+  options.target = "y", options.positive = {"yes"}, options.columns = {};
+  CHECK(make_plan(options, schema, TargetKind::binary).features.size() == 2);
+  CHECK_THROWS_WITH(make_plan(options, schema, TargetKind::classes), Catch::Contains("binary_cross_entropy"));
+  options.positive = {"<3"};
+  CHECK_THROWS_WITH(make_plan(options, schema, TargetKind::binary), Catch::Contains("'y' holds none"));
+  options.positive = {}, options.columns = {"y"};
+  CHECK_THROWS_WITH(make_plan(options, schema, TargetKind::binary), Catch::Contains("data.columns: column 'y' has another role"));
+  options.columns = {"cc"};
+  CHECK_THROWS_WITH(make_plan(options, schema, TargetKind::binary), Catch::Contains("did you mean 'c'"));
+}
+
+TEST_CASE("rules of data.positive") {
+  const TargetRule above({">0.5"}), values({"7", "yes"});
+  CHECK((above.holds(0.6) && !above.holds(0.5) && !above.holds(std::string_view("0.6"))));
+  CHECK((values.holds(7.0) && !values.holds(8.0) && values.holds(std::string_view("yes")) && !values.holds(std::string_view("no"))));
+  CHECK(TargetRule({"<=", "3"}).holds(3.0));
+  CHECK_FALSE(TargetRule({"<", "3"}).holds(3.0));
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{{">="}, {">=", "x"}, {">", "1", "2"}, {">3", "4"}})
+    CHECK_THROWS_WITH(TargetRule(wrong), Catch::Contains("comparison with one number"));
+}

@@ -95,3 +95,19 @@ TEST_CASE("a part of a matrix gathers its own rows") {
   CHECK(out[0] == 3.0f);
   CHECK_THROWS_AS(MatrixDataset({4, 3, x.data(), nullptr, nullptr, nullptr}, {4}), InternalError);
 }
+
+TEST_CASE("parts by key follow from key and seed alone, and meet their shares in the mean") {
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 1; i <= 20000; ++i) keys.push_back(i * 0x9E3779B97F4A7C15u);
+  const std::array<double, 3> share = {0.7, 0.1, 0.2};
+  const std::vector<Part> parts = parts_by_key(keys, share, 3);
+  std::array<int, 3> count = {};
+  for (const Part part : parts) ++count[static_cast<std::size_t>(part)];
+  for (std::size_t p = 0; p < 3; ++p) CHECK(count[p] == Approx(20000 * share[p]).epsilon(0.03));
+  const std::vector<std::uint64_t> few = {keys[500], keys[7], 0, 0, keys[7]};
+  const std::vector<Part> again = parts_by_key(few, share, 3);
+  CHECK((again[0] == parts[500] && again[1] == parts[7] && again[4] == parts[7]));
+  CHECK(parts_by_key(keys, share, 4) != parts);
+  const std::vector<Part> nobody = parts_by_key(std::vector<std::uint64_t>(1000), share, 3);  // drawn one by one
+  CHECK(std::count(nobody.begin(), nobody.end(), Part::train) == Approx(700).margin(60));
+}

@@ -100,7 +100,8 @@ TEST_CASE("gradients of gates, fusion and exporter are those of finite differenc
   held.params.bind_gradients(held.gradients.buffer(), false);
   backward(loss());
   held.params.finish_gradients();
-  for (const std::string name : {"gates", "fusion.0.weight", "fusion.2.bias", "exporter.weight", "exporter_head.weight", "0.weight"}) {
+  for (const std::string name : {"gates", "join.weight", "join_own.weight", "fusion.0.bias", "exporter.weight", "exporter_in.weight",
+                                 "exporter_head.weight", "0.weight"}) {
     const std::span<double> values = held.values_of(name, held.memory), gradients = held.values_of(name, held.gradients);
     double greatest = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {

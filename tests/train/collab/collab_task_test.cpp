@@ -71,6 +71,7 @@ struct Collab {
     std::map<std::string, Summary> tasks;
     std::vector<std::string> errors;
     std::int64_t ticks = 0;
+    std::map<std::string, std::vector<GuardEvent>> guard;
   };
 
   Result run() const {
@@ -129,6 +130,8 @@ struct Collab {
                                                             .number = number,
                                                             .rows = rows,
                                                             .own = std::move(own),
+                                                            .untrained = build_layers("linear(8) relu linear(1)", {kFeatures}, registry),
+                                                            .loss = *loss,
                                                             .device = *device,
                                                             .dtype = DType::f32,
                                                             .virtual_workers = virtual_workers,
@@ -149,6 +152,7 @@ struct Collab {
     const std::lock_guard lock(mutex);
     if (comm->rank() == 0) result.tasks[tasks[t].name] = summary;
     if (task) result.ticks = task->hook().ticks();
+    if (task) result.guard[tasks[t].name] = task->hook().guard_events();
   }
 };
 
@@ -168,14 +172,37 @@ TEST_CASE("a task learns of its peer what its own table does not show, and nothi
   collab.alone = true;
   const auto alone = collab.run();
   collab.alone = false;
-  collab.options.shuffle = 11;
+  collab.options.control = Control::shuffled, collab.options.control_seed = 11;
   const auto shuffled = collab.run();
   check_no_errors(shuffled);
+  collab.options.control = Control::matched;
+  const auto matched = collab.run();
+  check_no_errors(matched);
+  CHECK(test_auc(matched, "buys") < test_auc(alone, "buys") + 0.02);
+  collab.options.control = Control::untrained;
+  const auto untrained = collab.run();
+  check_no_errors(untrained);
+  CHECK(test_auc(untrained, "buys") > test_auc(alone, "buys") + 0.05);  // even a random projection of what the peer sees tells much
+  CHECK(untrained.tasks.at("buys").parameters_hash != together.tasks.at("buys").parameters_hash);
   CAPTURE(test_auc(alone, "buys"), test_auc(together, "buys"), test_auc(shuffled, "buys"), test_auc(alone, "stays"),
           test_auc(together, "stays"));
   CHECK(test_auc(together, "buys") > test_auc(alone, "buys") + 0.1);
   CHECK(test_auc(shuffled, "buys") < test_auc(alone, "buys") + 0.02);
   CHECK(test_auc(together, "stays") > test_auc(alone, "stays") - 0.02);
+}
+
+TEST_CASE("the guard closes a peer whose vectors are another's within three validations, and no peer that helps") {
+  Collab collab;
+  collab.options.plan.ticks = 40;
+  CHECK(collab.run().guard.at("buys").empty());
+  collab.options.control = Control::shuffled, collab.options.control_seed = 11;
+  const auto guarded = collab.run();
+  check_no_errors(guarded);
+  REQUIRE_FALSE(guarded.guard.at("buys").empty());
+  CHECK_FALSE(guarded.guard.at("buys")[0].opens);
+  CHECK(guarded.guard.at("buys")[0].validation <= 3);
+  collab.options.guard = false;
+  CHECK(collab.run().guard.at("buys").empty());
 }
 
 TEST_CASE("bits do not depend on the number of a task's ranks, on where they are, or on the exchange") {

@@ -1,0 +1,40 @@
+#include <chorale/launcher/collab/task_config.hpp>
+
+#include <algorithm>
+#include <numeric>
+
+#include <chorale/train/data/prepare.hpp>
+
+namespace chorale {
+
+namespace {
+std::int64_t steps_per_epoch(const TrainOptions& train, std::int64_t rows) { return (rows + train.batch - 1) / train.batch; }
+}  // namespace
+
+std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows) {
+  return train.steps > 0 ? train.steps : train.epochs * steps_per_epoch(train, train_rows);
+}
+
+TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t k, const TickCount& ticks, bool begins_late) {
+  TrainerConfig config;
+  config.train = settings.train, config.parallel = settings.parallel, config.watchdog = settings.watchdog;
+  config.init = settings.model.init;
+  const TrainOptions& t = settings.train;
+  const std::int64_t wanted = t.evaluate_every > 0 ? t.evaluate_every : t.evaluate_every_epochs * steps_per_epoch(t, train_rows);
+  config.train.evaluate_every = std::max<std::int64_t>(1, (wanted + k / 2) / k) * k;
+  config.train.steps = (ticks.ticks - (begins_late ? ticks.burn_in : 0)) * k;
+  config.stops_early = false;  // all make the same number of ticks; the best weights are kept
+  return config;
+}
+
+TaskRows task_rows(const PreparedData& data) {
+  std::vector<std::int64_t> every(static_cast<std::size_t>(data.rows));
+  std::iota(every.begin(), every.end(), std::int64_t{0});
+  return {.train = data.train,
+          .validation = data.validation,
+          .test = data.test,
+          .all = std::make_shared<MatrixDataset>(data.train->matrix(), std::move(every)),
+          .entities = data.entities};
+}
+
+}  // namespace chorale

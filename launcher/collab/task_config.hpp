@@ -1,0 +1,21 @@
+// How one task of a collaboration is trained: its recipe's settings, with steps and evaluations at ticks.
+#pragma once
+#include <cstdint>
+
+#include <chorale/launcher/collab/steps_per_tick.hpp>
+#include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/data/prepare.hpp>
+#include <chorale/train/trainer.hpp>
+
+namespace chorale {
+
+/// Updates that the recipe asks for.
+std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows);
+
+/// Without folders, identity and requests of an end, which are the caller's.
+TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t steps_per_tick, const TickCount& ticks, bool begins_late);
+
+/// Every row of the table once, beside the three parts.
+TaskRows task_rows(const PreparedData& data);
+
+}  // namespace chorale

@@ -1,0 +1,299 @@
+#include <chorale/launcher/collab/trial.hpp>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <thread>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/random.hpp>
+#include <chorale/core/io/content_hash.hpp>
+#include <chorale/launcher/collab/pooled_rows.hpp>
+#include <chorale/launcher/collab/study_metric.hpp>
+#include <chorale/launcher/collab/task_config.hpp>
+#include <chorale/launcher/model_parts.hpp>
+#include <chorale/train/evaluator.hpp>
+
+namespace chorale {
+
+namespace {
+
+constexpr std::array<std::string_view, 8> kArms = {"alone",    "matched",  "collab",    "unguarded",
+                                                   "disjoint", "shuffled", "untrained", "pooled"};
+
+Control control_of(std::string_view arm) {
+  if (arm == "matched") return Control::matched;
+  if (arm == "shuffled") return Control::shuffled;
+  return arm == "untrained" ? Control::untrained : Control::none;
+}
+
+/// A control is run without the guard, or that would make it pass by construction.
+bool has_guard(std::string_view arm, bool wanted) { return wanted && (arm == "collab" || arm == "matched" || arm == "disjoint"); }
+
+struct OnlyErrors final : Log {
+  explicit OnlyErrors(Log& to) : to_(to) {}
+  void write(LogLevel level, std::string_view text) override {
+    if (level == LogLevel::error) to_.write(level, text);
+  }
+  Log& to_;
+};
+
+/// `count` rows of a part, drawn by the seed; they keep their order.
+std::shared_ptr<const MatrixDataset> some_rows(const MatrixDataset& from, std::int64_t count, std::uint64_t seed) {
+  std::vector<std::pair<std::uint64_t, std::int64_t>> drawn;
+  for (const std::int64_t row : from.row_numbers()) drawn.emplace_back(mix(mix(seed, 0x6C6162656Cu), static_cast<std::uint64_t>(row)), row);
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < std::min<std::int64_t>(count, from.rows()); ++i) rows.push_back(drawn[static_cast<std::size_t>(i)].second);
+  std::sort(rows.begin(), rows.end());
+  return std::make_shared<MatrixDataset>(from.matrix(), std::move(rows));
+}
+
+}  // namespace
+
+std::span<const std::string_view> known_arms() { return kArms; }
+
+void check_arm(std::string_view arm) {
+  if (std::find(kArms.begin(), kArms.end(), arm) != kArms.end()) return;
+  std::string allowed;
+  for (const std::string_view known : kArms) allowed += " " + std::string(known);
+  throw UsageError("arm '" + std::string(arm) + "' is unknown; allowed:" + allowed);
+}
+
+struct CollabTrials::Task {
+  PreparedData data;
+  EntityRequest request;
+  std::string metric;
+  /// Rows that no peer's test part holds the entity of, of the training part; for the arm disjoint.
+  std::vector<std::int64_t> disjoint_rows;
+};
+
+struct CollabTrials::Plan {
+  StudyKey key;
+  std::vector<std::int64_t> per_tick;
+  std::vector<TaskRows> rows;
+  std::vector<std::int64_t> features;
+  TickCount ticks;
+  bool shares = true;  // else tasks train beside each other
+};
+
+CollabTrials::~CollabTrials() = default;
+
+CollabTrials::CollabTrials(const CollabRecipe& recipe, Log& log) : recipe_(recipe), log_(log) {
+  ContentHash hash;
+  const auto add = [&](const std::string& text) { hash.add(std::as_bytes(std::span(text))); };
+  add(recipe.resolved());
+  const auto self = make_self_communicator();
+  for (std::size_t t = 0; t < recipe.tasks.size(); ++t) {
+    const Settings& s = recipe.tasks[t]->settings;
+    TaskInfo info{.name = recipe.sections[t]->name, .role = parse_role(recipe.sections[t]->role), .kinds = {}, .ranks = 1};
+    auto task = std::make_unique<Task>();
+    task->request = recipe.request(t);
+    for (const EntityColumn& entity : task->request.columns) info.kinds.push_back(entity.kind);
+    infos_.push_back(std::move(info));
+    task->metric = s.train.metrics.empty() ? "loss" : s.train.metrics[0];
+    check_study_metric(task->metric);
+    task->data = prepare_data(s.data, s.train, *self, log, task->request);
+    add(task->data.identity());
+    if (task->data.test->rows() == 0)
+      throw UsageError("task " + infos_[t].name + " has no test rows, which a study is about; give collab.split three shares");
+    tasks_.push_back(std::move(task));
+  }
+  identity_ = hash.text();
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    std::set<EntityId> tested;
+    for (std::size_t other = 0; other < tasks_.size(); ++other) {
+      if (other == t || !infos_[other].listens()) continue;
+      for (const std::vector<EntityId>& ids : tasks_[other]->data.entities)
+        for (const std::int64_t row : tasks_[other]->data.test->row_numbers()) tested.insert(ids[static_cast<std::size_t>(row)]);
+    }
+    tested.erase(kNoEntity);
+    for (const std::int64_t row : tasks_[t]->data.train->row_numbers()) {
+      bool meets = false;
+      for (const std::vector<EntityId>& ids : tasks_[t]->data.entities)
+        meets = meets || tested.contains(ids[static_cast<std::size_t>(row)]);
+      if (!meets) tasks_[t]->disjoint_rows.push_back(row);
+    }
+  }
+}
+
+bool CollabTrials::disjoint_differs() const {
+  return std::any_of(tasks_.begin(), tasks_.end(),
+                     [](const auto& task) { return static_cast<std::int64_t>(task->disjoint_rows.size()) < task->data.train->rows(); });
+}
+
+CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
+  check_arm(key.arm);
+  Plan plan{.key = key,
+            .per_tick = recipe_.pinned_steps(),
+            .rows = {},
+            .features = {},
+            .ticks = {},
+            .shares = key.arm != "alone" && key.arm != "pooled"};
+  if (plan.per_tick.empty() || key.every != recipe_.settings.every) plan.per_tick.assign(tasks_.size(), key.every);
+  const bool has_targets = std::any_of(infos_.begin(), infos_.end(), [](const TaskInfo& i) { return i.role == TaskRole::target; });
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    const PreparedData& data = tasks_[t]->data;
+    TaskRows rows = task_rows(data);
+    if (key.arm == "disjoint") rows.train = std::make_shared<MatrixDataset>(data.train->matrix(), tasks_[t]->disjoint_rows);
+    std::int64_t features = data.pipeline.features();
+    if (key.arm == "pooled" && infos_[t].listens()) {
+      std::vector<PooledPeer> peers;
+      std::vector<std::vector<EntityId>> own;
+      for (std::size_t p = 0; p < tasks_.size(); ++p) {
+        if (p == t || !infos_[p].publishes()) continue;
+        for (std::size_t k = 0; k < infos_[t].kinds.size(); ++k) {
+          const auto it = std::find(infos_[p].kinds.begin(), infos_[p].kinds.end(), infos_[t].kinds[k]);
+          if (it == infos_[p].kinds.end()) continue;
+          peers.push_back(
+              {tasks_[p]->data.train->matrix(), tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())]});
+          own.push_back(data.entities[k]);
+        }
+      }
+      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, peers);
+      const auto over = [&](const MatrixDataset& part) {
+        return std::make_shared<MatrixDataset>(matrix, std::vector<std::int64_t>(part.row_numbers().begin(), part.row_numbers().end()));
+      };
+      rows.train = over(*data.train), rows.validation = over(*data.validation), rows.test = over(*data.test);
+      features = matrix.features;
+    }
+    if (key.labels != kAllLabels && (infos_[t].role == TaskRole::target || !has_targets))
+      rows.train = some_rows(dynamic_cast<const MatrixDataset&>(*rows.train), key.labels, key.seed);
+    plan.rows.push_back(std::move(rows));
+    plan.features.push_back(features);
+  }
+  // Equal steps in all arms: those that the tasks would make with all of their labels.
+  std::vector<std::int64_t> steps;
+  std::vector<bool> late;
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    steps.push_back(own_steps(recipe_.tasks[t]->settings.train, tasks_[t]->data.train->rows()));
+    late.push_back(infos_[t].role == TaskRole::target);
+  }
+  plan.ticks = count_ticks(steps, plan.per_tick, late, recipe_.settings.burn_in);
+  return plan;
+}
+
+StudyResult CollabTrials::run(const StudyKey& key) {
+  const Plan plan = plan_of(key);
+  StudyResult result{.key = key, .recipe = identity_, .tasks = std::vector<TaskScores>(tasks_.size())};
+  auto world = make_thread_communicators(static_cast<int>(tasks_.size()));
+  std::vector<std::exception_ptr> errors(tasks_.size());
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    threads.emplace_back([&, t] {
+      try {
+        run_task(*world[t], plan, t, result);
+      } catch (const std::exception& e) {
+        errors[t] = std::current_exception();
+        world[t]->abort(e.what());
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  // A task that only lost its peers says so; who failed first says why.
+  std::exception_ptr first;
+  for (const std::exception_ptr& error : errors) {
+    if (!error) continue;
+    try {
+      std::rethrow_exception(error);
+    } catch (const CommError&) {
+      if (!first) first = error;
+    } catch (...) {
+      std::rethrow_exception(error);
+    }
+  }
+  if (first) std::rethrow_exception(first);
+  return result;
+}
+
+void CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result) {
+  const StudyKey& key = plan.key;
+  const auto task_comm = world.split(static_cast<int>(t), 0, infos_[t].name);
+  const auto sharing = world.split(0, 0, "sharing");
+  Settings settings = recipe_.tasks[t]->settings;
+  settings.train.seed = static_cast<std::int64_t>(1000 * key.seed + t);
+  settings.parallel.virtual_workers = std::max<std::int64_t>(1, settings.parallel.virtual_workers);
+  Registry registry;
+  register_all(registry);
+  const auto device = make_cpu_device();
+  OnlyErrors log(log_);
+  const PreparedData& data = tasks_[t]->data;
+  ModelParts parts = build_parts(settings, data.pipeline, registry);
+  if (plan.features[t] != data.pipeline.features()) parts.model = build_layers(settings.model.layers, {plan.features[t]}, registry);
+  const TaskRows& rows = plan.rows[t];
+  const bool late = infos_[t].role == TaskRole::target;
+  TrainerConfig config = task_config(settings, rows.train->rows(), plan.per_tick[t], plan.ticks, late);
+  std::vector<std::string>& metrics = config.train.metrics;
+  if (std::find(metrics.begin(), metrics.end(), tasks_[t]->metric) == metrics.end()) metrics.push_back(tasks_[t]->metric);
+  std::unique_ptr<CollabTask> task;
+  if (plan.shares) {
+    CollabOptions o;
+    o.exports_features = recipe_.settings.exports_features;
+    o.width = key.width, o.keep = 1 - recipe_.settings.beta;
+    o.plan = {.steps_per_tick = plan.per_tick[t],
+              .ticks = plan.ticks.ticks,
+              .burn_in_ticks = plan.ticks.burn_in,
+              .sweep_ticks = recipe_.settings.sweep};
+    o.guard = has_guard(key.arm, recipe_.settings.guard);
+    o.control = control_of(key.arm), o.control_seed = mix(key.seed, 0x636F6E74u) >> 16;
+    task = std::make_unique<CollabTask>(CollabTask::Setup{.sharing = *sharing,
+                                                          .task = *task_comm,
+                                                          .tasks = infos_,
+                                                          .number = static_cast<int>(t),
+                                                          .rows = rows,
+                                                          .own = std::move(parts.model),
+                                                          .untrained = build_layers(settings.model.layers, {plan.features[t]}, registry),
+                                                          .loss = *parts.loss,
+                                                          .device = *device,
+                                                          .dtype = parse_dtype(settings.train.dtype),
+                                                          .virtual_workers = settings.parallel.virtual_workers,
+                                                          .options = o});
+    for (std::int64_t tick = 0; late && tick < plan.ticks.burn_in; ++tick) task->hook().idle_tick();
+  }
+  Module& model = task ? static_cast<Module&>(task->model()) : *parts.model;
+  TrainerParts trainer_parts{*task_comm,
+                             *device,
+                             model,
+                             *parts.loss,
+                             *parts.optimizer,
+                             registry,
+                             log,
+                             task ? task->train() : rows.train,
+                             task ? task->validation() : rows.validation,
+                             task ? task->test() : rows.test};
+  if (task) trainer_parts.aims = task->aims(), trainer_parts.hook = &task->hook();
+  Trainer trainer(trainer_parts, config);
+  const Summary summary = trainer.run();
+
+  TaskScores& scores = result.tasks[t];
+  scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
+  scores.training_labels = rows.train->rows(), scores.validation_labels = rows.validation ? rows.validation->rows() : 0;
+  Scored test;
+  test.rows = rows.test->rows();
+  std::vector<double> prediction, target, weight, sample_loss;
+  Evaluator::predict(
+      model, *parts.loss, trainer.params(), *trainer_parts.test,
+      [&](std::int64_t, const Values& in, const Tensor& raw, const std::vector<double>& predicted) {
+        const auto append = [](std::vector<double>& to, const Tensor& from) {
+          with_float_type(from.dtype(), [&]<class T>() { to.insert(to.end(), from.data<T>(), from.data<T>() + from.elements()); });
+        };
+        test.outputs = raw.row_elements();
+        prediction.insert(prediction.end(), predicted.begin(), predicted.end());
+        append(target, in.at("target").value());
+        const Variable* w = in.find("weight");
+        if (w) append(weight, w->value());
+        append(sample_loss, parts.loss->forward(Variable(raw), in.at("target").value(), w ? w->value() : Tensor()).sample_loss);
+      });
+  test.prediction = prediction, test.target = target, test.weight = weight, test.sample_loss = sample_loss;
+  for (std::int64_t row = 0; row < rows.test->rows(); ++row) {
+    const auto number = static_cast<std::size_t>(rows.test->row_id(row));
+    const EntityId id = data.entities[0][number];
+    scores.entity.push_back(id != kNoEntity ? id : mix(0x6E6F6E65u, number));
+  }
+  score_rows(scores, test, registry);
+  if (t != 0) return;
+  const auto steps = static_cast<double>(std::max<std::int64_t>(1, summary.steps));
+  result.step_ms = 1000 * summary.seconds_total / steps;
+  result.bytes_per_step_per_rank = static_cast<double>(sharing->bytes_sent()) / steps;
+}
+
+}  // namespace chorale

@@ -1,0 +1,45 @@
+// One run of a study: all tasks of a recipe train in this process, each on a thread, under one arm.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <chorale/launcher/collab/collab_recipe.hpp>
+#include <chorale/launcher/collab/study_result.hpp>
+
+namespace chorale {
+
+/// The arms that can be run, in the order of the tables.
+std::span<const std::string_view> known_arms();
+/// Throws UsageError with what is allowed.
+void check_arm(std::string_view arm);
+
+/// Reads the data of all tasks once, and runs any number of trials. One thread calls it.
+class CollabTrials {
+ public:
+  /// The recipe outlives it. Throws UsageError where the recipe's tasks cannot be studied: a metric that cannot be drawn again, no test
+  /// rows.
+  CollabTrials(const CollabRecipe& recipe, Log& log);
+  ~CollabTrials();
+  /// Deterministic in the key.
+  StudyResult run(const StudyKey& key);
+  /// Hash of what a result was made from: recipe and data.
+  const std::string& identity() const { return identity_; }
+  /// Does `disjoint` leave out any training row here? Else it is the same run as collab.
+  bool disjoint_differs() const;
+
+ private:
+  struct Task;
+  struct Plan;
+  Plan plan_of(const StudyKey& key) const;
+  void run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result);
+  const CollabRecipe& recipe_;
+  Log& log_;
+  std::vector<TaskInfo> infos_;
+  std::vector<std::unique_ptr<Task>> tasks_;
+  std::string identity_;
+};
+
+}  // namespace chorale
