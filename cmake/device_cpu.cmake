@@ -8,6 +8,7 @@ foreach(isa baseline avx2 avx512)
   target_link_libraries(chorale_core_device_cpu_kernels_${isa} PRIVATE chorale_settings)
   target_compile_definitions(chorale_core_device_cpu_kernels_${isa} PRIVATE CHORALE_ISA=${isa})
   target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE ${isa_flags_${isa}} $<$<CONFIG:Release>:-O3> -fno-math-errno -fno-trapping-math -fno-exceptions)
+  target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE -U_GLIBCXX_ASSERTIONS)  # sizes are checked outside of the loops
   target_sources(chorale PRIVATE $<TARGET_OBJECTS:chorale_core_device_cpu_kernels_${isa}>)
 endforeach()
 # NaN must pass through (a spoilt sample is named by its loss), so not finite-math-only; the macro is what opens the vector exp of libmvec.
@@ -15,6 +16,7 @@ set_source_files_properties(${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/transc
                             PROPERTIES COMPILE_OPTIONS "-ffast-math;-fno-finite-math-only;-D__FAST_MATH__")
 chorale_folder(core/device/cpu)
 if(TARGET chorale_core_device_cpu)
+  target_compile_options(chorale_core_device_cpu PRIVATE -U_GLIBCXX_ASSERTIONS)
   target_include_directories(chorale_core_device_cpu PRIVATE ${OPENBLAS_INCLUDE})
   target_link_libraries(chorale_core_device_cpu PRIVATE Eigen3::Eigen)
 endif()

@@ -153,9 +153,10 @@ CommError Engine::lost(const Operation& operation, int rank, std::int64_t proces
   const Announcement& what = operation.announcement;
   const std::int64_t kills = world_->watch.memory_kills().count();
   const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
-  return CommError(rank, what.title(), what.sequence,
-                   what.heading() + "rank " + std::to_string(rank) + " (process " + std::to_string(process) + ") has died" + memory +
-                       ", says rank " + std::to_string(members_.rank) + "; restart from the newest checkpoint");
+  const int root = members_.root_ranks[static_cast<std::size_t>(rank)];  // a node's own communicator counts from 0
+  return CommError(root, what.title(), what.sequence,
+                   what.heading() + "rank " + std::to_string(root) + " (process " + std::to_string(process) + ") has died" + memory +
+                       ", says rank " + std::to_string(world_->rank) + "; restart from the newest checkpoint");
 }
 
 }  // namespace chorale

@@ -1,10 +1,8 @@
 // chorale collab
 #include <sys/stat.h>
 
-#include <chrono>
-#include <cstdio>
+#include <algorithm>
 #include <filesystem>
-#include <future>
 
 #include <chorale/comm/crash_watch.hpp>
 #include <chorale/comm/rank_watch.hpp>
@@ -18,80 +16,32 @@
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/signals.hpp>
-#include <chorale/launcher/spawn/run_body.hpp>
 #include <chorale/launcher/start_check.hpp>
+#include <chorale/launcher/training_start.hpp>
 #include <chorale/train/agreement.hpp>
-#include <chorale/train/wait_together.hpp>
 
 namespace chorale {
 
 namespace {
 
-struct Words {
-  RankOptions ranks;
-  std::string run_dir;
-  bool overwrite = false, quiet = false;
-};
-
-void describe(OptionTable& t, Words& w) {
-  describe(t, w.ranks);
-  t.add("run-dir", w.run_dir, "Folder of the run; by default runs/RECIPE-DATE-TIME.");
-  t.add("overwrite", w.overwrite, "Replace a run directory that exists.");
-  t.add("quiet", w.quiet, "No progress, only warnings and errors.");
-}
-
-void claim_together(Communicator& comm, RunDirectory& run) {
-  std::future<void> claimed;
-  if (comm.rank() == 0)
-    claimed = std::async(std::launch::async,
-                         [&] { run.claim(60, [](const std::string& text) { std::fprintf(stderr, "chorale: %s\n", text.c_str()); }); });
-  wait_together(
-      comm, [&](std::chrono::milliseconds limit) { return claimed.valid() && claimed.wait_for(limit) != std::future_status::ready; },
-      "owner of the run directory");
-  if (claimed.valid()) claimed.get();
-}
-
-/// The verdict of a run that has failed; the first error stays the one that counts.
-void record_failure(Communicator& world, const RunDirectory& run) {
-  const RankResult failure = describe_failure(world);
-  world.watch().dump(failure.error, false);
-  if (world.rank() != 0) return;
-  try {
-    run.end({.code = failure.code, .cause = failure.error, .rank = std::max(0, failure.rank), .where = failure.where});
-  } catch (const Error& e) {
-    std::fprintf(stderr, "chorale: warning: %s\n", e.what());
-  }
-}
-
-int train_rank(Communicator& world, const CollabRecipe& recipe, const Words& w, RunDirectory& run) {
+int train_rank(Communicator& world, const CollabRecipe& recipe, const StartWords& w, RunDirectory& run, LastWord& last) {
   world.watch().recorder().belongs_to(world.rank(), world.size());
   const CrashWatch crashes(world.watch());
+  inject_faults(world, w.inject);
   check_start(world, "collab train", recipe.table);
   Facts facts;
   for (std::size_t t = 0; t < recipe.tasks.size(); ++t)
     for (const Option& option : recipe.tasks[t]->table.all())
       facts.emplace_back("task " + recipe.sections[t]->name + ": " + option.key, option.text());
   check_agreement(world, facts);
-  const std::filesystem::path folder = text_from(world, 0, run.path().string(), "run directory");
-  claim_together(world, run);
-  int code = 0;
   try {
-    code = run_collab_rank(world, recipe, run, folder, {.quiet = w.quiet});
+    const int code = run_collab_rank(world, recipe, run, last, {.resume = w.resume, .quiet = w.quiet});
+    if (world.rank() == 0) run.release();
+    return code;
   } catch (const UsageError& e) {
-    if (world.rank() == 0) run.release();
     throw UsageError(recipe.table.located(e.what()));
-  } catch (...) {
-    record_failure(world, run);
-    if (world.rank() == 0) run.release();
-    throw;
   }
-  if (world.rank() == 0) run.release();
-  return code;
 }
-
-}  // namespace
-
-namespace {
 
 /// The recipe among the words: its sections say which flags there are.
 std::string recipe_among(std::span<const std::string> words, const std::string& command) {
@@ -110,23 +60,24 @@ void read_all(CollabRecipe& recipe, std::span<const std::string> words, const st
 
 int run_collab_train(std::span<const std::string> arguments) {
   CollabRecipe recipe;
-  Words w;
+  StartWords w;
   describe(recipe.table, w);
   const std::string path = recipe_among(arguments, "collab train");
   read_all(recipe, arguments, path);
   ::umask(::umask(0) | 027);
-  const Surroundings around = look_around();
-  if (w.ranks.ranks == "auto" && recipe.wanted_ranks() > 0 && around.outer_size == 0)
+  if (w.ranks.ranks == "auto" && w.hosts.empty() && recipe.wanted_ranks() > 0 && look_around().outer_size == 0)
     w.ranks.ranks = std::to_string(recipe.wanted_ranks());
-  const RankPlan plan = plan_ranks(w.ranks, around);
-  recipe.infos(plan.ranks);  // refused before anything is started
-  RunDirectory run({.path = w.run_dir, .name = std::filesystem::path(path).stem().string(), .resume = false, .overwrite = w.overwrite});
-  std::vector<std::string> words = {"collab", "train"};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  if (w.run_dir.empty()) words.insert(words.end(), {"--run-dir", run.path().string()});
-  if (!plan.note.empty() && !around.started_by_us) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
-  catch_signals(false);
-  return with_ranks(plan, words, [&](Communicator& world) { return train_rank(world, recipe, w, run); });
+  double watchdog_seconds = 0;
+  for (const auto& task : recipe.tasks) watchdog_seconds = std::max(watchdog_seconds, task->settings.watchdog.seconds);
+  return start_training(
+      {.command = {"collab", "train"},
+       .arguments = arguments,
+       .name = std::filesystem::path(path).stem().string(),
+       .table = recipe.table,
+       .words = w,
+       .watchdog_seconds = watchdog_seconds,
+       .check = [&](const RankPlan& plan) { recipe.infos(plan.ranks); },
+       .rank_body = [&](Communicator& world, RunDirectory& run, LastWord& last) { return train_rank(world, recipe, w, run, last); }});
 }
 
 struct StudyWords {
@@ -175,7 +126,7 @@ int run_collab(std::span<const std::string> arguments) {
 }
 
 std::string collab_options() {
-  Words w;
+  StartWords w;
   StudyWords study;
   CollabRecipe recipe;
   OptionTable flags, study_flags;

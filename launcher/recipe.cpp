@@ -72,8 +72,10 @@ void read_recipe(const std::string& path, OptionTable& table) {
     const std::string key = section + "." + std::string(trimmed(text.substr(0, equals)));
     if (const auto [first, is_new] = seen.emplace(key, number); !is_new)
       throw UsageError(where + "key " + excerpt(key) + " is given twice, first in line " + std::to_string(first->second));
+    std::string_view value = trimmed(text.substr(equals + 1));
+    if (value.starts_with('#')) value = {};  // "key =# y": written out with a blank it would be a comment
     try {
-      table.set(key, trimmed(text.substr(equals + 1)), path + ":" + std::to_string(number));
+      table.set(key, value, path + ":" + std::to_string(number));
     } catch (const UsageError& error) {
       throw UsageError(where + error.what());
     }

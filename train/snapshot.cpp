@@ -58,6 +58,7 @@ std::uint64_t Snapshot::reserve(Communicator& comm, const SaveFiles& largest, st
   if (!is_everywhere(comm, all <= static_cast<std::uint64_t>(available_memory()) / 2 && can_map(all), "snapshot fits")) return 0;
   regions_ = node.allocate(static_cast<std::int64_t>(each), DType::u8);
   words_ = node.allocate(static_cast<std::int64_t>(SnapshotLayout::units(live)), DType::i32);
+  ::madvise(regions_.mine.data, each, MADV_HUGEPAGE);  // advice: small pages do too
   std::memset(regions_.mine.data, 0, each);
   node.barrier("snapshot is reserved").wait();  // before a peer copies to it
   for (const SaveFile& file : largest) reserved_.push_back(file.image.size());

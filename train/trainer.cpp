@@ -176,7 +176,10 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
-  if (parts_.hook) parts_.hook->after_step(step_);
+  if (parts_.hook) {
+    parts_.hook->after_step(step_);
+    if (stopped_ == Stop::none) stopped_ = parts_.hook->stop();
+  }
   check_replicas_if_due();
   go_on_with_save();
   evaluation_missed_ = stopped_ != Stop::none && evaluation_due(step_);

@@ -80,6 +80,8 @@ class Trainer {
   /// finite.
   Summary run();
   FlatParams& params() { return params_; }
+  /// Updates so far; after the constructor those of the checkpoint that it resumes from.
+  std::int64_t step() const { return step_; }
   /// When run() has thrown inside a step; of all ranks, the same on each of them. Empty elsewhere. No communication.
   std::optional<BatchInFlight> batch_in_flight() const;
   /// Of gradients and parameters, that this rank puts on the wire between nodes in a step.

@@ -68,7 +68,9 @@ std::string Trainer::checkpoints_text() const {
   return when + ", training waits for each" + (o.background ? ": a copy does not fit into memory" : "");
 }
 
-bool Trainer::saves_after(std::int64_t step) const { return checkpointing_ && schedule_.is_due(step); }
+bool Trainer::saves_after(std::int64_t step) const {
+  return checkpointing_ && (schedule_.is_due(step) || (parts_.hook && parts_.hook->saves_after(step)));
+}
 
 SaveReport Trainer::save_report() const {
   if (!checkpointing_) return {};
@@ -134,6 +136,7 @@ void Trainer::end_save(const SaveOutcome& outcome, bool final) {
                      .bytes = outcome.bytes,
                      .in_background = snapshot_bytes_ > 0});
   });
+  if (parts_.hook) parts_.hook->after_save(outcome.step, !failed);
   if (!outcome.warning.empty() && speaks) parts_.log.warning("an older checkpoint is not removed: " + outcome.warning);
   if (failed) {
     saved_step_ = -1;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <chorale/core/autograd/variable.hpp>
+#include <chorale/train/stop.hpp>
 
 namespace chorale {
 
@@ -25,6 +26,15 @@ class TrainingHook {
   }
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
+  /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.
+  virtual bool saves_after(std::int64_t step) const {
+    (void)step;
+    return false;
+  }
+  /// Collective: the checkpoint of this step has been written, or it could not be.
+  virtual void after_save(std::int64_t step, bool is_good) { (void)step, (void)is_good; }
+  /// After after_step(): whether the run ends here, and how. Equal on all ranks.
+  virtual Stop stop() const { return Stop::none; }
   /// Collective, after the validation rows have been scored and the best weights kept.
   virtual void after_evaluation() {}
   /// Collective: the weights of now are the best so far and have been kept; whatever belongs to them is to be kept too.

@@ -41,9 +41,9 @@ Json parse_json_object(std::string_view text, const std::string& where) {
   try {
     json = Json::parse(text, [&](int depth, Json::parse_event_t event, Json& parsed) { return watch(depth, event, parsed); });
   } catch (const Json::exception& error) {
-    throw CheckpointError(where + " is no JSON: " + excerpt(error.what(), 200));
+    throw CheckpointError(where + " is no JSON object; it was damaged or belongs to something else: " + excerpt(error.what(), 200));
   }
-  if (!json.is_object()) throw CheckpointError(where + " is no JSON object, but a " + json.type_name());
+  if (!json.is_object()) throw CheckpointError(where + " is no JSON object, but of type " + json.type_name());
   return json;
 }
 

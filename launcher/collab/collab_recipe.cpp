@@ -116,6 +116,8 @@ void CollabRecipe::describe(CollabSettings& s) {
             "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Empty: "
             "data.split decides, and a test row of one task may train its peer.");
   table.add("collab.split_seed", s.split_seed, "Of collab.split.", {.min = 0, .max = kMany});
+  table.add("collab.checkpoint_every", s.checkpoint_every, "Ticks between checkpoints of all tasks; 0: only at the end.",
+            {.min = 0, .max = kMany, .mathematics = false});
   table.add("collab.steps_per_tick", s.steps_per_tick,
             "Steps of each task between two ticks: purchase:50 returns:17. Empty: step times are measured before the first step. Bits are "
             "equal between runs with equal numbers.");
@@ -271,6 +273,19 @@ std::vector<std::int64_t> CollabRecipe::pinned_steps() const {
   }
   for (std::size_t t = 0; t < out.size(); ++t)
     if (out[t] == 0) refuse("task " + sections[t]->name + " is missing");
+  return out;
+}
+
+std::map<std::string, std::string> CollabRecipe::identity() const {
+  std::map<std::string, std::string> out;
+  for (const Option& option : table.all()) {
+    const std::size_t dot = option.key.rfind('.');
+    const std::string last = dot == std::string::npos ? "" : option.key.substr(dot + 1);
+    const bool of_section = option.key.starts_with("task.") && std::count(option.key.begin(), option.key.end(), '.') == 2 &&
+                            last != "ranks" && last != "recipe";
+    if (option.mathematics && (option.key.starts_with("collab.") || of_section)) out[option.key] = option.text();
+  }
+  out.erase("collab.steps_per_tick");  // the checkpoint's hold
   return out;
 }
 

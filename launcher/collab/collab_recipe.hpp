@@ -25,6 +25,7 @@ struct CollabSettings {
   std::int64_t sweep = 10;         // ticks
   std::vector<std::string> split;  // "customer 0.70 0.15 0.15"; empty: each task's data.split
   std::int64_t split_seed = 1;
+  std::int64_t checkpoint_every = 20;       // ticks; 0: only at the end
   std::vector<std::string> steps_per_tick;  // "purchase:50 returns:17"; empty: measured
 };
 
@@ -65,6 +66,8 @@ class CollabRecipe {
   EntityRequest request(std::size_t task) const;
   /// collab.steps_per_tick by task; empty: not given.
   std::vector<std::int64_t> pinned_steps() const;
+  /// What a resumed run may not change, beside what each task's own recipe fixes.
+  std::map<std::string, std::string> identity() const;
   /// One recipe that holds all of it, and needs no other.
   std::string resolved() const;
 

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <functional>
+#include <optional>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -18,7 +20,10 @@
 #include <chorale/launcher/session.hpp>
 #include <chorale/launcher/settings_table.hpp>
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/spawn/run_body.hpp>
+#include <chorale/launcher/training_start.hpp>
 #include <chorale/train/agreement.hpp>
+#include <chorale/train/collab/collab_checkpoint.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -33,46 +38,103 @@ constexpr double kLongestTickS = 5;
 /// A rank's view of the run.
 class CollabRank {
  public:
-  CollabRank(Communicator& world, const CollabRecipe& recipe, RunDirectory& run, const std::filesystem::path& folder,
-             const CollabRunOptions& options)
+  CollabRank(Communicator& world, const CollabRecipe& recipe, RunDirectory& run, LastWord& last, const CollabRunOptions& options)
       : world_(world),
         recipe_(recipe),
         run_(run),
-        folder_(folder),
+        last_(last),
+        folder_(text_from(world, 0, run.path().string(), "run directory")),
         options_(options),
         infos_(recipe.infos(world.size())),
-        number_(static_cast<std::size_t>(lay_out(infos_, world.size())[static_cast<std::size_t>(world.rank())])),
+        task_of_(lay_out(infos_, world.size())),
+        number_(static_cast<std::size_t>(task_of_[static_cast<std::size_t>(world.rank())])),
         settings_(recipe.tasks[number_]->settings),
         comm_(world.split(static_cast<int>(number_), 0, infos_[number_].name)),
         sharing_(world.split(0, 0, "sharing")),
         session_(*comm_, settings_.parallel, settings_.watchdog),
-        task_folder_(folder / "tasks" / infos_[number_].name) {
+        task_folder_(folder_ / "tasks" / infos_[number_].name),
+        begins_late_(infos_[number_].role == TaskRole::target),
+        checkpoints_(checkpoint_setup()) {
     sharing_->set_timeout_ms(static_cast<std::int64_t>(settings_.watchdog.seconds * 1000));
   }
 
   int train() {
+    claim_together(world_, run_, settings_.watchdog.seconds, session_.log);
     read_data();
     make_folder();
+    if (options_.resume) resumed_ = checkpoints_.choose();
+    if (options_.resume && !resumed_ && world_.rank() == 0)
+      session_.log.warning("there is no checkpoint to resume from; training starts at tick 0");
     plan();
-    const std::int64_t workers = virtual_workers();
     ModelParts parts = build();
-    CollabTask task(setup(std::move(parts.model), *parts.loss, workers));
-    TrainerConfig config = this->config(false);
-    config.stop_requested = [&task] { return task.hook().stops() ? Stop::interrupt : Stop::none; };
-    const bool starts_late = infos_[number_].role == TaskRole::target;
-    for (std::int64_t tick = 0; starts_late && tick < ticks_.burn_in; ++tick) task.hook().idle_tick();
-    Trainer trainer(trainer_parts(task, parts), config);
-    Progress progress(settings_table(recipe_.table));
+    CollabTask task(setup(std::move(parts.model), *parts.loss));
+    if (resumed_) checkpoints_.restore(*resumed_, task);
+    on_saved_ = [this, &task](std::int64_t tick, bool is_good) { checkpoints_.commit(position_at(tick), task, is_good); };
     RunFiles files(task_folder_, session_.log, [this] { run_.must_be_ours(); });
-    if (world_.rank() == 0 && !options_.quiet) trainer.add(progress);
-    trainer.add(files);
-    const auto start = std::chrono::steady_clock::now();
-    const Summary summary = trainer.run();
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    return finish(task, summary, seconds);
+    try {
+      return train(task, parts, files);
+    } catch (...) {
+      const RankResult failure = describe_failure(world_);
+      world_.watch().dump(failure.error, false);
+      session_.log.note(LogLevel::error, failure.error);
+      if (comm_->rank() == 0) files.failed();
+      throw;
+    }
   }
 
  private:
+  int train(CollabTask& task, const ModelParts& parts, RunFiles& files) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+    while (begins_late_ && task.hook().ticks() < ticks_.burn_in) {
+      task.hook().idle_tick();
+      if (task.hook().stop() != Stop::none) return finish(task, stopped_before_start(task.hook().stop()), seconds());
+    }
+    Trainer trainer(trainer_parts(task, parts), config(false));
+    if (const std::int64_t wanted = resumed_ ? resumed_->steps[number_] : 0; trainer.step() != wanted)
+      throw CheckpointError(
+          fmt::format("task {} has a checkpoint of step {}, the tick wants step {}", infos_[number_].name, trainer.step(), wanted));
+    Progress progress(settings_table(recipe_.table));
+    if (world_.rank() == 0 && !options_.quiet) trainer.add(progress);
+    trainer.add(files);
+    const Summary summary = trainer.run();
+    say_unmet_faults(world_, session_.log);
+    return finish(task, summary, seconds());
+  }
+
+  Summary stopped_before_start(Stop stop) const {
+    Summary out;
+    out.status = stop == Stop::interrupt ? "interrupted" : "checkpointed";
+    out.world_size = comm_->size(), out.version = CHORALE_VERSION;
+    return out;
+  }
+
+  CollabCheckpoints::Setup checkpoint_setup() {
+    std::vector<std::string> names;
+    for (const TaskInfo& info : infos_) names.push_back(info.name);
+    return {.sharing = *sharing_,
+            .run = folder_,
+            .tasks = std::move(names),
+            .task_of = task_of_,
+            .retention = {.last = settings_.checkpoint.keep_last},
+            .still_ours = [this] { run_.must_be_ours(); },
+            .log = session_.log};
+  }
+
+  CollabPosition position_at(std::int64_t tick) const {
+    CollabPosition out{.tick = tick,
+                       .burn_in = ticks_.burn_in,
+                       .steps_per_tick = per_tick_,
+                       .steps = {},
+                       .virtual_workers = workers_,
+                       .identity = recipe_.identity()};
+    for (std::size_t t = 0; t < infos_.size(); ++t) {
+      const std::int64_t before = infos_[t].role == TaskRole::target ? ticks_.burn_in : 0;
+      out.steps.push_back(std::max<std::int64_t>(0, tick - before) * per_tick_[t]);
+    }
+    return out;
+  }
+
   void read_data() {
     world_.watch().enter(Activity::reading, "data");
     data_ = prepare_data(settings_.data, settings_.train, *comm_, session_.log, recipe_.request(number_));
@@ -83,7 +145,7 @@ class CollabRank {
 
   void make_folder() {
     if (world_.rank() == 0) run_.start(recipe_.resolved());
-    world_.barrier("run directory").wait();
+    begin_last_word(world_, run_, folder_, last_);
     if (comm_->rank() == 0) {
       std::filesystem::create_directories(task_folder_ / "logs");
       write_file_atomically(task_folder_ / "recipe.resolved.ini", resolved_recipe(recipe_.tasks[number_]->table));
@@ -94,15 +156,17 @@ class CollabRank {
     world_.watch().recorder().open(folder_.string(), world_.rank(), world_.size());
   }
 
-  std::int64_t virtual_workers() const {
-    return settings_.parallel.virtual_workers > 0 ? settings_.parallel.virtual_workers : comm_->size();
-  }
-
   ModelParts build() const { return build_parts(settings_, data_.pipeline, session_.registry); }
 
   /// Steps between ticks and ticks of the run, the same on all ranks.
   void plan() {
+    std::vector<std::int64_t> workers;
+    const std::int64_t asked = settings_.parallel.virtual_workers;
+    for (const double w : by_task(static_cast<double>(asked > 0 ? asked : comm_->size()))) workers.push_back(std::llround(w));
+    workers_ = resumed_ ? resumed_->virtual_workers : workers;
     per_tick_ = recipe_.pinned_steps();
+    if (resumed_) check_resumed();
+    if (resumed_) per_tick_ = resumed_->steps_per_tick;
     if (per_tick_.empty()) {
       const double ms = trial_step_ms();
       const double limit = std::min(kLongestTickS, settings_.watchdog.seconds / 4);
@@ -120,7 +184,19 @@ class CollabRank {
     std::vector<bool> late;
     for (const TaskInfo& info : infos_) late.push_back(info.role == TaskRole::target);
     ticks_ = count_ticks(steps, per_tick_, late, recipe_.settings.burn_in);
+    if (resumed_) ticks_.burn_in = resumed_->burn_in;
     if (ticks_.ticks == 0) throw UsageError("no task has a step to make; give train.epochs or train.steps");
+  }
+
+  void check_resumed() const {
+    for (const auto& [key, value] : recipe_.identity()) {
+      const auto old = resumed_->identity.find(key);
+      if (old != resumed_->identity.end() && old->second != value)
+        throw UsageError("--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second +
+                         "'; keep it, or start a new run");
+    }
+    if (!per_tick_.empty() && per_tick_ != resumed_->steps_per_tick)
+      throw UsageError("--resume: collab.steps_per_tick differs from the checkpoint's; keep it, or leave it out");
   }
 
   std::string steps_text() const {
@@ -134,9 +210,8 @@ class CollabRank {
     std::vector<double> all(static_cast<std::size_t>(world_.size()));
     const std::vector<std::int64_t> one(all.size(), 1);
     sharing_->all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(all)), one, "plan").wait();
-    const std::vector<int> task_of = lay_out(infos_, world_.size());
     std::vector<double> out(infos_.size());
-    for (std::size_t r = all.size(); r-- > 0;) out[static_cast<std::size_t>(task_of[r])] = all[r];
+    for (std::size_t r = all.size(); r-- > 0;) out[static_cast<std::size_t>(task_of_[r])] = all[r];
     return out;
   }
 
@@ -151,21 +226,32 @@ class CollabRank {
   }
 
   TrainerConfig config(bool trial) const {
-    TrainerConfig config =
-        task_config(settings_, rows_.train->rows(), trial ? 1 : per_tick_[number_], ticks_, infos_[number_].role == TaskRole::target);
+    TrainerConfig config = task_config(settings_, rows_.train->rows(), trial ? 1 : per_tick_[number_], ticks_, begins_late_);
     config.identity = recipe_.tasks[number_]->identity();
     config.identity["data"] = data_.identity();
-    if (trial) config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
+    if (trial) {
+      config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
+      return config;
+    }
+    config.parallel.virtual_workers = workers_[number_];
+    config.checkpoint = {.every_epochs = 0, .keep_last = 1000000, .background = false};  // ticks decide, and what they name stays
+    config.checkpoint_folder = checkpoints_.folder_of(number_).string();
+    config.resume = resumed_ && resumed_->steps[number_] > 0;
+    config.still_ours = [this] { run_.must_be_ours(); };
+    config.texts = {{"pipeline.json", data_.pipeline.to_json()}, {"recipe.ini", resolved_recipe(recipe_.tasks[number_]->table)}};
+    if (world_.watch().faults()) config.at_save = [this](SavePoint point) { world_.watch().at("save:" + std::string(name(point))); };
     return config;
   }
 
-  CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss, std::int64_t workers) {
+  CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o;
     o.guard = recipe_.settings.guard, o.exports_features = recipe_.settings.exports_features;
     o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,
               .burn_in_ticks = ticks_.burn_in,
+              .first_tick = begins_late_ ? ticks_.burn_in : 0,
+              .save_ticks = recipe_.settings.checkpoint_every,
               .sweep_ticks = recipe_.settings.sweep};
     return {.sharing = *sharing_,
             .task = *comm_,
@@ -176,9 +262,10 @@ class CollabRank {
             .loss = loss,
             .device = *session_.device,
             .dtype = parse_dtype(settings_.train.dtype),
-            .virtual_workers = workers,
+            .virtual_workers = workers_[number_],
             .options = o,
-            .wants_stop = [] { return requested_stop() != Stop::none; },
+            .wants_stop = requested_stop,
+            .on_saved = [this](std::int64_t tick, bool is_good) { on_saved_(tick, is_good); },
             .log = &session_.log};
   }
 
@@ -192,7 +279,7 @@ class CollabRank {
 
   /// What each task came to, in one summary; the run's exit code.
   int finish(CollabTask& task, const Summary& summary, double seconds) {
-    const bool stopped = summary.status == "interrupted" || summary.status == "checkpointed";
+    const int code = exit_code_of(summary.status);
     const Sharing& hook = task.hook();
     Json mine = Json::parse(summary_json(summary));
     mine["steps_per_tick"] = per_tick_[number_];
@@ -202,6 +289,7 @@ class CollabRank {
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent();
+    mine["checkpoints"]["ticks"] = checkpoints_.committed();
     mine["guard"] = Json::array();
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];
@@ -217,19 +305,18 @@ class CollabRank {
     const auto all = all_gather_bytes(*sharing_, std::as_bytes(std::span(text)), "summaries");
     if (world_.rank() == 0) {
       write_file_atomically(folder_ / "summary.json", whole_summary(all, hook.ticks(), summary.status).dump(2) + "\n");
-      run_.end({.code = stopped ? static_cast<int>(ExitCode::interrupted) : 0, .cause = summary.status, .step = summary.steps});
+      run_.end({.code = code, .cause = summary.status, .step = summary.steps});
       if (!options_.quiet) say_results(all);
     }
     world_.barrier("end of run").wait();
-    return stopped ? static_cast<int>(ExitCode::interrupted) : 0;
+    return code;
   }
 
   Json whole_summary(const std::vector<std::vector<std::byte>>& all, std::int64_t ticks, const std::string& status) const {
     Json out = {{"status", status}, {"world_size", world_.size()}, {"ticks", ticks}};
-    const std::vector<int> task_of = lay_out(infos_, world_.size());
     double bytes = 0, sharing = 0, sweeps = 0, total = 0;
     for (std::size_t r = 0; r < all.size(); ++r) {
-      const auto t = static_cast<std::size_t>(task_of[r]);
+      const auto t = static_cast<std::size_t>(task_of_[r]);
       Json one = Json::parse(std::string(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
       bytes += one["sharing_bytes"].get<double>() / std::max(1.0, one["steps"].get<double>());
       sharing += one["sharing_seconds"].get<double>(), sweeps += one["sweep_seconds"].get<double>();
@@ -244,16 +331,15 @@ class CollabRank {
   }
 
   void say_results(const std::vector<std::vector<std::byte>>& all) const {
-    const std::vector<int> task_of = lay_out(infos_, world_.size());
     for (std::size_t r = 0; r < all.size(); ++r) {
-      if (r > 0 && task_of[r] == task_of[r - 1]) continue;
+      if (r > 0 && task_of_[r] == task_of_[r - 1]) continue;
       const Json one = Json::parse(std::string(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
       std::string scores;
       for (const char* part : {"validation", "test"})
         if (one["metrics"].contains(part))
           for (const auto& [metric, value] : one["metrics"][part].items())
             if (value.is_number()) scores += fmt::format("  {} {} {:.4f}", part, metric, value.get<double>());
-      std::fprintf(stderr, "%-12s %s\n", infos_[static_cast<std::size_t>(task_of[r])].name.c_str(), scores.c_str());
+      std::fprintf(stderr, "%-12s %s\n", infos_[static_cast<std::size_t>(task_of_[r])].name.c_str(), scores.c_str());
     }
     std::fprintf(stderr, "run directory: %s\n", folder_.c_str());
   }
@@ -261,14 +347,21 @@ class CollabRank {
   Communicator& world_;
   const CollabRecipe& recipe_;
   RunDirectory& run_;
+  LastWord& last_;
   std::filesystem::path folder_;
   CollabRunOptions options_;
   std::vector<TaskInfo> infos_;
+  std::vector<int> task_of_;
   std::size_t number_;
   const Settings& settings_;
   std::unique_ptr<Communicator> comm_, sharing_;
   Session session_;
   std::filesystem::path task_folder_;
+  bool begins_late_;
+  CollabCheckpoints checkpoints_;
+  std::optional<CollabPosition> resumed_;
+  std::function<void(std::int64_t, bool)> on_saved_;
+  std::vector<std::int64_t> workers_;  // virtual ones, by task
   PreparedData data_;
   TaskRows rows_;
   std::vector<std::int64_t> per_tick_;
@@ -277,9 +370,8 @@ class CollabRank {
 
 }  // namespace
 
-int run_collab_rank(Communicator& world, const CollabRecipe& recipe, RunDirectory& run, const std::filesystem::path& folder,
-                    const CollabRunOptions& options) {
-  return CollabRank(world, recipe, run, folder, options).train();
+int run_collab_rank(Communicator& world, const CollabRecipe& recipe, RunDirectory& run, LastWord& last, const CollabRunOptions& options) {
+  return CollabRank(world, recipe, run, last, options).train();
 }
 
 }  // namespace chorale

@@ -21,7 +21,7 @@ def rank_killed_with_kill(t):
     t.slurm.wait_for(lambda: not set(t.ranks(run).values()) & set(ranks.values()), 3, "ranks are left")
     t.slurm.wait_for(lambda: t.ends(run), 3, lambda: f"no verdict: {t.output(run)}")
     end = t.end_lines(run)[0]
-    assert end["code"] == 75 and "rank 3 (node " in end["cause"] and time_of(end) - killed <= 3, end
+    assert end["code"] == 75 and end["rank"] == 3 and "rank 3 (" in end["cause"] and time_of(end) - killed <= 3, end
     t.goes_on_from_checkpoint(job, run)
 
 
@@ -29,9 +29,10 @@ def time_limit_without_lead(t):
     """Nothing but Slurm's TERM at the limit: it is a save too, the job does not come back, and the run goes on by hand."""
     work, run = t.work + "/no_lead", t.work + "/no_lead/run"
     os.mkdir(work)
-    words = [*t.recipe[1:], "--train.epochs", "400", "--checkpoint.every_steps", "50", "--parallel.virtual_workers", "4"]
-    flags = [f"{name}={value}" for name, value in zip(words[::2], words[1::2])]  # an empty word would get lost in FLAGS
-    words = ["env", "RECIPE=" + t.recipe[0], "FLAGS=" + " ".join(flags), "sbatch", "--parsable", "--time=1", "--nodes=2", "--ntasks-per-node=2"]
+    with open(t.recipe[0], encoding="utf-8") as recipe, open(work + "/recipe.ini", "w", encoding="utf-8") as file:
+        file.writelines(line for line in recipe if not line.startswith("early_stop"))
+    flags = [*t.recipe[1:3], "--train.epochs", "400", "--train.log_every", "1", "--checkpoint.every_steps", "50", "--parallel.virtual_workers", "4"]
+    words = ["env", f"RECIPE={work}/recipe.ini", "FLAGS=" + " ".join(flags), "sbatch", "--parsable", "--time=1", "--nodes=2", "--ntasks-per-node=2"]
     job = t.slurm.run(words + [t.source + "/slurm/cpu.sh"], cwd=work).strip()
     t.wait_step(run, 120)
     t.slurm.wait_state(job, ("TIMEOUT", "GONE"), 180)
@@ -42,7 +43,7 @@ def time_limit_without_lead(t):
     assert t.slurm.state(job) in ("TIMEOUT", "GONE"), "it came back"
 
     def by_hand(folder, *more):
-        t.slurm.run(["mpirun", "-q", "-np", "4", "--oversubscribe", "--bind-to", "none", t.chorale, "train", t.recipe[0], *flags, "--run-dir", folder, "--quiet",
+        t.slurm.run(["mpirun", "-q", "-np", "4", "--oversubscribe", "--bind-to", "none", t.chorale, "train", work + "/recipe.ini", *flags, "--run-dir", folder, "--quiet",
                      "--train.steps", str(saved + 40), *more], timeout=240)
         return t.hash_of(folder)
     assert by_hand(run, "--resume") == by_hand(t.work + "/no_lead_whole"), "other bits"

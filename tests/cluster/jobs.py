@@ -305,20 +305,6 @@ def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(
     assert "PMIx did not connect" in world["found"] and "--mpi=pmix" in world["remedy"], world
 
 
-def the_readmes_section_works_word_for_word(t):
-    with open(t.source + "/README.md", encoding="utf-8") as file:
-        section = file.read().split("\n## On a cluster\n")[1].split("\n## ")[0]
-    commands = re.findall(r"^    (.*)$", section.split("<!-- tried -->")[1], re.M)
-    assert len(commands) >= 3, commands
-    work = t.work + "/readme"
-    os.mkdir(work)
-    os.symlink(t.source + "/examples", work + "/examples")
-    said = [t.slurm.run(["bash", "-c", command], cwd=work) for command in commands]
-    job = next(re.match(r"job (\d+): ", text).group(1) for text in said if text.startswith("job "))
-    t.wait_end(job, work + "/runs/shop")
-    assert t.status(work + "/runs/shop")["state"] in ("done", "early_stopped")
-
-
 def the_templates_train_and_requeue(t):
     for name, expected in (("cpu.sh", ["ended with 0"]), ("requeue.sh", ["queued again", "ended with 0"]), ("array.sh", ["ended with 0"])):
         work = f"{t.work}/template_{name}"
@@ -341,8 +327,7 @@ def the_templates_train_and_requeue(t):
 
 
 SHORT = [submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called, usr2_to_one_rank_twice_saves_all_and_the_job_goes_on,
-         term_under_srun_with_all_ranks_alive_is_a_save, the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them,
-         the_readmes_section_works_word_for_word]
+         term_under_srun_with_all_ranks_alive_is_a_save, the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them]
 LONG = [usr1_to_the_job_during_a_checkpoint_saves_and_goes_on_twice, scontrol_requeue_saves_first,
         a_cancelled_job_stays_cancelled_and_its_checkpoint_goes_on_by_hand, killed_ranks_end_the_attempt_and_the_job_goes_on_from_its_checkpoint,
         without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue,

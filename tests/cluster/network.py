@@ -166,7 +166,8 @@ def ends_both_sides(run, expected, sever):
         run.check(code == 75, "ends with 75", code, said)
         run.check(run.until(lambda: not any(run.nodes.processes(node) for node in (0, 1)), 10), "the launcher is given up, no process is left on either side",
                   [run.nodes.processes(node) for node in (0, 1)])
-    run.check(cause and cause in said, "the same line is said", cause, said)
+    words = re.sub(r"^rank \d \(node \S+\): ", "", cause)  # a rank that speaks for itself does not name its node
+    run.check(words and words in said, "the same line is said", cause, said)
     left = sorted(set(os.listdir("/dev/shm")) - shm)
     run.check(not left, "nothing is left in /dev/shm", left)
     left = [name for name in os.listdir(run.path + "/checkpoints") if not re.fullmatch(r"step_\d+", name)]

@@ -55,12 +55,12 @@ def remove_orphans():
 
 
 class TwoNodes:
-    """rate: of the link, as tc has it ("1gbit"); empty: as fast as it goes."""
+    """rate: of the link, as tc has it ("1gbit"); empty: as fast as it goes. hosts: their names, where they matter."""
 
-    def __init__(self, rate):
+    def __init__(self, rate, hosts=()):
         self.rate = rate
         self.names = [f"chorale-{os.getpid()}-{i}" for i in (1, 2)]
-        self.hosts = [f"cn{os.getpid()}x{i}" for i in (1, 2)]
+        self.hosts = list(hosts) or [f"cn{os.getpid()}x{i}" for i in (1, 2)]
         self.addresses = ["10.79.0.1", "10.79.0.2"]
         self.folder = ""
 

@@ -127,6 +127,7 @@ CollabTask::CollabTask(Setup setup) {
                                                       .entities = std::move(published),
                                                       .virtual_workers = setup.virtual_workers,
                                                       .wants_stop = setup.wants_stop,
+                                                      .on_saved = setup.on_saved,
                                                       .loss = setup.options.guard ? &setup.loss : nullptr,
                                                       .validation = validation_,
                                                       .validation_entities = validation_entities(setup),

@@ -67,8 +67,9 @@ class CollabTask {
     DType dtype;
     std::int64_t virtual_workers;
     CollabOptions options;
-    std::function<bool()> wants_stop = {};
-    Log* log = nullptr;  // rank 0 of the task says what it has found
+    std::function<Stop()> wants_stop = {};
+    std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // as Sharing::Parts
+    Log* log = nullptr;                                                  // rank 0 of the task says what it has found
   };
   /// Collective over all tasks; errors are equal on all ranks. Throws UsageError where no two tasks have a kind of entity in common,
   /// DataError where two that have one share no entity.

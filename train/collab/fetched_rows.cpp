@@ -1,6 +1,9 @@
 #include <chorale/train/collab/fetched_rows.hpp>
 
 #include <algorithm>
+#include <cstring>
+
+#include <chorale/core/base/error.hpp>
 
 namespace chorale {
 
@@ -18,6 +21,26 @@ void FetchedRows::refresh() {
 }
 
 void FetchedRows::use_kept() { tables_ = kept_, version_ = kept_version_; }
+
+std::vector<NamedTensor> FetchedRows::state() const {
+  std::vector<NamedTensor> out;
+  for (std::size_t s = 0; s < kept_.size(); ++s)
+    out.push_back(
+        {"kept." + std::to_string(s), DType::f32, {static_cast<std::int64_t>(sources_[s].positions.size()), width_}, kept_[s].data()});
+  return out;
+}
+
+void FetchedRows::restore(const SafetensorsFile& file, std::int64_t kept_version) {
+  for (const NamedTensor& wanted : state()) {
+    const NamedTensor& found = file.at(wanted.name);
+    if (found.shape != wanted.shape || found.dtype != wanted.dtype)
+      throw CheckpointError(file.path().string() + ": " + wanted.name + " is " + found.shape.text() + ", this task fetches " +
+                            wanted.shape.text());
+    std::memcpy(const_cast<void*>(wanted.data), found.data, wanted.bytes());
+  }
+  kept_version_ = kept_version;
+  refresh();
+}
 
 void FetchedRows::gather(std::span<const std::int64_t> table_rows, float* out) const {
   const auto width = static_cast<std::size_t>(width_);

@@ -29,6 +29,11 @@ class FetchedRows {
   /// Remembers the rows in use, and takes them back.
   void keep() { kept_ = tables_, kept_version_ = version_; }
   void use_kept();
+  /// What a checkpoint keeps beside the store: the remembered rows, [entities, width] a source, and their version.
+  std::vector<NamedTensor> state() const;
+  std::int64_t kept_version() const { return kept_version_; }
+  /// After the store has been restored. Throws CheckpointError for rows of other entities.
+  void restore(const SafetensorsFile& file, std::int64_t kept_version);
   /// Of the store, when refresh() was last called; what use_kept() took back.
   std::int64_t version() const { return version_; }
   const std::vector<FetchSource>& sources() const { return sources_; }

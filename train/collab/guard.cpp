@@ -1,9 +1,15 @@
 #include <chorale/train/collab/guard.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <sstream>
+
+#include <chorale/core/base/error.hpp>
 
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/train/evaluator.hpp>
@@ -33,6 +39,21 @@ std::vector<GuardEvent> Guard::judge(std::span<const Benefit> benefits) {
     state.on_trial = false;
   }
   return events;
+}
+
+std::string Guard::state_text() const {
+  std::string out = std::to_string(validations_);
+  for (const State& s : states_)
+    out += fmt::format(" {} {} {} {}", static_cast<int>(s.is_open), static_cast<int>(s.on_trial), s.strikes, s.reopens_at);
+  return out;
+}
+
+void Guard::restore(const std::string& text) {
+  std::istringstream in(text);
+  in >> validations_;
+  for (State& s : states_) in >> s.is_open >> s.on_trial >> s.strikes >> s.reopens_at;
+  std::string more;
+  if (!in || in >> more) throw CheckpointError("'" + text + "' is no state of a guard over " + std::to_string(states_.size()) + " sources");
 }
 
 namespace {

@@ -36,6 +36,9 @@ class Guard {
   /// One per source; of closed ones it is not looked at. Returns what has changed.
   std::vector<GuardEvent> judge(std::span<const Benefit> benefits);
   std::int64_t validations() const { return validations_; }
+  /// What a checkpoint keeps: numbers parted by blanks. Throws CheckpointError for what is none, or of another number of sources.
+  std::string state_text() const;
+  void restore(const std::string& text);
 
  private:
   static constexpr std::int64_t kStrikes = 2, kClosedFor = 3;

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <sstream>
 
 #include <chorale/comm/rank_watch.hpp>
+#include <chorale/core/base/error.hpp>
 #include <chorale/core/data/sampler.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/replica.hpp>
@@ -13,6 +15,7 @@ namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
+constexpr std::int64_t kInterrupt = 1, kRequeue = 2;  // bits of a notice
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 }  // namespace
 
@@ -41,18 +44,60 @@ void Sharing::after_step(std::int64_t step) {
   if (step % plan_.steps_per_tick == 0) tick(true);
 }
 
+std::int64_t Sharing::own_notice() const {
+  const Stop wanted = parts_.wants_stop ? parts_.wants_stop() : Stop::none;
+  return wanted == Stop::interrupt ? kInterrupt : wanted == Stop::requeue ? kRequeue : 0;
+}
+
+void Sharing::idle_tick() {
+  tick(false);
+  const bool is_due = plan_.save_ticks > 0 && ticks_ % plan_.save_ticks == 0;
+  if ((is_due || stop_ != Stop::none) && parts_.on_saved) parts_.on_saved(ticks_, true);
+}
+
+bool Sharing::saves_after(std::int64_t step) const {
+  return plan_.save_ticks > 0 && step % plan_.steps_per_tick == 0 &&
+         (plan_.first_tick + step / plan_.steps_per_tick) % plan_.save_ticks == 0;
+}
+
+void Sharing::after_save(std::int64_t step, bool is_good) {
+  if (parts_.on_saved) parts_.on_saved(plan_.first_tick + step / plan_.steps_per_tick, is_good);
+}
+
+std::string Sharing::state_text() const {
+  std::string open;
+  for (const bool each : kept_open_) open += each ? "1" : "0";
+  return std::to_string(ticks_) + " " + std::to_string(parts_.fetched ? parts_.fetched->kept_version() : 0) + " " +
+         (open.empty() ? "-" : open) + " " + guard_.state_text();
+}
+
+void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
+  std::istringstream in(text);
+  std::int64_t kept_version = 0;
+  std::string open, guard;
+  in >> ticks_ >> kept_version >> open;
+  std::getline(in >> std::ws, guard);
+  if (!in || (open != "-" && open.size() != kept_open_.size()))
+    throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a task");
+  guard_.restore(guard);
+  for (std::size_t p = 0; p < kept_open_.size(); ++p) kept_open_[p] = open[p] == '1';
+  if (parts_.fetched) parts_.fetched->restore(file, kept_version);
+  open_or_close();
+}
+
 void Sharing::tick(bool trains) {
   const Clock::time_point start = Clock::now();
   parts_.task.watch().enter(Activity::updating, "sharing");
   parts_.store.complete();
-  stops_ = parts_.store.notice() != 0;
+  const std::int64_t notice = parts_.store.notice();
+  stop_ = (notice & kInterrupt) != 0 ? Stop::interrupt : (notice & kRequeue) != 0 ? Stop::requeue : Stop::none;
   if (parts_.fetched) parts_.fetched->refresh();
   ++ticks_;
   open_or_close();
   const Clock::time_point swept = Clock::now();
   if (trains && parts_.publisher >= 0 && plan_.sweep_ticks > 0) sweep();
   sweep_seconds_ += seconds_since(swept);
-  parts_.store.post(trains ? parts_.publisher : -1, seen_, parts_.wants_stop && parts_.wants_stop() ? 1 : 0);
+  parts_.store.post(trains ? parts_.publisher : -1, seen_, own_notice());
   seen_.clear();
   tick_seconds_ += seconds_since(start);
 }

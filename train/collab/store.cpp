@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <sstream>
 #include <optional>
 
 #include <chorale/core/base/error.hpp>
@@ -23,6 +24,7 @@ struct Store::Pending {
     if (!rows_begun_ && work_.done()) begin_rows();
     if (rows_begun_) work_.done();
   }
+  /// Also when it is here already.
   void wait() {
     work_.wait();
     if (rows_begun_) return;
@@ -82,7 +84,7 @@ Store::Store(Communicator& comm, std::vector<Publisher> publishers, const StoreO
 Store::~Store() = default;
 
 void Store::post(int publisher, const EntitySums& seen, std::int64_t notice) {
-  if (pending_) throw InternalError("a post while one is pending");
+  if (is_pending()) throw InternalError("a post while one is pending");
   std::vector<std::int32_t> packed;
   if (publisher >= 0) packed = seen.packed();
   const auto words = static_cast<std::int64_t>(packed.size());
@@ -93,14 +95,75 @@ void Store::advance() {
   if (pending_) pending_->advance();
 }
 
-void Store::complete() {
-  if (!pending_) return;
-  pending_->wait();
+void Store::settle() {
+  if (pending_) pending_->wait();
+}
+
+std::vector<NamedTensor> Store::state() {
+  std::vector<NamedTensor> out;
   for (int p = 0; p < static_cast<int>(publishers_.size()); ++p) {
-    apply(p, pending_->entries_of(p));
+    Table& table = tables_[static_cast<std::size_t>(p)];
+    if (pending_) table.posted = pending_->entries_of(p);
+    const std::string at = publishers_[static_cast<std::size_t>(p)].task + ".";
+    const auto entities = static_cast<std::int64_t>(table.present.size());
+    out.push_back({at + "rows", DType::f32, {entities, options_.width}, table.rows.data()});
+    out.push_back({at + "present", DType::u8, {entities}, table.present.data()});
+    out.push_back({at + "mean", DType::f64, {options_.width}, table.scale.mean.data()});
+    out.push_back({at + "deviation", DType::f64, {options_.width}, table.scale.deviation.data()});
+    out.push_back({at + "posted", DType::i32, {static_cast<std::int64_t>(table.posted.size())}, table.posted.data()});
+  }
+  return out;
+}
+
+std::string Store::state_text() const {
+  const std::int64_t posted = pending_ ? pending_->notice() : posted_notice_;
+  return std::to_string(version_) + " " + std::to_string(notice_) + " " + std::to_string(posted) + " " + (is_pending() ? "1" : "0");
+}
+
+void Store::restore(const SafetensorsFile& file, const std::string& text) {
+  std::istringstream in(text);
+  int pending = 0;
+  if (!(in >> version_ >> notice_ >> posted_notice_ >> pending))
+    throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a store");
+  is_restored_ = pending != 0;
+  for (std::size_t p = 0; p < publishers_.size(); ++p) {
+    Table& table = tables_[p];
+    const auto read = [&](const std::string& name, auto& values) {
+      using T = typename std::remove_reference_t<decltype(values)>::value_type;
+      const NamedTensor& found = file.at(publishers_[p].task + "." + name);
+      const auto count = static_cast<std::size_t>(found.shape.elements());
+      if (found.dtype != dtype_of<T> || (name != "posted" && count != values.size()))
+        throw CheckpointError(file.path().string() + ": " + found.name + " has " + std::to_string(count) + " values, this store " +
+                              std::to_string(values.size()) + ": it was made with other entities or another collab.width");
+      const T* data = static_cast<const T*>(found.data);
+      values.assign(data, data + count);
+    };
+    read("rows", table.rows), read("present", table.present), read("mean", table.scale.mean), read("deviation", table.scale.deviation);
+    read("posted", table.posted);
+    check_posted(p, file);
+    table.present_count = std::count(table.present.begin(), table.present.end(), 1);
+  }
+}
+
+/// A damaged entry must not write elsewhere.
+void Store::check_posted(std::size_t publisher, const SafetensorsFile& file) const {
+  const std::vector<std::int32_t>& words = tables_[publisher].posted;
+  const auto each = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  bool good = words.size() % each == 0;
+  for (std::size_t at = 0; good && at < words.size(); at += each)
+    good = words[at] >= 0 && static_cast<std::size_t>(words[at]) < publishers_[publisher].ids.size() && words[at + 2] > 0;
+  if (!good) throw CheckpointError(file.path().string() + ": what " + publishers_[publisher].task + " had posted is damaged");
+}
+
+void Store::complete() {
+  if (!is_pending()) return;
+  if (!is_restored_) pending_->wait();
+  for (int p = 0; p < static_cast<int>(publishers_.size()); ++p) {
+    apply(p, is_restored_ ? tables_[static_cast<std::size_t>(p)].posted : pending_->entries_of(p));
     rescale(p);
   }
-  notice_ = pending_->notice();
+  notice_ = is_restored_ ? posted_notice_ : pending_->notice();
+  is_restored_ = false;
   pending_.reset();
   ++version_;
 }
