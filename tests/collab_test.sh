@@ -72,6 +72,15 @@ check "the resolved recipe gives another run" [ "$(hashes one)" = "$(hashes agai
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 
+# Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send a head and an entry for each training row and each row of
+# the table six times more.
+whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
+bytes() { grep -o '"sharing_bytes": [0-9]*' "$1/summary.json" | head -n 1 | grep -o '[0-9]*$'; }
+rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir six 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
+expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 12 --task.buys.train.epochs 12 --run-dir twelve --quiet
+check "$rows training rows of answers are no 60 % of 600" [ "${rows:-0}" -gt 300 ]
+check "six ticks more: $(bytes six) and $(bytes twelve) bytes with $rows training rows" [ $(($(bytes twelve) - $(bytes six))) = $((6 * (24 + (600 + rows) * (12 + 4 * 4)))) ]
+
 # A task of few rows that listens to noise overfits it, until its guard closes.
 head -n 181 answers.csv >few.csv
 { printf "$collab"; section few few answers "person : person" $'role = target\ntrain.epochs = 150\ntrain.evaluate_every_epochs = 5'
