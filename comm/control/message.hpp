@@ -17,6 +17,7 @@ enum class CauseKind : std::uint8_t {
   own,      // something that happened to it
   follows,  // only that another rank has failed
   peer,     // what it saw of another rank
+  late,     // for whom it has waited in vain until the deadline
 };
 
 struct ControlMessage {
