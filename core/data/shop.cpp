@@ -46,6 +46,8 @@ void generate_shop(const ShopOptions& options, Log& log) {
     write_text(partial / "products.csv", tables.products);
     write_text(partial / "sessions.csv", tables.sessions);
     write_text(partial / "orders.csv", tables.orders);
+    write_text(partial / "deliveries.csv", tables.deliveries);
+    write_text(partial / "coupons.csv", tables.coupons);
     write_text(partial / "truth.json", truth_json(tables.tasks));
     // A rename onto a full folder is refused by the system; the old one steps aside, so no moment deletes before the new is there.
     const fs::path old = partial.string() + ".old";

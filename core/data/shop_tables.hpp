@@ -1,4 +1,4 @@
-// The four tables of the shop as text, and the tasks drawn over them.
+// The six tables of the shop as text, and the tasks drawn over them.
 #pragma once
 #include <string>
 #include <vector>
@@ -9,8 +9,8 @@
 namespace chorale {
 
 struct ShopTables {
-  std::string customers, products, sessions, orders;
-  std::vector<ShopTask> tasks;  // churn, purchase, returned
+  std::string customers, products, sessions, orders, deliveries, coupons;
+  std::vector<ShopTask> tasks;  // purchase, churn, returned, late, redeemed
 };
 
 /// Draws everything from options.seed.

@@ -34,6 +34,35 @@ double rank_auc(const std::vector<double>& score, const std::vector<int>& label)
   return positives == 0 || negatives == 0 ? 0.5 : wins / (positives * negatives);
 }
 
+void share_evidence(std::vector<ShopTask>& tasks, std::size_t customers) {
+  using Known = std::array<Evidence, 2>;  // by trait
+  std::vector<std::vector<Known>> known;  // by task, by customer
+  for (const ShopTask& task : tasks) {
+    std::vector<Known>& here = known.emplace_back(customers);
+    for (const ShopRow& row : task.rows)
+      for (const ShopRow::Part& part : row.traits) {
+        if (part.kind == ShopTrait::none) continue;
+        Evidence& of = here[row.customer][static_cast<std::size_t>(part.kind)];
+        of.sum += part.shown.sum, of.precision += part.shown.precision;
+      }
+  }
+  for (std::size_t t = 0; t < tasks.size(); ++t)
+    for (const ShopRow& row : tasks[t].rows) {
+      double mean = row.seen, variance = 0;
+      for (const ShopRow::Part& part : row.traits) {
+        Evidence all = part.shown;
+        for (std::size_t other = 0; part.kind != ShopTrait::none && other < tasks.size(); ++other) {
+          if (other == t) continue;
+          const Evidence& of = known[other][row.customer][static_cast<std::size_t>(part.kind)];
+          all.sum += of.sum, all.precision += of.precision;
+        }
+        mean += part.weight * all.sum / (1 + all.precision);
+        variance += part.weight * part.weight / (1 + all.precision);
+      }
+      tasks[t].shared.push_back(expected_sigmoid(mean, std::sqrt(variance)));
+    }
+}
+
 std::string truth_json(const std::vector<ShopTask>& tasks) {
   std::string text = "{\n  \"tasks\": {\n";
   for (std::size_t t = 0; t < tasks.size(); ++t) {
@@ -43,9 +72,10 @@ std::string truth_json(const std::vector<ShopTask>& tasks) {
     char line[400];
     std::snprintf(line, sizeof line,
                   "    \"%s\": {\"table\": \"%s\", \"target\": \"%s\", \"rows\": %zu, \"base_rate\": %.6f, \"auc_true\": %.6f, "
-                  "\"auc_attainable\": %.6f}%s\n",
+                  "\"auc_attainable\": %.6f, \"auc_attainable_shared\": %.6f, \"sharing\": \"%s\"}%s\n",
                   task.name.c_str(), task.table.c_str(), task.target.c_str(), task.label.size(), rate,
-                  rank_auc(task.probability, task.label), rank_auc(task.attainable, task.label), t + 1 < tasks.size() ? "," : "");
+                  rank_auc(task.probability, task.label), rank_auc(task.attainable, task.label), rank_auc(task.shared, task.label),
+                  task.sharing.c_str(), t + 1 < tasks.size() ? "," : "");
     text += line;
   }
   return text + "  }\n}\n";

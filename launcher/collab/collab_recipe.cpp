@@ -159,13 +159,13 @@ void CollabRecipe::read(const std::string& path) { read_recipe(path, table); }
 void CollabRecipe::resolve(const std::string& path) {
   if (sections.size() < 2)
     throw UsageError(path + ": a collaboration needs at least two sections [task.NAME]; train one task with chorale train");
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   for (const auto& section : sections) {
     const std::string at = "task." + section->name + ".";
     auto keys = std::make_unique<RecipeTable>();
     if (!section->recipe.empty()) {
       const std::filesystem::path recipe = section->recipe;
-      keys->read((recipe.is_absolute() ? recipe : std::filesystem::absolute(folder / recipe)).lexically_normal().string());
+      keys->read((recipe.is_absolute() ? recipe : folder / recipe).lexically_normal().string());
     }
     for (const Option& option : table.all()) {
       if (!option.given || !option.key.starts_with(at)) continue;
@@ -174,7 +174,7 @@ void CollabRecipe::resolve(const std::string& path) {
       keys->table.set(key, section->keys[key], option.origin);
       if (key != "data.file") continue;
       for (std::string& file : keys->settings.data.file) {  // a recipe's is relative to the recipe, a flag's to here
-        const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : std::filesystem::absolute(folder);
+        const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : folder;
         if (!std::filesystem::path(file).is_absolute()) file = (base / file).lexically_normal().string();
       }
     }

@@ -178,11 +178,12 @@ StudyResult CollabTrials::run(const StudyKey& key) {
   StudyResult result{.key = key, .recipe = identity_, .tasks = std::vector<TaskScores>(tasks_.size())};
   auto world = make_thread_communicators(static_cast<int>(tasks_.size()));
   std::vector<std::exception_ptr> errors(tasks_.size());
+  std::vector<Cost> costs(tasks_.size());
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < tasks_.size(); ++t)
     threads.emplace_back([&, t] {
       try {
-        run_task(*world[t], plan, t, result);
+        costs[t] = run_task(*world[t], plan, t, result);
       } catch (const std::exception& e) {
         errors[t] = std::current_exception();
         world[t]->abort(e.what());
@@ -202,10 +203,14 @@ StudyResult CollabTrials::run(const StudyKey& key) {
     }
   }
   if (first) std::rethrow_exception(first);
+  for (const Cost& cost : costs) {
+    result.step_ms += cost.step_ms / static_cast<double>(costs.size());
+    result.bytes_per_step_per_rank += cost.bytes_per_step / static_cast<double>(costs.size());
+  }
   return result;
 }
 
-void CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result) {
+CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result) {
   const StudyKey& key = plan.key;
   const auto task_comm = world.split(static_cast<int>(t), 0, infos_[t].name);
   const auto sharing = world.split(0, 0, "sharing");
@@ -290,10 +295,8 @@ void CollabTrials::run_task(Communicator& world, const Plan& plan, std::size_t t
     scores.entity.push_back(id != kNoEntity ? id : mix(0x6E6F6E65u, number));
   }
   score_rows(scores, test, registry);
-  if (t != 0) return;
   const auto steps = static_cast<double>(std::max<std::int64_t>(1, summary.steps));
-  result.step_ms = 1000 * summary.seconds_total / steps;
-  result.bytes_per_step_per_rank = static_cast<double>(sharing->bytes_sent()) / steps;
+  return {.step_ms = 1000 * summary.seconds_total / steps, .bytes_per_step = static_cast<double>(sharing->bytes_sent()) / steps};
 }
 
 }  // namespace chorale

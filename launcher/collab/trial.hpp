@@ -34,7 +34,11 @@ class CollabTrials {
   struct Task;
   struct Plan;
   Plan plan_of(const StudyKey& key) const;
-  void run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result);
+  /// Of a task's own step; a result has the mean over tasks, which have one rank each.
+  struct Cost {
+    double step_ms = 0, bytes_per_step = 0;
+  };
+  Cost run_task(Communicator& world, const Plan& plan, std::size_t t, StudyResult& result);
   const CollabRecipe& recipe_;
   Log& log_;
   std::vector<TaskInfo> infos_;

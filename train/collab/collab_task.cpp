@@ -213,9 +213,9 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
   }
   if (out.empty())
     throw UsageError(
-        fmt::format("task {} has no kind of entity in common with a task that publishes; name one in task.{}.entity, or take "
-                    "the task out",
-                    me.name, me.name));
+        fmt::format("task {} has no kind of entity in common with another task that publishes; name one in task.{}.entity, set "
+                    "task.{}.role = peer where it shall only publish, or take the task out",
+                    me.name, me.name, me.name));
   return out;
 }
 

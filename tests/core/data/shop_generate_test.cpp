@@ -52,7 +52,7 @@ TEST_CASE("the same seed gives the same shop byte for byte, another seed another
   options.out = folder.path / "c";
   options.seed = 8;
   generate_shop(options, log);
-  for (const char* name : {"customers.csv", "products.csv", "sessions.csv", "orders.csv", "truth.json"}) {
+  for (const char* name : {"customers.csv", "products.csv", "sessions.csv", "orders.csv", "deliveries.csv", "coupons.csv", "truth.json"}) {
     CHECK(read(folder.path / "a" / name) == read(folder.path / "b" / name));
     CHECK(read(folder.path / "a" / name) != read(folder.path / "c" / name));
   }
@@ -69,11 +69,15 @@ TEST_CASE("sizes are honoured and every purchase has its order") {
   CHECK(last_column(tables.sessions) == tables.tasks[0].label);
   CHECK(last_column(tables.customers) == tables.tasks[1].label);
   CHECK(last_column(tables.orders) == tables.tasks[2].label);
+  CHECK(std::count(tables.deliveries.begin(), tables.deliveries.end(), '\n') == 1001);
+  CHECK(last_column(tables.deliveries) == tables.tasks[3].label);
+  CHECK(std::count(tables.coupons.begin(), tables.coupons.end(), '\n') == 501);
+  CHECK(last_column(tables.coupons) == tables.tasks[4].label);
 }
 
-TEST_CASE("labels follow both the true and the attainable probabilities") {
+TEST_CASE("labels follow the true and both attainable probabilities") {
   for (const ShopTask& task : draw_shop({.seed = 7, .out = {}}).tasks)
-    for (const auto* probability : {&task.probability, &task.attainable})
+    for (const auto* probability : {&task.probability, &task.attainable, &task.shared})
       for (double low = 0; low < 1; low += 0.2) {
         double expected = 0, variance = 0, drawn = 0;
         for (std::size_t i = 0; i < task.label.size(); ++i) {
@@ -82,7 +86,7 @@ TEST_CASE("labels follow both the true and the attainable probabilities") {
           expected += p, variance += p * (1 - p), drawn += task.label[i];
         }
         INFO(task.name << " from " << low << ": " << drawn << " drawn, " << expected << " expected");
-        CHECK(std::abs(drawn - expected) <= 4 * std::sqrt(variance) + 1e-9);  // thirty bins, four deviations each
+        CHECK(std::abs(drawn - expected) <= 4 * std::sqrt(variance) + 1e-9);  // seventy-five bins, four deviations each
       }
 }
 
@@ -103,6 +107,34 @@ TEST_CASE("the purchase task keeps its promised difficulty at several seeds") {
     CHECK(rate < 0.25);
     CHECK(rank_auc(task.probability, task.label) > attainable);
   }
+}
+
+TEST_CASE("what other tables show of customers helps the task that is built so, and cannot help the one that is not") {
+  for (std::uint64_t seed : {7u, 8u, 9u}) {
+    const ShopTables tables = draw_shop({.seed = seed, .out = {}});
+    const auto gain = [](const ShopTask& task) { return rank_auc(task.shared, task.label) - rank_auc(task.attainable, task.label); };
+    for (const ShopTask& task : tables.tasks) {
+      INFO("seed " << seed << ", " << task.name << ": " << gain(task));
+      if (task.sharing == "helps") CHECK(gain(task) > 0.02);
+      if (task.sharing == "helps little") CHECK(std::abs(gain(task)) < 0.015);
+      if (task.sharing == "cannot help") CHECK(task.shared == task.attainable);
+    }
+    CHECK(gain(tables.tasks[4]) > 0.1);  // its own table shows nothing of what the customer is like
+    CHECK(tables.tasks[1].sharing == "helps");
+    CHECK(tables.tasks[3].sharing == "cannot help");
+    CHECK(rank_auc(tables.tasks[3].attainable, tables.tasks[3].label) > 0.7);  // there is something to learn all the same
+  }
+}
+
+TEST_CASE("evidence of several tables adds up as that of normal noise does") {
+  // One customer, one trait: the first task shows 1 with noise 1, the second 2 with noise 0.5; they know 1 and 4 times as much.
+  std::vector<ShopTask> tasks = {{"a", "a.csv", "y", "helps"}, {"b", "b.csv", "y", "helps"}};
+  for (ShopTask& task : tasks) task.rows.resize(1);
+  tasks[0].rows[0] = {.customer = 0, .seen = 0.5, .traits = {{{2, ShopTrait::patience, {1, 1}}, {}}}};
+  tasks[1].rows[0] = {.customer = 0, .seen = 0, .traits = {{{1, ShopTrait::patience, {8, 4}}, {3, ShopTrait::none, {}}}}};
+  share_evidence(tasks, 1);
+  CHECK(tasks[0].shared.at(0) == Approx(expected_sigmoid(0.5 + 2 * 9.0 / 6, std::sqrt(4 / 6.0))));
+  CHECK(tasks[1].shared.at(0) == Approx(expected_sigmoid(9.0 / 6, std::sqrt(1 / 6.0 + 9))));  // a trait of none is the row's own
 }
 
 TEST_CASE("a folder that is not empty is refused unless it may be overwritten") {

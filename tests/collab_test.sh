@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# `chorale collab` as people use it: equal bits at every number of ranks, what summary.json and study.json say, a study that goes on, errors.
+# usage: collab_test.sh CHORALE
+set -uo pipefail
+chorale=$1 failed=0
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+expect() {  # expect CODE TEXT WORDS...: the program ends with CODE and says TEXT
+  local code=$1 text=$2 out status
+  shift 2
+  out=$(timeout 60 "$chorale" "$@" 2>&1 </dev/null)
+  status=$?
+  if [ "$status" != "$code" ] || [[ $out != *"$text"* ]]; then
+    echo "chorale $*: expected $code and '$text', got $status: $out"
+    failed=1
+  fi
+}
+check() { "${@:2}" || { echo "$1"; failed=1; }; }
+hashes() { grep -o '"parameters_hash": "[^"]*"' "$1/summary.json"; }
+
+# Three tables of 600 persons. What buys says about a person helps answers; calls is noise and knows nobody's answers.
+awk 'BEGIN {
+  srand(11)
+  print "person,a,b,answers" > "answers.csv"; print "visit,person,c,d,buys" > "buys.csv"; print "call,person,e,f,g,h,long" > "calls.csv"
+  for (p = 1; p <= 600; ++p) {
+    t = rand() + rand() + rand() - 1.5
+    printf "%d,%.3f,%.3f,%d\n", p, rand(), rand(), (t + 0.1 * rand() > 0) > "answers.csv"
+    for (v = 0; v < 2; ++v) printf "v%d,%d,%.3f,%.3f,%d\n", 2 * p + v, p, t + 0.2 * rand(), rand(), (t + rand() > 0.5) > "buys.csv"
+    printf "c%d,%d,%.3f,%.3f,%.3f,%.3f,%d\n", p, p, rand(), rand(), rand(), rand(), (rand() > 0.5) > "calls.csv"
+  }
+}'
+cat >task.ini <<'END'
+[model]
+layers = linear(16) relu linear(1)
+[train]
+batch = 64
+epochs = 6
+metrics = auc
+[parallel]
+virtual_workers = 2
+[optimizer]
+lr = 0.01
+END
+section() { printf '[task.%s]\nrecipe = task.ini\ndata.file = %s.csv\ndata.target = %s\nentity = %s\n%s\n' "$@"; }
+collab='[collab]\nevery = 5\nwidth = 4\nburn_in = 0.2\nsplit = person 0.6 0.2 0.2\n'
+{ printf "$collab"'steps_per_tick = answers:5 buys:10\n'
+  section answers answers answers "person : person" "role = target"
+  section buys buys buys "person : person" $'role = peer\ndata.drop = visit'; } >two.ini
+{ printf "$collab"'steps_per_tick = answers:5 buys:10 calls:3\n'
+  section answers answers answers "person : person" ""
+  section buys buys buys "person : person" "data.drop = visit"
+  section calls calls long "person : person" "data.drop = call"; } >three.ini
+
+# Equal bits: the ranks of each task and what starts them do not show.
+expect 0 "run directory: one" collab train two.ini --run-dir one --launch threads
+expect 0 "" collab train two.ini --run-dir two --launch threads --task.answers.ranks 2 --quiet
+expect 0 "" collab train two.ini --run-dir three --launch mpirun --task.buys.ranks 2 --quiet
+expect 0 "" collab train two.ini --run-dir share --launch mpirun -n 3 --task.buys.ranks "share 0.7" --task.answers.ranks "share 0.3" --quiet
+for run in two three share; do check "two tasks: '$(hashes one)' and '$(hashes $run)' of $run differ" [ "$(hashes one)" = "$(hashes $run)" ]; done
+check "no hashes of two tasks" [ "$(hashes one | wc -l)" = 2 ]
+check "share gave buys other ranks than 2" grep -q '"ranks": 2' <(sed -n '/"buys"/,$p' share/summary.json)
+expect 0 "" collab train three.ini --run-dir three_a --launch threads --quiet
+expect 0 "" collab train three.ini --run-dir three_b --launch threads --task.calls.ranks 2 --task.answers.ranks 2 --quiet
+expect 0 "" collab train three.ini --run-dir three_c --launch mpirun --task.buys.ranks 2 --quiet
+for run in b c; do check "three tasks: bits of $run differ" [ "$(hashes three_a)" = "$(hashes three_$run)" ]; done
+check "another seed gives the same bits" [ "$(hashes one)" != "$(expect 0 "" collab train two.ini --run-dir seed --quiet --task.buys.train.seed 9; hashes seed)" ]
+# The resolved recipe holds all of it and gives the same run.
+expect 0 "" collab train one/recipe.resolved.ini --run-dir again --launch threads --quiet
+check "the resolved recipe gives another run" [ "$(hashes one)" = "$(hashes again)" ]
+# Without pinned steps they are measured, said, and written down.
+expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
+
+# A task of few rows that listens to noise overfits it, until its guard closes.
+head -n 181 answers.csv >few.csv
+{ printf "$collab"; section few few answers "person : person" $'role = target\ntrain.epochs = 150\ntrain.evaluate_every_epochs = 5'
+  section calls calls long "person : person" $'role = peer\ndata.drop = call'; } >guard.ini
+expect 0 "few no longer hears calls about persons" collab train guard.ini --run-dir guarded --launch threads --collab.steps_per_tick "few:10 calls:10"
+expect 0 "" collab train guard.ini --run-dir unguarded --launch threads --collab.steps_per_tick "few:10 calls:10" --collab.guard off --quiet
+
+command -v python3 >/dev/null && { python3 - <<'END' || failed=1; }
+import json, os, sys
+def load(run): return json.load(open(run + "/summary.json"))
+one, few, free = load("one"), load("guarded"), load("unguarded")
+def check(what, holds):
+    if not holds: print("summary.json:", what); sys.exit(1)
+check("status, ticks or world size", one["status"] == "done" and one["ticks"] > 0 and one["world_size"] == 2)
+for name, steps in (("answers", 5), ("buys", 10)):
+    task = one["tasks"][name]
+    check(f"metrics of {name}", 0 < task["metrics"]["test"]["auc"] <= 1 and task["metrics"]["validation"]["loss"] > 0)
+    check(f"steps of {name}", task["steps_per_tick"] == steps and task["ranks"] == 1 and task["steps"] > 0)
+check("answers gains nothing of what buys knows", one["tasks"]["answers"]["metrics"]["test"]["auc"] > 0.75)
+check("bytes_per_step_per_rank, overhead or sweep_share", one["bytes_per_step_per_rank"] > 0 and 0 <= one["sweep_share"] <= one["overhead"] + one["sweep_share"] <= 1)
+events = few["tasks"]["few"]["guard"]
+check(f"no guard event: {few['tasks']['few']}", events and events[0]["event"] == "closes")
+check(f"guard event {events[0]}", events[0]["peer"] == "calls" and events[0]["kind"] == "person" and events[0]["entities"] > 10
+      and events[0]["validation"] >= 2 and events[0]["benefit"] < -events[0]["standard_error"] < 0)
+check("guard off leaves events", free["tasks"]["few"]["guard"] == [])
+for name in ("answers", "buys"):
+    check(f"files of {name}", all(os.path.exists(f"one/tasks/{name}/{f}") for f in ("summary.json", "metrics.jsonl", "recipe.resolved.ini", "pipeline.json")))
+END
+
+# A study: what exists is not run again, also after a cut.
+study=(collab study three.ini --launch threads --out study)
+expect 0 "labels all:" "${study[@]}" -n 1 --seeds 1 --arms "alone matched collab shuffled untrained pooled"
+check "a study of one seed and six arms made $(ls study/runs | wc -l) runs" [ "$(ls study/runs | wc -l)" = 6 ]
+before=$(stat -c '%n %y %i' study/runs/*seed-1*)
+"$chorale" "${study[@]}" -n 2 --seeds 40 >cut.log 2>&1 </dev/null &
+pid=$!
+for _ in $(seq 600); do [ "$(ls study/runs | wc -l)" -gt 8 ] && break; kill -0 $pid || break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+status=$?
+check "a study that was interrupted ended with $status: $(tail -n 3 cut.log)" [ $status = 130 ]
+check "an interrupted study does not say how to go on: $(tail -n 3 cut.log)" grep -q "goes on with what is missing" cut.log
+kept=$(stat -c '%n %y %i' study/runs/*)
+expect 0 "wrote study/study.json" "${study[@]}" -n 2 --seeds 2
+check "runs of the first seed were made again" [ "$before" = "$(stat -c '%n %y %i' $(cut -d' ' -f1 <<<"$before"))" ]
+check "runs from before the cut were made again" [ "$kept" = "$(stat -c '%n %y %i' $(cut -d' ' -f1 <<<"$kept"))" ]
+printf 'X' | dd of="$(ls study/runs/*_collab_seed-2.result)" bs=1 seek=500 conv=notrunc status=none
+expect 0 "it is run again" "${study[@]}" -n 1 --seeds 2
+expect 64 "made from another recipe" "${study[@]}" -n 1 --seeds 2 --task.buys.optimizer.lr 0.5
+command -v python3 >/dev/null && { python3 - <<'END' || failed=1; }
+import json, sys
+study = json.load(open("study/study.json"))
+def check(what, holds):
+    if not holds: print("study.json:", what); sys.exit(1)
+cell = study["labels"]["all"]
+arms = ["alone", "matched", "collab", "unguarded", "disjoint", "shuffled", "untrained", "pooled"]
+check(f"arms {list(cell['arms'])}", sorted(cell["arms"]) == sorted(arms))
+for task in ("answers", "buys", "calls"):
+    for arm in arms:
+        score = cell["arms"][arm]["tasks"][task]["metric"]
+        check(f"{arm} of {task}", len(score["values"]) == 2 and 0 < score["mean"] < 1 and score["sd"] >= 0)
+        check(f"versus {arm}", arm == "collab" or cell["versus"][arm][task]["low"] <= cell["versus"][arm][task]["mean"] <= cell["versus"][arm][task]["high"])
+    check(f"verdict of {task}", cell["verdict"][task].split(":")[0] in ("gain", "harm", "no gain shown"))
+    check(f"closed gap of {task}", task in cell["closed_gap"])
+check(f"answers gains {cell['versus']['matched']['answers']}", cell["versus"]["matched"]["answers"]["low"] > 0.05)
+check("with one split by entity disjoint is collab", cell["arms"]["disjoint"] == cell["arms"]["collab"])
+check("bytes or overhead", study["bytes_per_step_per_rank"] > 0 and study["overhead"] is not None)
+END
+
+# Refusals name the remedy. None leaves a run directory.
+{ printf "$collab"; section answers answers answers "person : person" ""; } >single.ini
+expect 64 "at least two sections [task.NAME]; train one task with chorale train" collab train single.ini --run-dir x
+expect 64 "needs a recipe: chorale collab train RECIPE.ini" collab train --run-dir x
+expect 64 "collab needs a word" collab
+expect 64 "the tasks have 2 ranks (answers 1, buys 1), the run has 5; start it with -n 2" collab train two.ini -n 5 --launch threads --run-dir x
+expect 64 "the tasks have 2 ranks (answers 1, buys 1), the run has 1; start it with -n 2" collab train two.ini -n 1 --launch threads --run-dir x \
+  --task.answers.ranks "share 0.5" --task.buys.ranks "share 0.5"
+expect 64 "task.buys.ranks = none is refused: expected a number of ranks, or share 0.5" collab train two.ini --run-dir x --task.buys.ranks none
+expect 64 "there is no task 'bys'; write NAME:STEPS for each task" collab train two.ini --run-dir x --collab.steps_per_tick "answers:5 bys:5"
+expect 64 "task buys is missing" collab train two.ini --run-dir x --collab.steps_per_tick "answers:5"
+expect 64 "no task has entities of kind 'people'" collab train two.ini --run-dir x --collab.split "people 0.6 0.2 0.2"
+expect 64 "names no column" collab train two.ini --run-dir x --task.buys.entity "person : "
+expect 64 "did you mean" collab train two.ini --run-dir x --collab.evry 5
+expect 64 "set task.buys.role = peer" collab train two.ini --run-dir y --overwrite --launch threads --task.buys.role both
+expect 64 "no kind of entity in common" collab train two.ini --run-dir y --overwrite --launch threads --task.buys.entity "customer : person" --collab.split "customer 0.6 0.2 0.2"
+expect 64 "arm 'pool' is unknown; allowed: alone matched collab" collab study two.ini --arms "alone pool" --out x
+expect 64 "--labels many is refused" collab study two.ini --labels many --out x
+for launch in threads mpirun; do
+  expect 65 "customer_id" collab train two.ini --run-dir x --launch $launch --task.buys.entity "person : customer_id"
+  expect 65 "no person in common" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
+done
+check "a refused run made a run directory" [ ! -e x ]
+exit $failed
