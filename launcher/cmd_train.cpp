@@ -42,6 +42,7 @@ struct Words {
   bool resume = false, overwrite = false, quiet = false;
   std::int64_t restarts = 3, min_ranks = 0;
   std::string hosts;
+  Elsewhere elsewhere;
   std::vector<std::string> inject;
 };
 
@@ -56,6 +57,11 @@ void describe(OptionTable& t, Words& w) {
   t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
+  t.add("prefix", w.elsewhere.prefix, "With --hosts: where Open MPI is installed on them, as mpirun's --prefix.");
+  t.add("export", w.elsewhere.exported,
+        "With --hosts: a variable of the environment that ranks on them get too, as mpirun's -x NAME. May be given several times. PATH, "
+        "LD_LIBRARY_PATH, CHORALE_DATA and OMP_NUM_THREADS are handed on anyway.",
+        {.adds_up = true});
   t.add("inject", w.inject,
         "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE, STEP! to repeat it (docs/faults.md). May be "
         "given several "
@@ -182,7 +188,10 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
 std::vector<Host> hosts_of(const Words& w, const Surroundings& around) {
   if (around.started_by_us) return {};
   if (w.hosts.empty() && w.min_ranks != 0) throw UsageError("--min-ranks says without which hosts to go on; it needs --hosts");
+  if (w.hosts.empty() && !(w.elsewhere.prefix.empty() && w.elsewhere.exported.empty()))
+    throw UsageError("--prefix and -x say how ranks start on other hosts; they need --hosts");
   if (w.hosts.empty()) return {};
+  handed_on(w.elsewhere);  // a name that is not set is refused now
   if (around.outer_size > 0) throw UsageError("--hosts inside an outer launcher; leave it out, its ranks are taken");
   if (w.ranks.launch == "threads" || w.ranks.launch == "srun")
     throw UsageError("--hosts is for mpirun; --launch " + w.ranks.launch + " starts no ranks on hosts of your choice");
@@ -227,6 +236,7 @@ int run_train(std::span<const std::string> arguments) {
   const std::vector<Host> hosts = hosts_of(t.words, around);
   if (!hosts.empty()) t.words.ranks.ranks = std::to_string(ranks_on(hosts));
   RankPlan plan = plan_ranks(t.words.ranks, around);
+  plan.elsewhere = t.words.elsewhere;
   if (!hosts.empty()) plan.crowded = false, plan.note.clear();  // those hosts' cores are not ours
   RunDirectory run({.path = t.words.run_dir,
                     .name = std::filesystem::path(rest[0]).stem().string(),
