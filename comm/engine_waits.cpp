@@ -146,7 +146,9 @@ CommError Engine::overdue(const Operation& operation) {
   const std::string text = what.numbered() + ": waiting for " + lookout_.text(missing) + ", says rank " + std::to_string(world_->rank) +
                            " at the deadline of " + seconds(deadline_ms(operation)) +
                            " s (watchdog.seconds); restart from the newest checkpoint";
-  return CommError(first, what.title(), what.sequence, text);
+  CommError error(first, what.title(), what.sequence, text);
+  error.is_late = true;
+  return error;
 }
 
 CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {

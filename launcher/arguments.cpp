@@ -15,10 +15,13 @@ namespace po = boost::program_options;
 
 bool is_switch(const Option& option) { return option.type == "switch" && option.key.find('.') == std::string::npos; }
 
+/// "n" of "-n"; empty: it has none.
+std::string letter_of(const std::string& key) { return key == "ranks" ? "n" : key == "export" ? "x" : ""; }
+
 po::options_description described(const OptionTable& table) {
   po::options_description out;
   for (const Option& option : table.all()) {
-    const std::string shown = option.key == "ranks" ? "ranks,n" : option.key;
+    const std::string letter = letter_of(option.key), shown = option.key + (letter.empty() ? "" : "," + letter);
     if (is_switch(option))
       out.add_options()(shown.c_str(), po::bool_switch());
     else
@@ -64,7 +67,7 @@ std::vector<std::string> read_flags(std::span<const std::string> words, OptionTa
         refuse_unknown(o.original_tokens.empty() ? o.string_key : o.original_tokens.front(), table);
       } else {
         const bool given = !o.value.empty();
-        table.set(o.string_key == "-n" ? "ranks" : o.string_key, given ? o.value.front() : "true");
+        table.set(o.string_key == "-n" ? "ranks" : o.string_key == "-x" ? "export" : o.string_key, given ? o.value.front() : "true");
       }
     }
   } catch (const po::error& error) {
@@ -79,7 +82,8 @@ std::string help_text(const OptionTable& table) {
   for (const Option& o : table.all()) {
     if (section_of(o.key) != section) out += "\n";
     section = section_of(o.key);
-    std::string flag = (o.key == "ranks" ? "-n, --ranks" : "--" + o.key) + (o.short_flag.empty() ? "" : ", --" + o.short_flag);
+    std::string flag = (letter_of(o.key).empty() ? "" : "-" + letter_of(o.key) + ", ") + "--" + o.key +
+                       (o.short_flag.empty() ? "" : ", --" + o.short_flag);
     out += fmt::format("  {:<34} {:<8} {}\n", flag, o.type, o.help);
     std::string more = o.default_text.empty() ? "" : "default " + o.default_text;
     if (!o.range.empty()) more += (more.empty() ? "" : "; ") + o.range;

@@ -72,8 +72,8 @@ const std::vector<Command>& commands() {
       {"train", "RECIPE.ini [-n RANKS] [--run-dir DIR] [--resume] [--section.key VALUE ...]",
        "Trains a model from a recipe, on one rank or many.", "", run_train, train_options},
       {"collab", "train RECIPE.ini [-n RANKS] [--run-dir DIR] | study RECIPE.ini [-n RANKS] [--seeds 10] [--arms ...] [--labels 100,all]",
-       "Trains several tasks on ranks of their own that share representations of what they have in common, or studies whether that helps.", "train study", run_collab,
-       collab_options},
+       "Trains several tasks on ranks of their own that share representations of what they have in common, or studies whether that helps.",
+       "train study", run_collab, collab_options},
       {"submit",
        "RECIPE.ini --time 04:00:00 [--nodes 2] [--ranks-per-node 4] [--run-dir DIR] [--array seeds=1-5] [--dry-run] [--section.key VALUE "
        "...]",

@@ -22,6 +22,8 @@ void complain(const char* why) noexcept { std::fprintf(stderr, "chorale: warning
 void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwner& first) {
   const std::lock_guard lock(mutex_);
   run_ = run, attempt_ = attempt, first_ = first;
+  first_process_.reset();
+  if (is_alive_here(first).value_or(false)) first_process_.emplace(first.pid);
 }
 
 std::optional<Verdict> LastWord::settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept {
@@ -50,7 +52,7 @@ bool LastWord::say(const Verdict& verdict) noexcept {
   return false;
 }
 
-std::vector<RankEnd> LastWord::with_own(const RankEnd& mine, std::vector<RankEnd> ends) const {
+std::vector<RankEnd> LastWord::with_own(const RankEnd& mine, std::vector<RankEnd> ends) {
   const auto is_there = [&](int rank) { return std::any_of(ends.begin(), ends.end(), [&](const RankEnd& e) { return e.rank == rank; }); };
   if (!is_there(mine.rank)) ends.push_back(mine);
   if (mine.rank != 0 && !is_there(0))
@@ -65,9 +67,12 @@ bool LastWord::write(const Verdict& verdict) const {
 }
 
 /// Rank 0's process has died on this machine, and did not say why.
-std::optional<RankEnd> LastWord::end_of_first() const {
+std::optional<RankEnd> LastWord::end_of_first() {
   if (!first_ || is_alive_here(*first_).value_or(true)) return std::nullopt;
-  return RankEnd{.rank = 0, .host = first_->host, .process = first_->pid, .memory_kills = kills_.count()};
+  RankEnd out = {.rank = 0, .host = first_->host, .process = first_->pid, .memory_kills = kills_.count()};
+  // Its end is known when its parent has asked for it, a moment after its death.
+  for (int i = 0; first_process_ && i < 20 && !(out.status = first_process_->status()); ++i) std::this_thread::sleep_for(5ms);
+  return out;
 }
 
 }  // namespace chorale

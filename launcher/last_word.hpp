@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <chorale/core/base/memory_kills.hpp>
+#include <chorale/core/base/process_end.hpp>
 #include <chorale/launcher/run_owner.hpp>
 #include <chorale/launcher/verdict.hpp>
 
@@ -35,14 +36,15 @@ class LastWord {
   }
 
  private:
-  std::vector<RankEnd> with_own(const RankEnd& mine, std::vector<RankEnd> ends) const;
+  std::vector<RankEnd> with_own(const RankEnd& mine, std::vector<RankEnd> ends);
   bool write(const Verdict& verdict) const;
-  std::optional<RankEnd> end_of_first() const;
+  std::optional<RankEnd> end_of_first();
   std::function<void()> close_;
   mutable std::mutex mutex_;  // guards what follows
   std::filesystem::path run_;
   int attempt_ = 0;  // 0: it has not begun
   std::optional<RunOwner> first_;
+  std::optional<ProcessEnd> first_process_;  // where it is on this machine
   MemoryKills kills_;
 };
 

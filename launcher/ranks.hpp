@@ -7,6 +7,7 @@
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/option.hpp>
+#include <chorale/launcher/supervisor/host_list.hpp>
 
 namespace chorale {
 
@@ -38,6 +39,7 @@ struct RankPlan {
   int ranks = 1;
   bool crowded = false;  // more ranks than cores
   std::string hosts;     // HOST:RANKS,...; empty: here, or where the allocation is
+  Elsewhere elsewhere;   // of those hosts
   std::string note;      // for the terminal
 };
 /// Throws UsageError.

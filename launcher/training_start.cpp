@@ -28,10 +28,14 @@ void describe(OptionTable& t, StartWords& w) {
   t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
+  t.add("prefix", w.elsewhere.prefix, "With --hosts: where Open MPI is installed on them, as mpirun's --prefix.");
+  t.add("export", w.elsewhere.exported,
+        "With --hosts: a variable of the environment that ranks on them get too, as mpirun's -x NAME. May be given several times. PATH, "
+        "LD_LIBRARY_PATH, CHORALE_DATA and OMP_NUM_THREADS are handed on anyway.",
+        {.adds_up = true});
   t.add("inject", w.inject,
         "Only for tests of failures: this fault, as KIND@RANK:STEP or KIND@RANK:STEP:WHERE, STEP! to repeat it (docs/faults.md). May be "
-        "given several "
-        "times.",
+        "given several times.",
         {.adds_up = true, .check = [](const std::string& value) {
            for (const std::string& word : words_of(value)) parse_fault(word);
          }});
@@ -88,7 +92,10 @@ namespace {
 std::vector<Host> hosts_of(const StartWords& w, const Surroundings& around) {
   if (around.started_by_us) return {};
   if (w.hosts.empty() && w.min_ranks != 0) throw UsageError("--min-ranks says without which hosts to go on; it needs --hosts");
+  if (w.hosts.empty() && !(w.elsewhere.prefix.empty() && w.elsewhere.exported.empty()))
+    throw UsageError("--prefix and -x say how ranks start on other hosts; they need --hosts");
   if (w.hosts.empty()) return {};
+  handed_on(w.elsewhere);  // a name that is not set is refused now
   if (around.outer_size > 0) throw UsageError("--hosts inside an outer launcher; leave it out, its ranks are taken");
   if (w.ranks.launch == "threads" || w.ranks.launch == "srun")
     throw UsageError("--hosts is for mpirun; --launch " + w.ranks.launch + " starts no ranks on hosts of your choice");
@@ -111,6 +118,7 @@ int start_training(const TrainingStart& start) {
   const std::vector<Host> hosts = hosts_of(words, around);
   if (!hosts.empty()) words.ranks.ranks = std::to_string(ranks_on(hosts));
   RankPlan plan = plan_ranks(words.ranks, around);
+  plan.elsewhere = words.elsewhere;
   if (!hosts.empty()) plan.crowded = false, plan.note.clear();  // those hosts' cores are not ours
   if (start.check) start.check(plan);
   RunDirectory run({.path = words.run_dir, .name = start.name, .resume = words.resume, .overwrite = words.overwrite});

@@ -24,6 +24,7 @@ struct StartWords {
   bool resume = false, overwrite = false, quiet = false;
   std::int64_t restarts = 3, min_ranks = 0;
   std::string hosts;
+  Elsewhere elsewhere;
   std::vector<std::string> inject;
 };
 void describe(OptionTable& table, StartWords& words);

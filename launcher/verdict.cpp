@@ -19,6 +19,14 @@ int precedence(const RankEnd& end) {
   return end.kind == CauseKind::own ? 0 : 2;
 }
 
+constexpr int kAwaited = 4;
+/// It was stopped, or went round in circles: that it died in the end is what came of the others' leaving.
+bool was_awaited_in_vain(const RankEnd& end, std::span<const RankEnd> all) {
+  return end.cause.empty() && std::any_of(all.begin(), all.end(), [&](const RankEnd& other) {
+           return other.kind == CauseKind::late && other.culprit == end.rank && !other.cause.empty();
+         });
+}
+
 /// "rank 3 (node b, process 4711)"
 std::string place(const RankEnd& end) {
   if (end.host.empty()) return fmt::format("rank {}", end.rank);
@@ -48,8 +56,8 @@ std::string words_of(const RankEnd& end, std::span<const RankEnd> all) {
 }  // namespace
 
 std::optional<Verdict> verdict_of(std::span<const RankEnd> ends) {
-  const auto first =
-      std::min_element(ends.begin(), ends.end(), [](const RankEnd& a, const RankEnd& b) { return precedence(a) < precedence(b); });
+  const auto order = [&](const RankEnd& end) { return was_awaited_in_vain(end, ends) ? kAwaited : precedence(end); };
+  const auto first = std::min_element(ends.begin(), ends.end(), [&](const RankEnd& a, const RankEnd& b) { return order(a) < order(b); });
   if (first == ends.end()) return std::nullopt;
   Verdict out = {.code = first->code.value_or(static_cast<int>(ExitCode::comm)), .rank = first->rank, .where = first->where};
   out.cause = first->cause.empty() ? end_of_silent_rank(*first) : words_of(*first, ends);

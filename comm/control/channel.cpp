@@ -19,7 +19,10 @@ using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
 constexpr auto kNeighboursWithin = std::chrono::seconds(2);
 constexpr auto kSendWithin = std::chrono::milliseconds(500);
-constexpr auto kByeWithin = std::chrono::seconds(2);
+constexpr auto kEndWithin = std::chrono::seconds(2);  // a parent asks for its child
+constexpr auto kLookEvery = std::chrono::milliseconds(10);
+constexpr auto kLeaderEndWithin = std::chrono::milliseconds(300);
+constexpr int kWitnesses = 3;  // of a node
 }  // namespace
 
 ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {
@@ -39,6 +42,8 @@ std::string new_secret() {
   for (const unsigned char b : bytes) out += "0123456789abcdef"[b >> 4], out += "0123456789abcdef"[b & 15];
   return out;
 }
+
+std::int64_t own_process_number() { return ::getpid(); }
 
 ControlChannel::ControlChannel(Options options, std::chrono::milliseconds limit)
     : options_(std::move(options)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -74,7 +79,7 @@ void ControlChannel::greet() {
   hub_->send({.kind = Kind::hello,
               .rank = options_.rank,
               .code = options_.local_rank,
-              .number = ::getpid(),
+              .number = options_.process,
               .port = port_,
               .text = options_.hub.secret + "\n" + options_.host});
 }
@@ -97,10 +102,11 @@ void ControlChannel::turn() {
   if (hub_) waiting.push_back({hub_->descriptor(), static_cast<short>(POLLIN | (hub_->wants_to_write() ? POLLOUT : 0)), 0});
   if (listener_) waiting.push_back({listener_.number(), POLLIN, 0});
   for (const Neighbour& n : neighbours_) waiting.push_back({n.connection.descriptor(), POLLIN, 0});
-  ::poll(waiting.data(), waiting.size(), static_cast<int>(kSayEvery.count()));
+  ::poll(waiting.data(), waiting.size(), static_cast<int>((departed_.empty() ? kSayEvery : kLookEvery).count()));
   eventfd_t ignored = 0;
   ::eventfd_read(wake_.number(), &ignored);
   serve_neighbours();
+  follow_departed();
   if (Clock::now() - said_ >= kSayEvery) say_where();
   send_outbox();
   if (!hub_) return;
@@ -144,6 +150,7 @@ void ControlChannel::hear(const ControlMessage& message) {
   if (message.kind == Kind::redirect && message.rank == options_.rank) {
     try {
       ControlConnection leader(connect_to("127.0.0.1", message.port, std::chrono::seconds(5)));
+      leader_.emplace(Departed{message.code, ProcessEnd(message.number), Clock::now()});
       hub_ = std::move(leader);  // the old one closes after the new one stands, so their numbers differ
       greet();
     } catch (const CommError&) {
@@ -171,15 +178,45 @@ void ControlChannel::serve_neighbours() {
   for (Neighbour& n : neighbours_) {
     n.closed = !n.connection.pump();
     for (const ControlMessage& message : n.connection.take()) {
-      if (message.kind == Kind::hello && n.rank < 0 && message.code > 0) n.rank = message.rank;
+      if (message.kind == Kind::hello && n.rank < 0 && message.code > 0) n.rank = message.rank, n.process.emplace(message.number);
       if (n.rank < 0 || message.rank != n.rank)
         n.closed = true;
       else if (hub_)
         hub_->send(message);
     }
-    if (n.closed && n.rank >= 0 && hub_) hub_->send({.kind = Kind::gone, .rank = n.rank});
+    if (!n.closed || n.rank < 0 || !hub_) continue;
+    hub_->send({.kind = Kind::gone, .rank = n.rank});
+    if (n.process) departed_.push_back({n.rank, std::move(*n.process), Clock::now()});
   }
   neighbours_.remove_if([](const Neighbour& n) { return n.closed; });
+}
+
+/// Its connection ends before its process does, which its parent has to ask for.
+void ControlChannel::follow_departed() {
+  departed_.remove_if([this](Departed& d) {
+    const std::optional<int> status = d.process.status();
+    if (status && hub_) hub_->send({.kind = Kind::gone, .rank = d.rank, .number = *status + 1});
+    return status || Clock::now() - d.since > kEndWithin;
+  });
+}
+
+/// The hub itself, not the leader through which it was heard: it is on another node and cannot see how that one ended.
+void ControlChannel::witness_leader() {
+  if (!leader_ || options_.local_rank > kWitnesses) return;
+  const Clock::time_point until = Clock::now() + kLeaderEndWithin;
+  while (!leader_->process.status() && Clock::now() < until) std::this_thread::sleep_for(kLookEvery);
+  const std::optional<int> status = leader_->process.status();
+  if (!status) return;
+  try {
+    ControlConnection hub(connect_to(options_.hub.host, options_.hub.port, kLeaderEndWithin));
+    hub.send({.kind = Kind::witness,
+              .rank = options_.rank,
+              .code = leader_->rank,
+              .number = *status + 1,
+              .text = options_.hub.secret + "\n" + options_.host});
+    hub.flush(kSendWithin);
+  } catch (const CommError&) {  // it has gone too
+  }
 }
 
 void ControlChannel::pass_on(const ControlMessage& message) {
@@ -200,6 +237,7 @@ void ControlChannel::lose_hub(const std::string& why) {
     changed_.notify_all();
   }
   neighbours_.clear();
+  if (!is_expected) witness_leader();
   const std::string who =
       options_.local_rank == 0 ? "the process that watches the run" : "the process that watches the run, or the way to it,";
   if (!is_expected) order_to_leave({static_cast<int>(ExitCode::comm), who + " (" + options_.hub.text() + ") " + why, CauseKind::peer});

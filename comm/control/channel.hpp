@@ -13,6 +13,7 @@
 
 #include <chorale/comm/control/connection.hpp>
 #include <chorale/core/base/memory_kills.hpp>
+#include <chorale/core/base/process_end.hpp>
 
 namespace chorale {
 
@@ -27,6 +28,8 @@ struct ControlAddress {
 };
 /// 128 random bits in hexadecimal.
 std::string new_secret();
+
+std::int64_t own_process_number();
 
 /// What the hub knows of another rank.
 struct Whereabouts {
@@ -50,6 +53,7 @@ class ControlChannel {
     ControlAddress hub;
     int rank, local_rank = 0;  // local_rank 0 leads its node
     std::string host = host_name();
+    std::int64_t process = own_process_number();
     /// "Leave now", or nobody is left to say so. From the channel's thread, at most once: the rank's own may hang.
     std::function<void(const Cause& why)> on_leave;
     /// A stop is wanted; kind: which signal asked for it. From the channel's thread.
@@ -78,6 +82,12 @@ class ControlChannel {
     ControlConnection connection;
     int rank = -1;
     bool closed = false;
+    std::optional<ProcessEnd> process = {};
+  };
+  struct Departed {
+    int rank;
+    ProcessEnd process;
+    std::chrono::steady_clock::time_point since;
   };
   void run();
   void turn();
@@ -87,6 +97,8 @@ class ControlChannel {
   void hear(const ControlMessage& message);
   void serve_neighbours();
   void pass_on(const ControlMessage& message);
+  void follow_departed();
+  void witness_leader();
   void lose_hub(const std::string& why);
   void order_to_leave(const Cause& why);
   void post(ControlMessage message);
@@ -99,6 +111,8 @@ class ControlChannel {
   std::uint16_t port_ = 0;  // where neighbours find us
   Descriptor listener_;
   std::list<Neighbour> neighbours_;
+  std::list<Departed> departed_;    // neighbours whose end is not known yet
+  std::optional<Departed> leader_;  // that we go through
   std::chrono::steady_clock::time_point heard_, said_, over_at_;
   bool ordered_ = false;  // to leave
 

@@ -70,6 +70,14 @@ void ControlHub::serve(std::chrono::milliseconds limit) {
     tell_all({.kind = Kind::beat});
   }
   drop_closed();
+  look_at_ends();
+}
+
+/// Only of those that fell: who lives is not asked.
+void ControlHub::look_at_ends() {
+  for (const int rank : fallen_)
+    if (const auto process = processes_.find(rank); process != processes_.end() && !ranks_[static_cast<std::size_t>(rank)].status)
+      ranks_[static_cast<std::size_t>(rank)].status = process->second.status();
 }
 
 void ControlHub::accept_all() {
@@ -84,6 +92,7 @@ void ControlHub::accept_all() {
 
 void ControlHub::handle(Peer& peer, const ControlMessage& message) {
   if (message.kind == Kind::hello) return greet(peer, message);
+  if (message.kind == Kind::witness) return hear_witness(peer, message);
   const bool is_known = message.rank >= 0 && message.rank < options_.ranks;
   const bool speaks_for_it =
       is_known && peer.rank >= 0 && (message.rank == peer.rank || ranks_[static_cast<std::size_t>(message.rank)].through == peer.rank);
@@ -102,6 +111,7 @@ void ControlHub::handle(Peer& peer, const ControlMessage& message) {
     note_end(message.rank, message);
   } else if (message.kind == Kind::gone) {
     lose(message.rank);
+    if (message.number > 0 && rank.state == RankStatus::State::lost) rank.status = static_cast<int>(message.number - 1);
   } else if (message.kind == Kind::ask) {
     answer(peer, message);
   }
@@ -138,9 +148,21 @@ void ControlHub::greet(Peer& peer, const ControlMessage& hello) {
   rank.host = host, rank.process = hello.number;
   rank.heard = rank.moved = Clock::now();
   rank.through = is_relayed ? peer.rank : -1;
+  if (host == host_name()) processes_.insert_or_assign(hello.rank, ProcessEnd(hello.number));
   peer.connection.send({.kind = Kind::welcome, .rank = hello.rank});
   for (const auto* order : {&stopping_, &leaving_})
     if (*order) peer.connection.send(**order);
+}
+
+/// What its neighbours know of a leader's end they cannot say through it.
+void ControlHub::hear_witness(Peer& peer, const ControlMessage& message) {
+  peer.closed = true;
+  if (!knows_secret(message) || message.code < 0 || message.code >= options_.ranks) {
+    ++refused_;
+    return;
+  }
+  RankStatus& rank = ranks_[static_cast<std::size_t>(message.code)];
+  if (rank.host == host_in(message.text) && message.number > 0) rank.status = static_cast<int>(message.number - 1);
 }
 
 void ControlHub::redirect_waiting() {
@@ -148,7 +170,11 @@ void ControlHub::redirect_waiting() {
     if (!peer.waiting) continue;
     const Peer* leader = leader_on(std::string(host_in(peer.waiting->text)));
     if (!leader) continue;
-    peer.connection.send({.kind = Kind::redirect, .rank = peer.waiting->rank, .port = leader->port});
+    peer.connection.send({.kind = Kind::redirect,
+                          .rank = peer.waiting->rank,
+                          .code = leader->rank,
+                          .number = ranks_[static_cast<std::size_t>(leader->rank)].process,
+                          .port = leader->port});
     peer.connection.flush(std::chrono::milliseconds(100));
     peer.closed = true;
   }
@@ -168,7 +194,7 @@ void ControlHub::note_end(int index, const ControlMessage& message) {
     return;
   }
   const bool is_first_word = rank.cause.empty();
-  const bool is_known_kind = message.number >= 0 && message.number <= static_cast<std::int64_t>(CauseKind::peer);
+  const bool is_known_kind = message.number >= 0 && message.number <= static_cast<std::int64_t>(CauseKind::late);
   rank.cause = message.text, rank.kind = is_known_kind ? static_cast<CauseKind>(message.number) : CauseKind::follows;
   rank.culprit = message.port <= options_.ranks ? message.port - 1 : -1;
   if (is_first_word) fallen_.push_back(index);

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <chorale/comm/control/connection.hpp>
+#include <chorale/core/base/process_end.hpp>
 
 namespace chorale {
 
@@ -22,6 +24,7 @@ struct RankStatus {
   Sighting sighting;
   Clock::time_point heard, moved;   // when it last spoke, when it was last seen to get on
   bool is_done = false;             // its work is; it ends MPI
+  std::optional<int> status;        // of its process, as waitpid gives it, where somebody on its node has seen its end
   std::optional<int> code;          // with which it ends or has ended, as far as it said so
   std::string cause;                // why, where it failed
   CauseKind kind = CauseKind::own;  // of its end; without words: follows where it was told to leave before
@@ -79,11 +82,14 @@ class ControlHub {
   void answer(Peer& peer, const ControlMessage& question);
   void tell_all(const ControlMessage& message);
   void drop_closed();
+  void hear_witness(Peer& peer, const ControlMessage& message);
+  void look_at_ends();
 
   Options options_;
   std::uint16_t port_;
   Descriptor listener_;
   std::vector<RankStatus> ranks_;
+  std::map<int, ProcessEnd> processes_;  // of ranks on this node
   std::vector<int> fallen_;
   std::list<Peer> peers_;
   std::optional<ControlMessage> stopping_, leaving_;

@@ -17,23 +17,25 @@ enum class CauseKind : std::uint8_t {
   own,      // something that happened to it
   follows,  // only that another rank has failed
   peer,     // what it saw of another rank
+  late,     // for whom it has waited in vain until the deadline
 };
 
 struct ControlMessage {
   enum class Kind : std::uint8_t {
     hello,     // rank to hub, first: text = secret, host; number = process; code = rank within its node; port = where a leader listens
     welcome,   // hub to rank: it belongs to the run
-    redirect,  // hub to rank: go through your node's leader, at `port`
+    redirect,  // hub to rank: go through your node's leader, rank `code`, at `port`; number = its process
     beat,      // either way: alive; a rank adds where it is, and number = processes killed for memory in its control group since it began
     cause,     // rank to hub: why it ends, with the code; number = its CauseKind; port = 1 + the rank at fault, 0: itself; a beat goes
                // before it
     done,      // rank to hub: its work is done, with the code; MPI is still to be ended
     bye,       // rank to hub: it ends as it should, with the code
-    gone,      // leader to hub: this rank's connection has ended
+    gone,      // leader to hub: this rank's connection has ended; number = 1 + its process's status, 0: not known, a second one may tell
     stop,      // hub to ranks: checkpoint and end
     leave,     // hub to ranks: end now; code and text say why; number = the rank that it began with, -1: none
     ask,       // rank to hub: where is rank `code`?
     answer,    // hub to rank: rank `code` was seen there; number = ms since it got on, -1: never here; port = 1: it is here; text = host
+    witness,   // stranger to hub, once: text = secret, host; the leader of that host, rank `code`, has ended; number = 1 + its status
   };
   Kind kind = Kind::beat;
   std::int32_t rank = -1;  // from whom, or for whom; -1: everybody

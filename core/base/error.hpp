@@ -61,6 +61,7 @@ struct CommError : Error {
   int rank;
   std::string op;
   std::uint64_t sequence;
+  bool is_late = false;  // `rank` had not come by the deadline
 };
 /// Another attempt owns the run directory; nothing of it may be touched.
 struct OwnedError : Error {

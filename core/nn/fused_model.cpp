@@ -44,6 +44,7 @@ FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const F
     throw UsageError("a model that shares needs flat rows before and behind its last layer with parameters, got " + phi.text() + " and " +
                      out.text() + "; put flatten in front of it");
   for (const auto& [name, layer] : own_->children()) add_child(name, *layer);
+  for (const Named& each : own_->layers()[head_]->parameters()) each.parameter->set_gain(options_.own_gain);
   if (options_.exports) {
     exporter_ = std::make_unique<Linear>(phi[0], options_.width);
     if (options_.exports_features && in.rank() == 1) {
@@ -94,12 +95,14 @@ Variable FusedModel::exported(const Variable& x, const Variable& phi, const Pass
 Variable FusedModel::entity(const Variable& x, const Pass& pass) { return exported(x, own_->forward_through(x, 0, head_, pass), pass); }
 
 Values FusedModel::forward(const Values& in, const Pass& pass) {
-  const Variable phi = own_->forward_through(in.at("x"), 0, head_, pass);
-  Variable y = own_->forward_through(phi, head_, own_->layers().size(), pass);
+  Pass own_pass = pass;
+  own_pass.training = pass.training && !(is_probing_ && fusion_ && any_open());
+  const Variable phi = own_->forward_through(in.at("x"), 0, head_, own_pass);
+  Variable y = own_->forward_through(phi, head_, own_->layers().size(), own_pass);
   if (fusion_ && any_open()) y = y + fusion_->forward(joined(gated(in.at("shared"), pass), phi, pass), pass);
   Values out{{"y", y}};
   if (exporter_) {
-    const Variable entity = exported(in.at("x"), phi, pass);
+    const Variable entity = exported(in.at("x"), phi, own_pass);
     out.set("entity", entity);
     if (pass.training) out.set("entity_y", exporter_head_->forward(entity, pass));
   }

@@ -18,6 +18,7 @@ struct FusionOptions {
   bool exports_features = true;  // the exporter reads x too, where rows are flat: what the task itself has no use for may help a peer
   std::int64_t peers = 0;        // whose vectors come in; 0: a task that only publishes
   std::int64_t hidden = 0;       // units of the fusion that see vectors and phi together; 0: it is linear in the vectors
+  double own_gain = 1;           // what the own head's starting weights are multiplied by
   bool starts_at_zero = true;    // the fusion's last layer: the first step is that of the own layers alone
 };
 
@@ -40,6 +41,8 @@ class FusedModel final : public Module {
   void set_open(std::int64_t peer, bool is_open) { open_[static_cast<std::size_t>(peer)] = is_open; }
   bool is_open(std::int64_t peer) const { return open_[static_cast<std::size_t>(peer)]; }
   bool any_open() const;
+  /// The fusion alone learns: own layers and exporter are used as they are. Equal on all ranks, between steps.
+  void set_probing(bool is_probing) { is_probing_ = is_probing; }
 
  private:
   Variable exported(const Variable& x, const Variable& phi, const Pass& pass);
@@ -54,6 +57,7 @@ class FusedModel final : public Module {
   std::unique_ptr<Linear> join_, join_own_;  // of vectors and phi, into the hidden layer
   std::unique_ptr<Sequential> fusion_;
   std::vector<bool> open_;
+  bool is_probing_ = false;
 };
 
 }  // namespace chorale

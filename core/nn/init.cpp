@@ -37,13 +37,14 @@ Distribution distribution_of(const Init& init, const std::string& scheme) {
 void FlatParams::initialise(std::uint64_t seed, const std::string& scheme) {
   for (const Entry& e : entries_) {
     const Distribution d = distribution_of(e.parameter->init(), scheme);
+    const double gain = e.parameter->init().gain;
     RandomStream random(mix(mix(seed, 0x696E6974u), name_key(e.name)));
     with_float_type(dtype_, [&]<class T>() {
       for (T& value : values_.part(e.first, e.count).span<T>()) {
         if (d.bound > 0)
-          value = static_cast<T>(d.bound * (2 * random.uniform() - 1));
+          value = static_cast<T>(gain * d.bound * (2 * random.uniform() - 1));
         else
-          value = static_cast<T>(d.deviation > 0 ? d.deviation * random.normal() : d.constant);
+          value = static_cast<T>(d.deviation > 0 ? gain * d.deviation * random.normal() : d.constant);
       }
     });
   }

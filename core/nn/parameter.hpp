@@ -12,6 +12,7 @@ namespace chorale {
 struct Init {
   enum class Role : std::uint8_t { weight, bias, zeros, ones } role = Role::weight;
   std::int64_t fan_in = 1, fan_out = 1;
+  double gain = 1;  // what is drawn is multiplied by it
 };
 
 /// Which part of the arena: trainable ones get gradients and optimiser state; frozen ones and buffers do not.
@@ -24,6 +25,8 @@ class Parameter {
 
   const Shape& shape() const { return shape_; }
   const Init& init() const { return init_; }
+  /// Before the arena draws it.
+  void set_gain(double gain) { init_.gain = gain; }
   Segment segment() const { return segment_; }
   const Tensor& value() const { return value_; }
   LeafNode& leaf() { return *leaf_; }

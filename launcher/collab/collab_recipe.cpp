@@ -109,6 +109,11 @@ void CollabRecipe::describe(CollabSettings& s) {
             "Whether a task stops hearing a peer that makes its validation loss worse by more than one standard error twice running.");
   table.add("collab.burn_in", s.burn_in, "Share of the ticks in which tasks train alone; a task with role = target begins only after them.",
             {.min = 0, .max = 0.9});
+  table.add(
+      "collab.probe", s.probe,
+      "Share of the ticks in which a task with role = target and fewer than 1,000 training rows first learns to use what it hears, its own "
+      "layers being left as they are.",
+      {.min = 0, .max = 0.9});
   table.add("collab.sweep", s.sweep,
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});

@@ -22,6 +22,7 @@ struct CollabSettings {
   bool guard = true;
   bool exports_features = true;
   double burn_in = 0.4;            // share of the ticks
+  double probe = 0.2;              // share of the ticks
   std::int64_t sweep = 10;         // ticks
   std::vector<std::string> split;  // "customer 0.70 0.15 0.15"; empty: each task's data.split
   std::int64_t split_seed = 1;

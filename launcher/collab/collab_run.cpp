@@ -250,6 +250,7 @@ class CollabRank {
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,
               .burn_in_ticks = ticks_.burn_in,
+              .probe_ticks = ticks_of(recipe_.settings.probe, ticks_),
               .first_tick = begins_late_ ? ticks_.burn_in : 0,
               .save_ticks = recipe_.settings.checkpoint_every,
               .sweep_ticks = recipe_.settings.sweep};

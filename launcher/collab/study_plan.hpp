@@ -10,8 +10,8 @@ namespace chorale {
 
 struct StudyOptions {
   std::int64_t seeds = 10;
-  std::vector<std::string> arms;    // empty: all that can be run
-  std::vector<std::string> labels;  // numbers, or all; empty: all
+  std::vector<std::string> arms;          // empty: all that can be run
+  std::vector<std::string> labels;        // numbers, or all; empty: all
   std::vector<std::string> every, width;  // empty: the recipe's
 };
 

@@ -72,11 +72,13 @@ class Runner {
 void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const std::string& identity) {
   std::vector<StudyResult> results;
   for (const StudyKey& key : keys) results.push_back(load_result(place.folder / "runs", key, identity));
-  const Study study = summarise({.subject = place.name, .every = recipe.settings.every, .width = recipe.settings.width, .bootstrap = {}}, results);
+  const Study study =
+      summarise({.subject = place.name, .every = recipe.settings.every, .width = recipe.settings.width, .bootstrap = {}}, results);
   const bool drawn = write_study(place.folder, study);
   for (const StudyCell& cell : study.base.cells)
     for (const StudyTask& task : cell.tasks) std::printf("labels %s: %s\n", labels_text(cell.labels).c_str(), sentence(task.asked).c_str());
-  std::fprintf(stderr, "chorale: wrote %s\n", (place.folder / (drawn ? "study.json, study.md, study.svg" : "study.json, study.md")).c_str());
+  std::fprintf(stderr, "chorale: wrote %s\n",
+               (place.folder / (drawn ? "study.json, study.md, study.svg" : "study.json, study.md")).c_str());
   if (!drawn) std::fprintf(stderr, "chorale: no picture: gnuplot is not installed (package gnuplot-nox)\n");
 }
 
@@ -88,7 +90,8 @@ int run_study_rank(Communicator& world, const CollabRecipe& recipe, const std::v
   world.barrier("folder of the study").wait();
   Runner runner(recipe, keys, place, world.rank(), world.size(), log);
   std::future<void> done = std::async(std::launch::async, [&] { runner.work(); });
-  wait_together(world, [&](std::chrono::milliseconds limit) { return done.wait_for(limit) != std::future_status::ready; }, "runs of the study");
+  wait_together(
+      world, [&](std::chrono::milliseconds limit) { return done.wait_for(limit) != std::future_status::ready; }, "runs of the study");
   done.get();
   std::int64_t stopped = requested_stop() != Stop::none ? 1 : 0;
   world.all_reduce(buffer_of(std::span(&stopped, 1)), Reduce::max, "stopped").wait();

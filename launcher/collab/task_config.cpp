@@ -1,6 +1,7 @@
 #include <chorale/launcher/collab/task_config.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include <chorale/train/data/prepare.hpp>
@@ -14,6 +15,8 @@ std::int64_t steps_per_epoch(const TrainOptions& train, std::int64_t rows) { ret
 std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows) {
   return train.steps > 0 ? train.steps : train.epochs * steps_per_epoch(train, train_rows);
 }
+
+std::int64_t ticks_of(double share, const TickCount& ticks) { return std::llround(share * static_cast<double>(ticks.ticks)); }
 
 TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t k, const TickCount& ticks, bool begins_late) {
   TrainerConfig config;

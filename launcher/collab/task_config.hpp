@@ -12,8 +12,12 @@ namespace chorale {
 /// Updates that the recipe asks for.
 std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows);
 
+/// Ticks of a share of all.
+std::int64_t ticks_of(double share, const TickCount& ticks);
+
 /// Without folders, identity and requests of an end, which are the caller's.
-TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t steps_per_tick, const TickCount& ticks, bool begins_late);
+TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t steps_per_tick, const TickCount& ticks,
+                          bool begins_late);
 
 /// Every row of the table once, beside the three parts.
 TaskRows task_rows(const PreparedData& data);

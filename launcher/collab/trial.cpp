@@ -237,6 +237,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
     o.plan = {.steps_per_tick = plan.per_tick[t],
               .ticks = plan.ticks.ticks,
               .burn_in_ticks = plan.ticks.burn_in,
+              .probe_ticks = ticks_of(recipe_.settings.probe, plan.ticks),
               .sweep_ticks = recipe_.settings.sweep};
     o.guard = has_guard(key.arm, recipe_.settings.guard);
     o.control = control_of(key.arm), o.control_seed = mix(key.seed, 0x636F6E74u) >> 16;

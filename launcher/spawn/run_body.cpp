@@ -47,7 +47,7 @@ RankResult describe_failure() {
     throw;
   } catch (const CommError& e) {
     if (std::string_view(e.what()).find("aborted by rank") != std::string_view::npos) return following(e);
-    return {static_cast<int>(e.code()), e.what(), CauseKind::peer, e.rank, place_of(e)};
+    return {static_cast<int>(e.code()), e.what(), e.is_late ? CauseKind::late : CauseKind::peer, e.rank, place_of(e)};
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
   } catch (const std::bad_alloc&) {

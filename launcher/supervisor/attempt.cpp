@@ -74,7 +74,6 @@ bool Attempt::watch() {
   const bool all_came = hub_.registered() == order_.plan.ranks, nobody = hub_.present() == 0;
   if (has_passed(trouble_at_, kGatherFor) && ordered_at_ == Clock::time_point{}) {
     const AttemptEnd why = *verdict();
-    fallen_before_order_ = hub_.fallen().size();
     hub_.leave(why.code, why.cause, why.rank);
     ordered_at_ = Clock::now();
   }
@@ -129,8 +128,6 @@ int Attempt::silent_before_trouble() const {
 
 std::optional<AttemptEnd> Attempt::verdict() const {
   std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
-  // Who dies of the order to leave is not the cause.
-  if (fallen_before_order_ && ends.size() > *fallen_before_order_) ends.resize(*fallen_before_order_);
   // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
   const int silent = silent_before_trouble();
   if (silent >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });

@@ -52,8 +52,7 @@ class Attempt {
   ControlHub hub_;
   MemoryKills kills_;
   pid_t child_ = -1;
-  std::optional<std::size_t> fallen_before_order_;  // ranks, when those left were told to leave
-  std::optional<int> launcher_status_;              // as waitpid gives it; none: it runs
+  std::optional<int> launcher_status_;  // as waitpid gives it; none: it runs
   Stop stop_passed_ = Stop::none;
   Clock::time_point began_, stop_at_, trouble_at_, ordered_at_, empty_at_, launcher_ended_at_;  // zero: not yet
   std::string trouble_;                                                                         // found by looking, not told by a rank

@@ -30,14 +30,6 @@ std::vector<std::string> agent_words() {
   return out;
 }
 
-/// A remote shell has neither our PATH nor our libraries.
-std::string question() {
-  std::string out = "env";
-  for (const char* name : {"PATH", "LD_LIBRARY_PATH"})
-    if (const char* value = std::getenv(name)) out += std::string(" ") + name + "=" + quoted(value);
-  return out + " " + quoted(std::filesystem::read_symlink("/proc/self/exe").string()) + " version --json";
-}
-
 struct Asked {
   Host host;
   pid_t child = -1;
@@ -54,11 +46,13 @@ std::string first_line(const std::string& path) {
   return line.substr(0, 200);
 }
 
-std::string trouble_of(const Asked& asked, std::chrono::milliseconds limit) {
+std::string trouble_of(const Asked& asked, std::chrono::milliseconds limit, const Elsewhere& elsewhere) {
   if (!asked.has_ended) return fmt::format("does not answer within {} s", limit.count() / 1000);
   const std::string said = first_line(asked.output), complained = first_line(asked.messages);
   if (!WIFEXITED(asked.status) || WEXITSTATUS(asked.status) != 0)
-    return "does not run this program: " + (complained.empty() ? "no word from it" : complained);
+    return "does not run this program: " + (!complained.empty()        ? complained
+                                            : elsewhere.prefix.empty() ? "no word from it"
+                                                                       : "there is no " + elsewhere.prefix + "/bin/orted (--prefix)");
   const auto json = nlohmann::json::parse(said, nullptr, false);
   const std::string build = json.is_object() ? json.value("build", "") : "";
   return build == build_id()
@@ -74,10 +68,26 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-std::vector<HostAnswer> ask_hosts(const std::vector<Host>& hosts, std::chrono::milliseconds limit) {
+/// In words that Bourne and C shells read alike.
+std::string host_question(const std::string& program, const Elsewhere& elsewhere) {
+  const std::string& prefix = elsewhere.prefix;
+  std::string out;
+  if (!prefix.empty()) out = "test -x " + quoted(prefix + "/bin/orted") + " && ";
+  out += "env";
+  for (const std::string& name : handed_on(elsewhere)) {
+    std::string value = std::getenv(name.c_str());
+    if (!prefix.empty() && name == "PATH") value = prefix + "/bin:" + value;
+    if (!prefix.empty() && name == "LD_LIBRARY_PATH") value = prefix + "/lib:" + value;
+    out += " " + name + "=" + chorale::quoted(value);
+  }
+  if (!prefix.empty() && !std::getenv("LD_LIBRARY_PATH")) out += " LD_LIBRARY_PATH=" + quoted(prefix + "/lib");
+  return out + " " + quoted(program) + " version --json";
+}
+
+std::vector<HostAnswer> ask_hosts(const std::vector<Host>& hosts, std::chrono::milliseconds limit, const Elsewhere& elsewhere) {
   const PrivateFolder folder;
   std::vector<Asked> all;
-  const std::string ask = question();
+  const std::string ask = host_question(std::filesystem::read_symlink("/proc/self/exe").string(), elsewhere);
   for (const Host& host : hosts) {
     Asked asked = {.host = host, .output = folder.path() + "/" + host.name + ".out", .messages = folder.path() + "/" + host.name + ".err"};
     std::vector<std::string> words = agent_words();
@@ -93,7 +103,7 @@ std::vector<HostAnswer> ask_hosts(const std::vector<Host>& hosts, std::chrono::m
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
     asked.has_ended = ended_within(asked.child, std::max(left, std::chrono::milliseconds(0)), asked.status);
     if (!asked.has_ended) ::kill(-asked.child, SIGKILL), ended_within(asked.child, std::chrono::seconds(1), asked.status);
-    out.push_back({asked.host, trouble_of(asked, limit)});
+    out.push_back({asked.host, trouble_of(asked, limit, elsewhere)});
   }
   return out;
 }

@@ -14,8 +14,11 @@ struct HostAnswer {
   std::string trouble;  // empty: it is fine
 };
 
-/// All at once; each within `limit`.
-std::vector<HostAnswer> ask_hosts(const std::vector<Host>& hosts, std::chrono::milliseconds limit);
+/// All at once; each within `limit`. With the environment that ranks there will have.
+std::vector<HostAnswer> ask_hosts(const std::vector<Host>& hosts, std::chrono::milliseconds limit, const Elsewhere& elsewhere = {});
+
+/// What a remote shell is asked: runs `program` and, with a prefix, looks whether Open MPI's daemon is there.
+std::string host_question(const std::string& program, const Elsewhere& elsewhere);
 
 /// The hosts to start on. Throws UsageError that names the first host in trouble where those that are fine have fewer ranks than
 /// `min_ranks`, or where another build runs there: that is never left out in silence. left_out: what was said of those.

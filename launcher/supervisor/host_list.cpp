@@ -1,7 +1,9 @@
 #include <chorale/launcher/supervisor/host_list.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 #include <set>
 
@@ -92,6 +94,21 @@ std::vector<Host> parse_hosts(std::string_view text) {
   }
   if (ranks_on(out) > kMostRanks) refuse(text, "stands for more than " + std::to_string(kMostRanks) + " ranks");
   return out;
+}
+
+std::vector<std::string> handed_on(const Elsewhere& elsewhere) {
+  std::set<std::string> out;
+  // A remote shell has neither our PATH nor our libraries.
+  for (const char* name : {"PATH", "LD_LIBRARY_PATH", "CHORALE_DATA", "OMP_NUM_THREADS"})
+    if (std::getenv(name)) out.insert(name);
+  for (const std::string& name : elsewhere.exported) {
+    const auto is_fine = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+    if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) || !std::all_of(name.begin(), name.end(), is_fine))
+      throw UsageError("-x " + name + " is refused: expected the name of an environment variable");
+    if (!std::getenv(name.c_str())) throw UsageError("-x " + name + ": it is not set here; set and export it first");
+    out.insert(name);
+  }
+  return {out.begin(), out.end()};
 }
 
 std::string hosts_text(const std::vector<Host>& hosts) {

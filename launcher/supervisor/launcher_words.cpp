@@ -21,15 +21,14 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
   if (!is_on_one_node(plan))
     out.insert(out.end(), {"--mca", "oob_tcp_keepalive_time", "60", "--mca", "oob_tcp_keepalive_intvl", "10", "--mca",
                            "oob_tcp_keepalive_probes", "6"});
+  if (!plan.elsewhere.prefix.empty()) out.insert(out.end(), {"--prefix", plan.elsewhere.prefix});
   const std::vector<std::string> placing =
       !plan.hosts.empty() ? std::vector<std::string>{"--map-by", "slot"}
       : plan.crowded      ? std::vector<std::string>{"--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"}
                           : std::vector<std::string>{"--map-by", "core", "--bind-to", "core"};
   out.insert(out.end(), placing.begin(), placing.end());
-  // A remote shell has neither our PATH nor our libraries.
   if (!plan.hosts.empty())
-    for (const char* name : {"PATH", "LD_LIBRARY_PATH", "CHORALE_DATA"})
-      if (std::getenv(name)) out.insert(out.end(), {"-x", name});
+    for (const std::string& name : handed_on(plan.elsewhere)) out.insert(out.end(), {"-x", name});
   if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
   if (!is_on_one_node(plan))
     for (const std::string& name : handed_over) out.insert(out.end(), {"-x", name});

@@ -24,6 +24,8 @@ RankEnd end_of(const ControlHub& hub, int rank, const Surmise& surmise) {
   if (!status.cause.empty()) return out;
   // The ranks of its node have counted; this process may be on another one.
   out.memory_kills = std::max(status.host == host_name() ? surmise.memory_kills_here : 0, hub.memory_kills_on(status.host));
+  out.status = status.status;
+  if (out.status) return out;
   if (const int signal = surmise.launcher_status ? signal_of_launcher(*surmise.launcher_status) : 0; signal != 0) out.status = signal;
   return out;
 }

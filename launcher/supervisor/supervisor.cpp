@@ -61,7 +61,7 @@ RankPlan Supervisor::next_plan() const {
   RankPlan plan = order_.plan;
   if (order_.hosts.empty()) return plan;
   std::vector<std::string> left_out;
-  const std::vector<Host> hosts = usable_hosts(ask_hosts(order_.hosts, kAnswerWithin), order_.min_ranks, left_out);
+  const std::vector<Host> hosts = usable_hosts(ask_hosts(order_.hosts, kAnswerWithin, order_.plan.elsewhere), order_.min_ranks, left_out);
   for (const std::string& text : left_out) say("left out: " + text);
   plan.hosts = hosts_text(hosts), plan.ranks = ranks_on(hosts);
   if (!left_out.empty()) say(fmt::format("goes on with {} ranks on {}", plan.ranks, plan.hosts));

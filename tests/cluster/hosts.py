@@ -56,9 +56,12 @@ class Trial:
             sys.exit("a run has not ended in time")
         return child.returncode, said
 
-    def hash_of(self, run):
+    def summary_of(self, run):
         with open(self.path(run) + "/summary.json", encoding="utf-8") as file:
-            return json.load(file)["parameters_hash"]
+            return json.load(file)
+
+    def hash_of(self, run):
+        return self.summary_of(run)["parameters_hash"]
 
     def events(self, run):
         with open(self.path(run) + "/events.jsonl", encoding="utf-8") as file:
@@ -96,6 +99,19 @@ def run_all(chorale):
         trial.check(code == 0 and trial.hash_of("killed") == expected, "a killed rank on the other host: the run goes on to the same bits", code, said)
         ends = [e for e in trial.events("killed") if e["event"] == "end"]
         trial.check([e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 3 and "restart 1 of 3" in said, "and says which rank it was", ends, said)
+
+        trial.check("SIGKILL" in ends[0]["cause"], "and by which signal", ends)
+
+        trial.env["OMP_NUM_THREADS"] = "2"
+        code, said = trial.end(trial.start("threads", "--hosts", trial.hosts, "--train.epochs", "1", "-x", "CHORALE_TEST_WORD"))
+        trial.check(code == 64 and "-x CHORALE_TEST_WORD: it is not set here" in said, "a variable that is not set cannot be handed on", code, said)
+        trial.env["CHORALE_TEST_WORD"] = "a b"
+        prefix = os.path.dirname(os.path.dirname(os.path.realpath(shutil.which("orted") or "/usr/bin/orted")))
+        code, said = trial.end(trial.start("threads", "--hosts", trial.hosts, "--train.epochs", "1", "-x", "CHORALE_TEST_WORD", "--prefix", prefix))
+        trial.check(code == 0 and trial.summary_of("threads")["threads_per_rank"] == 2, "OMP_NUM_THREADS reaches all ranks, with a prefix", code, said)
+        del trial.env["OMP_NUM_THREADS"]
+        code, said = trial.end(trial.start("astray", "--hosts", trial.hosts, "--prefix", "/no/mpi"))
+        trial.check(code == 75 and "there is no /no/mpi/bin/orted (--prefix)" in said, "a prefix that a host does not have is named", code, said)
 
         absent = trial.hosts.replace(nodes.hosts[1], "nobody")
         code, said = trial.end(trial.start("absent", "--hosts", absent))

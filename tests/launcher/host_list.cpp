@@ -1,8 +1,12 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/supervisor/host_check.hpp>
 #include <chorale/launcher/supervisor/host_list.hpp>
+#include <chorale/launcher/supervisor/launcher_words.hpp>
 
 namespace chorale {
 
@@ -59,6 +63,39 @@ TEST_CASE("a host that does not answer is left out where that is allowed, anothe
 TEST_CASE("a word for a remote shell stays one word", "[launcher]") {
   CHECK(quoted("a b") == "'a b'");
   CHECK(quoted("it's $(x)") == "'it'\\''s $(x)'");
+}
+
+TEST_CASE("what ranks on other hosts get of the environment: what all need, and what is exported") {
+  ::setenv("CHORALE_TEST_ONE", "it's one", 1);
+  ::unsetenv("CHORALE_TEST_NONE");
+  ::setenv("OMP_NUM_THREADS", "2", 1);
+  const std::vector<std::string> names = handed_on({.exported = {"CHORALE_TEST_ONE", "PATH"}});
+  CHECK(std::count(names.begin(), names.end(), "PATH") == 1);
+  CHECK(std::count(names.begin(), names.end(), "CHORALE_TEST_ONE") == 1);
+  CHECK(std::count(names.begin(), names.end(), "OMP_NUM_THREADS") == 1);
+  CHECK_THROWS_WITH(handed_on({.exported = {"CHORALE_TEST_NONE"}}), Catch::Contains("is not set here"));
+  for (const char* wrong : {"A=1", "1A", "-x", "A B"}) CHECK_THROWS_AS(handed_on({.exported = {wrong}}), UsageError);
+  ::unsetenv("OMP_NUM_THREADS");
+
+  const std::string plain = host_question("/p/chorale", {}), asked = host_question("/p/chorale", {"/opt/mpi", {"CHORALE_TEST_ONE"}});
+  CHECK_THAT(plain, Catch::StartsWith("env ") && Catch::EndsWith(" '/p/chorale' version --json"));
+  CHECK_THAT(asked, Catch::StartsWith("test -x '/opt/mpi/bin/orted' && env ") && Catch::Contains("CHORALE_TEST_ONE='it'\\''s one'") &&
+                        Catch::Contains("PATH='/opt/mpi/bin:") && Catch::Contains("LD_LIBRARY_PATH='/opt/mpi/lib"));
+}
+
+TEST_CASE("mpirun hears of the prefix and of each name") {
+  ::setenv("CHORALE_TEST_ONE", "1", 1);
+  RankPlan plan;
+  plan.how = RankPlan::How::mpirun, plan.ranks = 2, plan.hosts = "a:1,b:1", plan.elsewhere = {"/opt/mpi", {"CHORALE_TEST_ONE"}};
+  const auto words = launcher_words(plan, "/tmp", {"CHORALE_SECRET"});
+  const auto has = [&](const std::string& flag, const std::string& value) {
+    for (std::size_t i = 0; i + 1 < words.size(); ++i)
+      if (words[i] == flag && words[i + 1] == value) return true;
+    return false;
+  };
+  CHECK(has("--prefix", "/opt/mpi"));
+  CHECK(has("-x", "CHORALE_TEST_ONE"));
+  CHECK(has("-x", "CHORALE_SECRET"));
 }
 
 }  // namespace chorale

@@ -64,6 +64,13 @@ TEST_CASE("a rank that went after it had been told to is not what it began with"
         "rank 0 (node a): waiting for rank 1");
 }
 
+TEST_CASE("a rank that others had waited for in vain did not begin it by dying in the end") {
+  const RankEnd late = says(0, CauseKind::late, "waiting for rank 1, its process is stopped", 75, 1), death = silent(1, SIGKILL);
+  for (const auto& ends : {std::vector{late, death}, std::vector{death, late}})
+    CHECK(verdict_of(ends)->cause == "rank 0 (node a): waiting for rank 1, its process is stopped");
+  CHECK(verdict_of(std::vector{late, silent(2, SIGKILL)})->rank == 2);
+}
+
 TEST_CASE("what all ranks say is not one rank's") {
   const std::string text = "loss is not finite at step 17 on rank 1";
   CHECK(verdict_of(std::vector{says(0, CauseKind::own, text, 70), says(1, CauseKind::own, text, 70)})->cause == text);

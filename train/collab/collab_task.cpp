@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kRoles = {"both", "peer", "target"};
 constexpr double kExporterWeight = 0.3;
+constexpr double kNewGain = 0.05;
 constexpr std::int64_t kManyLabels = 1000, kHidden = 32;  // from so many training rows on, the fusion has a hidden layer
 
 /// One permutation of a publisher's rows for a control: the same for all listeners.
@@ -94,12 +95,16 @@ CollabTask::CollabTask(Setup setup) {
   const auto peers = static_cast<std::int64_t>(sources.size());
   if (peers > 0) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
   const Shape in = row_shape(*setup.rows.train, "x");
+  // A new task with few labels: first a head on what peers know, then its own layers as a residual.
+  const bool has_few = setup.rows.train->rows() < kManyLabels, is_new = has_few && me.role == TaskRole::target;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = setup.options.width,
                                                       .exports = me.publishes(),
                                                       .exports_features = setup.options.exports_features,
                                                       .peers = peers,
-                                                      .hidden = setup.rows.train->rows() >= kManyLabels ? kHidden : 0});
+                                                      .hidden = has_few ? 0 : kHidden,
+                                                      .own_gain = is_new ? kNewGain : 1,
+                                                      .starts_at_zero = !is_new});
   train_ = with_shared(setup.rows.train, fetched_.get(), setup.options);
   validation_ = with_shared(setup.rows.validation, fetched_.get(), setup.options);
   test_ = with_shared(setup.rows.test, fetched_.get(), setup.options);
@@ -114,6 +119,7 @@ CollabTask::CollabTask(Setup setup) {
     for (std::int32_t& entity : by_row)
       if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
   }
+  if (!is_new) setup.options.plan.probe_ticks = 0;
   sharing_ = std::make_unique<Sharing>(Sharing::Parts{.task = setup.task,
                                                       .store = *store_,
                                                       .model = *model_,

@@ -103,6 +103,7 @@ void Sharing::tick(bool trains) {
 }
 
 void Sharing::open_or_close() {
+  parts_.model.set_probing(!is_burning_in() && ticks_ < std::max<std::int64_t>(1, plan_.burn_in_ticks) + plan_.probe_ticks);
   for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer)
     parts_.model.set_open(peer, !is_burning_in() && guard_.is_open(peer));
 }

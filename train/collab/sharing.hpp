@@ -19,6 +19,7 @@ struct SharingPlan {
   std::int64_t steps_per_tick = 50;
   std::int64_t ticks = 0;          // of the whole run, equal for all tasks
   std::int64_t burn_in_ticks = 0;  // at first all train alone: what comes in is not used
+  std::int64_t probe_ticks = 0;    // then the fusion learns alone for so many
   std::int64_t first_tick = 0;     // ticks before this task's first step
   std::int64_t save_ticks = 0;     // ticks between checkpoints of all tasks; 0: only at the end
   std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep

@@ -1,6 +1,11 @@
 // Ranks as threads, one hub, real TCP on the loopback.
 #include <catch2/catch.hpp>
 #include <sys/socket.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <memory>
 
 #include <chorale/comm/control/channel.hpp>
@@ -51,6 +56,23 @@ struct ServedHub {
   std::mutex mutex;
   std::atomic<bool> over{false};
   std::thread thread;
+};
+
+/// A process that waits for its end, by a signal for which the test's framework has no handler. It stays a zombie, which every kernel lets
+/// others see; waiting for it is the destructor's.
+struct Mortal {
+  Mortal() : process(::fork()) {
+    if (process != 0) return;
+    for (;;) ::pause();
+  }
+  ~Mortal() {
+    ::kill(process, SIGKILL);
+    ::waitpid(process, nullptr, 0);
+  }
+  Mortal(const Mortal&) = delete;
+  Mortal& operator=(const Mortal&) = delete;
+  void end_by(int signal) const { ::kill(process, signal); }
+  pid_t process;
 };
 
 RankStatus::State state_of(const ControlHub& hub, int rank) { return hub.ranks()[static_cast<std::size_t>(rank)].state; }
@@ -158,6 +180,38 @@ TEST_CASE("ranks of another node go through its leader, and fall with it", "[com
   CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 1) == RankStatus::State::lost; }));
   CHECK(served.with([](ControlHub& hub) { return state_of(hub, 3); }) == RankStatus::State::left);
   CHECK(leaves == 0);
+}
+
+TEST_CASE("how the process of a lost rank ended is known on the hub's node, through its leader, and of a leader by its neighbours",
+          "[comm]") {
+  ServedHub served(4);
+  const auto ends_with = [&](int rank, int signal) {
+    return served.soon([&](ControlHub& hub) { return hub.ranks()[static_cast<std::size_t>(rank)].status.value_or(0) % 128 == signal; });
+  };
+  const auto of = [&](int rank, int local, const std::string& host, pid_t process) {
+    ControlChannel::Options options = served.options(rank, local, host);
+    options.process = process;
+    return std::make_unique<ControlChannel>(options);
+  };
+  Mortal near, neighbour, chief;
+  auto a = of(0, 0, host_name(), near.process), leader = of(1, 0, "faraway", chief.process);
+  auto b = of(2, 1, "faraway", neighbour.process), witness = of(3, 2, "faraway", ::getpid());
+  a.reset();
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 0) == RankStatus::State::lost; }));
+  CHECK_FALSE(served.with([](ControlHub& hub) { return hub.ranks()[0].status; }));
+  near.end_by(SIGKILL);
+  neighbour.end_by(SIGUSR1);
+  b.reset();
+  CHECK(ends_with(2, SIGUSR1));
+  chief.end_by(SIGUSR2);
+  leader.reset();
+  CHECK(ends_with(1, SIGUSR2));
+  CHECK(ends_with(0, SIGKILL));
+  ControlConnection liar(connect_to("127.0.0.1", served.hub.port(), 2s));
+  liar.send({.kind = ControlMessage::Kind::witness, .code = 3, .number = 1 + SIGTERM, .text = "no secret\nfaraway"});
+  liar.flush(1s);
+  CHECK(served.soon([](ControlHub& hub) { return hub.refused() == 1; }));
+  CHECK(served.with([](ControlHub& hub) { return hub.ranks()[3].status; }) != SIGTERM);
 }
 
 TEST_CASE("a leader that falls takes its neighbours with it, one that ends in order passes their goodbyes on", "[comm]") {
