@@ -36,7 +36,7 @@ cat >task.ini <<'END'
 layers = linear(16) relu linear(1)
 [train]
 batch = 64
-epochs = 6
+epochs = 12
 metrics = auc
 [parallel]
 virtual_workers = 2
@@ -76,10 +76,10 @@ expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measu
 # the table six times more.
 whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
 bytes() { grep -o '"sharing_bytes": [0-9]*' "$1/summary.json" | head -n 1 | grep -o '[0-9]*$'; }
-rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir six 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
-expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 12 --task.buys.train.epochs 12 --run-dir twelve --quiet
+rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir twelve 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
+expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 18 --task.buys.train.epochs 18 --run-dir eighteen --quiet
 check "$rows training rows of answers are no 60 % of 600" [ "${rows:-0}" -gt 300 ]
-check "six ticks more: $(bytes six) and $(bytes twelve) bytes with $rows training rows" [ $(($(bytes twelve) - $(bytes six))) = $((6 * (24 + (600 + rows) * (12 + 4 * 4)))) ]
+check "six ticks more: $(bytes twelve) and $(bytes eighteen) bytes with $rows training rows" [ $(($(bytes eighteen) - $(bytes twelve))) = $((6 * (24 + (600 + rows) * (12 + 4 * 4)))) ]
 
 # A task of few rows that listens to noise overfits it, until its guard closes.
 head -n 181 answers.csv >few.csv
