@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/train/wait_together.hpp>
 
 namespace chorale {
@@ -96,6 +97,12 @@ std::string BackgroundSave::write_parts() {
   return hashes.dump();
 }
 
+/// Drafts of saves of this run that failed and could not be removed then: the disk had turned read-only.
+void BackgroundSave::remove_own_leftovers() const {
+  for (const std::filesystem::path& leftover : list_checkpoints(setup_.folder).leftovers)
+    if (leftover.filename().string().find(".tmp." + token_ + "-") != std::string::npos) remove_folder(leftover);
+}
+
 std::string BackgroundSave::commit(const std::vector<Result>& parts) {
   std::vector<nlohmann::json> hashes;
   for (const Result& part : parts) hashes.push_back(nlohmann::json::parse(part.text));
@@ -109,6 +116,7 @@ std::string BackgroundSave::commit(const std::vector<Result>& parts) {
   writer_->commit(manifest_);
   try {
     writer_->prune(setup_.retention);
+    remove_own_leftovers();
   } catch (const IoError& e) {
     return e.what();  // the checkpoint stands
   }

@@ -79,6 +79,7 @@ class BackgroundSave {
   Result take_result();
   std::string write_parts();
   std::string commit(const std::vector<Result>& parts);
+  void remove_own_leftovers() const;
   std::optional<SaveOutcome> end_of_parts();
   SaveOutcome end_of_commit();
   SaveOutcome finished(const Result& result);
