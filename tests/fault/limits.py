@@ -133,9 +133,9 @@ def need_above_the_limit(row, expected):
 
 def killed_for_memory(row, expected):
     """By a supervisor that is outside, and by the survivors alone."""
-    for kind, says in ((Row, "has ended: SIGKILL, its memory cgroup counted"), (Mpirun, "has died, its memory cgroup counted")):
+    for kind in (Row, Mpirun):
         run, shm = kind(row.chorale, row.folder, f"{row.name}-{kind.__name__}"), set(os.listdir("/dev/shm"))
-        kill_for_memory(run, expected, says)
+        kill_for_memory(run, expected, "has ended: SIGKILL, its memory cgroup counted an oom_kill")
         run.check_clean(shm)
         row.wrong += run.wrong
 
