@@ -111,7 +111,7 @@ void CollabRecipe::describe(CollabSettings& s) {
             {.min = 0, .max = 0.9});
   table.add(
       "collab.probe", s.probe,
-      "Share of the ticks in which a task with role = target and fewer than 1,000 training rows first learns to use what it hears, its own "
+      "Share of the ticks in which a task with role = target and fewer than 200 training rows first learns to use what it hears, its own "
       "layers being left as they are.",
       {.min = 0, .max = 0.9});
   table.add("collab.sweep", s.sweep,

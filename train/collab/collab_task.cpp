@@ -20,6 +20,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kRoles = {"both", "peer", "target"};
 constexpr double kExporterWeight = 0.3;
 constexpr double kNewGain = 0.05;
+constexpr std::int64_t kVeryFewLabels = 200;              // with 300 of Adult, own layers that begin with the fusion do better
 constexpr std::int64_t kManyLabels = 1000, kHidden = 32;  // from so many training rows on, the fusion has a hidden layer
 
 /// One permutation of a publisher's rows for a control: the same for all listeners.
@@ -96,7 +97,8 @@ CollabTask::CollabTask(Setup setup) {
   if (peers > 0) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
   const Shape in = row_shape(*setup.rows.train, "x");
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
-  const bool has_few = setup.rows.train->rows() < kManyLabels, is_new = has_few && me.role == TaskRole::target;
+  const bool has_few = setup.rows.train->rows() < kManyLabels;
+  const bool is_new = setup.rows.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = setup.options.width,
                                                       .exports = me.publishes(),
