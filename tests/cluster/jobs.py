@@ -287,8 +287,12 @@ def a_run_of_an_array_requeues_itself_alone(t):
 
 def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(t):
     def visit(*srun):
-        code, said = t.slurm.run(["srun", "--overcommit", "-N2", "-n4", *srun, t.chorale, "doctor", "--json"], check=False, cwd=t.work)
-        found = re.search(r"^\{$.*?^\}$", said, re.M | re.S)
+        for _ in range(3):
+            code, said = t.slurm.run(["srun", "--overcommit", "-N2", "-n4", *srun, t.chorale, "doctor", "--json"], check=False, cwd=t.work)
+            found = re.search(r"^\{$.*?^\}$", said, re.M | re.S)
+            # On a busy machine Slurm's own plug-in loses a task while MPI starts, now and then, and kills all: nobody is left to report.
+            if found or "pmixp_client" not in said:
+                break
         assert found, (code, said)
         return json.loads(found.group(0))
 
