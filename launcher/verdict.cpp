@@ -20,10 +20,10 @@ int precedence(const RankEnd& end) {
 }
 
 constexpr int kAwaited = 4;
-/// It was stopped, or went round in circles: that it died in the end is what came of the others' leaving.
+/// Others had waited in vain until the deadline, for this rank or before it died: its death is what came of their leaving.
 bool was_awaited_in_vain(const RankEnd& end, std::span<const RankEnd> all) {
   return end.cause.empty() && std::any_of(all.begin(), all.end(), [&](const RankEnd& other) {
-           return other.kind == CauseKind::late && other.culprit == end.rank && !other.cause.empty();
+           return other.kind == CauseKind::late && !other.cause.empty() && (other.culprit == end.rank || &other < &end);
          });
 }
 
