@@ -1,5 +1,5 @@
 // What tasks have in common: customers, products, sessions. An entity is known by a 64-bit hash of its kind and key, the same in every
-// task; hashes are cut into fixed buckets, which are what ranks own and what sums go over.
+// task; hashes are cut into 4,096 fixed buckets, which are what sums go over.
 #pragma once
 #include <cstdint>
 #include <string_view>
@@ -14,13 +14,10 @@ using EntityId = std::uint64_t;
 /// Of a row whose entity is not known: a guest without a customer number. It shares nothing.
 inline constexpr EntityId kNoEntity = 0;
 
-inline constexpr int kEntityBuckets = 4096;
-
 /// key: as text; whole numbers as digits, so that 17 in a table of numbers and "17" in one of texts are one customer.
 EntityId entity_id(std::string_view kind, std::string_view key);
-/// The upper bits: ids in rising order lie bucket after bucket.
+/// The upper 12 bits: ids in rising order lie bucket after bucket.
 constexpr int bucket_of(EntityId id) { return static_cast<int>(id >> 52); }
-constexpr int owner_of(int bucket, int ranks) { return bucket % ranks; }
 
 /// The entities of a chunk's rows by the values of a column; a missing value is kNoEntity.
 std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType type);

@@ -54,16 +54,6 @@ void FetchedRows::gather(std::span<const std::int64_t> table_rows, float* out) c
     }
 }
 
-double FetchedRows::coverage(std::size_t source) const {
-  const FetchSource& s = sources_[source];
-  std::vector<float> row(static_cast<std::size_t>(width_));
-  std::vector<bool> has(s.positions.size());
-  for (std::size_t e = 0; e < has.size(); ++e) has[e] = store_.fetch(s.publisher, s.positions[e], row.data());
-  const auto covered =
-      std::count_if(s.of_row.begin(), s.of_row.end(), [&](std::int32_t e) { return e >= 0 && has[static_cast<std::size_t>(e)]; });
-  return s.of_row.empty() ? 0 : static_cast<double>(covered) / static_cast<double>(s.of_row.size());
-}
-
 SharedDataset::SharedDataset(std::shared_ptr<const Dataset> rows, const FetchedRows& fetched)
     : rows_(std::move(rows)), fetched_(fetched), fields_(rows_->fields()) {
   fields_.push_back({"shared", DType::f32, {fetched.columns()}});

@@ -40,8 +40,6 @@ class FetchedRows {
   std::int64_t columns() const { return static_cast<std::int64_t>(sources_.size()) * width_; }
   /// "shared" of rows of the table, packed: [rows, columns()].
   void gather(std::span<const std::int64_t> table_rows, float* out) const;
-  /// Share of the table's rows that have a vector from this source.
-  double coverage(std::size_t source) const;
 
  private:
   const Store& store_;

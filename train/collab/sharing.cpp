@@ -41,7 +41,10 @@ void Sharing::on_results(std::int64_t worker, std::span<const std::int64_t> rows
 }
 
 void Sharing::after_step(std::int64_t step) {
-  if (step % plan_.steps_per_tick == 0) tick(true);
+  if (step % plan_.steps_per_tick == 0)
+    tick(true);
+  else
+    parts_.store.advance();  // what was posted travels while the steps are made
 }
 
 std::int64_t Sharing::own_notice() const {
