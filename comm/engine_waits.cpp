@@ -154,7 +154,8 @@ CommError Engine::overdue(const Operation& operation) {
 CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
   const Announcement& what = operation.announcement;
   const std::int64_t kills = world_->watch.memory_kills().count();
-  const std::string memory = kills > 0 ? ", its memory cgroup counted " + std::to_string(kills) + " oom_kill" : "";
+  const std::string memory =
+      kills > 0 ? ", its memory cgroup counted " + (kills == 1 ? "an oom_kill" : std::to_string(kills) + " oom_kills") : "";
   const int root = members_.root_ranks[static_cast<std::size_t>(rank)];  // a node's own communicator counts from 0
   return CommError(root, what.title(), what.sequence,
                    what.heading() + "rank " + std::to_string(root) + " (process " + std::to_string(process) + ") has died" + memory +
