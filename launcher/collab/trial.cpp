@@ -145,12 +145,12 @@ CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
         for (std::size_t k = 0; k < infos_[t].kinds.size(); ++k) {
           const auto it = std::find(infos_[p].kinds.begin(), infos_[p].kinds.end(), infos_[t].kinds[k]);
           if (it == infos_[p].kinds.end()) continue;
-          peers.push_back(
-              {tasks_[p]->data.train->matrix(), tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())]});
+          peers.push_back({tasks_[p]->data.train->matrix(),
+                           tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())], tasks_[p]->data.periods});
           own.push_back(data.entities[k]);
         }
       }
-      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, peers);
+      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, data.periods, peers);
       const auto over = [&](const MatrixDataset& part) {
         return std::make_shared<MatrixDataset>(matrix, std::vector<std::int64_t>(part.row_numbers().begin(), part.row_numbers().end()));
       };
@@ -272,6 +272,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
 
   TaskScores& scores = result.tasks[t];
   scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
+  if (task) scores.peers_trained_on = task->test_entities_peers_trained_on();
   scores.training_labels = rows.train->rows(), scores.validation_labels = rows.validation ? rows.validation->rows() : 0;
   Scored test;
   test.rows = rows.test->rows();

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,8 +31,10 @@ struct TaskInfo {
 
 /// One task's rows. Row numbers of `entities` are those of the table; the data sets' row_id() gives them.
 struct TaskRows {
-  std::shared_ptr<const Dataset> train, validation, test, all;  // all: every row of the table, once
-  std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
+  std::shared_ptr<const Dataset> train, validation, test, all;           // all: every row of the table, once
+  std::vector<std::vector<EntityId>> entities;                           // by kind, by row of the table
+  std::vector<std::int32_t> periods = {};                                // by row of the table; empty: without time
+  std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // as Publisher
 };
 
 /// What a study holds a collaboration against.
@@ -83,6 +86,8 @@ class CollabTask {
   std::shared_ptr<const Dataset> train() const { return train_; }
   std::shared_ptr<const Dataset> validation() const { return validation_; }
   std::shared_ptr<const Dataset> test() const { return test_; }
+  /// Entities of the test part that a task which is heard here trains on, with labels; -1: nothing is heard.
+  std::int64_t test_entities_peers_trained_on() const { return trained_by_peers_; }
   /// The exporter's own head counts with 0.3, as docs/collaborative.md says.
   std::vector<Aim> aims() const;
 
@@ -92,7 +97,8 @@ class CollabTask {
   std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
   std::vector<EntityIndex> indexes_;  // by kind
-  std::vector<int> publisher_of_;     // by task: in the store; -1: none
+  std::int64_t trained_by_peers_ = -1;
+  std::vector<int> publisher_of_;  // by task: in the store; -1: none
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
