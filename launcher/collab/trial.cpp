@@ -122,6 +122,22 @@ bool CollabTrials::disjoint_differs() const {
                      [](const auto& task) { return static_cast<std::int64_t>(task->disjoint_rows.size()) < task->data.train->rows(); });
 }
 
+std::string CollabTrials::hindrance(std::string_view arm) const {
+  if (arm != "disjoint") return "";
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    if (tasks_[t]->disjoint_rows.empty())
+      return "every training row of task " + infos_[t].name + " is about an entity that another task is tested with";
+  return "";
+}
+
+std::string CollabTrials::disjoint_text() const {
+  std::string out;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    out += (t ? ", " : "") + infos_[t].name + " " + std::to_string(tasks_[t]->disjoint_rows.size()) + " of " +
+           std::to_string(tasks_[t]->data.train->rows());
+  return out;
+}
+
 CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
   check_arm(key.arm);
   Plan plan{.key = key,
