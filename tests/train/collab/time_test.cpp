@@ -139,8 +139,8 @@ std::array<Heard, 2> run(const Change& change, Control control = Control::none) 
     for (const std::int32_t key : source.of_row) {
       std::array<float, kWidth> row{}, raw{};
       const std::int32_t position = source.positions[static_cast<std::size_t>(key)];
-      task.store().fetch(source.publisher, position, row.data());
-      if (position >= 0) std::copy_n(task.store().raw(source.publisher).begin() + position * kWidth, kWidth, raw.begin());
+      task.store()->fetch(source.publisher, position, row.data());
+      if (position >= 0) std::copy_n(task.store()->raw(source.publisher).begin() + position * kWidth, kWidth, raw.begin());
       heard.normalised.insert(heard.normalised.end(), row.begin(), row.end());
       heard.raw.insert(heard.raw.end(), raw.begin(), raw.end());
     }
