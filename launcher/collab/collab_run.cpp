@@ -292,6 +292,7 @@ class CollabRank {
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();
+    if (const std::int64_t n = task.test_entities_peers_trained_on(); n >= 0) mine["test_entities_peers_trained_on"] = n;
     mine["guard"] = Json::array();
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];

@@ -122,6 +122,22 @@ bool CollabTrials::disjoint_differs() const {
                      [](const auto& task) { return static_cast<std::int64_t>(task->disjoint_rows.size()) < task->data.train->rows(); });
 }
 
+std::string CollabTrials::hindrance(std::string_view arm) const {
+  if (arm != "disjoint") return "";
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    if (tasks_[t]->disjoint_rows.empty())
+      return "every training row of task " + infos_[t].name + " is about an entity that another task is tested with";
+  return "";
+}
+
+std::string CollabTrials::disjoint_text() const {
+  std::string out;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    out += (t ? ", " : "") + infos_[t].name + " " + std::to_string(tasks_[t]->disjoint_rows.size()) + " of " +
+           std::to_string(tasks_[t]->data.train->rows());
+  return out;
+}
+
 CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
   check_arm(key.arm);
   Plan plan{.key = key,
@@ -145,12 +161,12 @@ CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
         for (std::size_t k = 0; k < infos_[t].kinds.size(); ++k) {
           const auto it = std::find(infos_[p].kinds.begin(), infos_[p].kinds.end(), infos_[t].kinds[k]);
           if (it == infos_[p].kinds.end()) continue;
-          peers.push_back(
-              {tasks_[p]->data.train->matrix(), tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())]});
+          peers.push_back({tasks_[p]->data.train->matrix(),
+                           tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())], tasks_[p]->data.periods});
           own.push_back(data.entities[k]);
         }
       }
-      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, peers);
+      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, data.periods, peers);
       const auto over = [&](const MatrixDataset& part) {
         return std::make_shared<MatrixDataset>(matrix, std::vector<std::int64_t>(part.row_numbers().begin(), part.row_numbers().end()));
       };
@@ -273,6 +289,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
 
   TaskScores& scores = result.tasks[t];
   scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
+  if (task) scores.peers_trained_on = task->test_entities_peers_trained_on();
   scores.training_labels = rows.train->rows(), scores.validation_labels = rows.validation ? rows.validation->rows() : 0;
   Scored test;
   test.rows = rows.test->rows();

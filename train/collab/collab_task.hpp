@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,8 @@ class CollabTask {
   std::shared_ptr<const Dataset> train() const { return train_; }
   std::shared_ptr<const Dataset> validation() const { return validation_; }
   std::shared_ptr<const Dataset> test() const { return test_; }
+  /// Entities of the test part that a task which is heard here trains on, with labels; -1: nothing is heard.
+  std::int64_t test_entities_peers_trained_on() const { return trained_by_peers_; }
   /// The exporter's own head counts with 0.3, as docs/collaborative.md says.
   std::vector<Aim> aims() const;
   /// That this rank has sent for sharing, beside those of Setup::sharing itself.
@@ -72,7 +75,8 @@ class CollabTask {
   std::vector<std::int64_t> validation_entities_;
   std::vector<std::unique_ptr<Communicator>> communicators_;  // of the store and of each strategy
   std::vector<EntityIndex> indexes_;                          // by kind
-  std::vector<int> publisher_of_;                             // by task: in the store; -1: none
+  std::int64_t trained_by_peers_ = -1;
+  std::vector<int> publisher_of_;  // by task: in the store; -1: none
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
