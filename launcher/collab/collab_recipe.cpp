@@ -159,7 +159,7 @@ void CollabRecipe::describe(TaskSection& section) {
   table.add(at + "time", section.time, "As collab.time, for this task.");
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
-  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.");
+  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.", {.verbatim = true});
 }
 
 void CollabRecipe::declare_tasks_of(const std::string& path) {
@@ -198,7 +198,9 @@ void CollabRecipe::resolve(const std::string& path) {
       if (!option.given || !option.key.starts_with(at)) continue;
       const std::string key = option.key.substr(at.size());
       if (!section->keys.contains(key)) continue;
-      keys->table.set(key, section->keys[key], option.origin);
+      const std::string& text = section->keys[key];
+      const bool has_quotes = !option.origin.empty() && keys->table.find(key)->type == "text";  // a flag's value is the text itself
+      keys->table.set(key, has_quotes ? unquoted(text) : text, option.origin);
       if (key != "data.file") continue;
       for (std::string& file : keys->settings.data.file) {  // a recipe's is relative to the recipe, a flag's to here
         const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : folder;
@@ -365,13 +367,20 @@ std::map<std::string, std::string> CollabRecipe::identity() const {
 std::string CollabRecipe::resolved() const {
   std::string out = "[collab]\n";
   for (const Option& option : table.all())
-    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + option.text() + "\n";
+    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
-    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nentity = {}\n", s.name, s.ranks, s.role, s.entity);
-    if (!s.time.empty()) out += "time = " + s.time + "\n";
+    out += fmt::format("
+[task.{}]
+ranks = {}
+role = {}
+entity = {}
+", s.name, s.ranks, s.role,
+                       recipe_value(*table.find("task." + s.name + ".entity")));
+    if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "
+";
     for (const Option& option : tasks[t]->table.all())
-      if (!option.text().empty()) out += option.key + " = " + option.text() + "\n";
+      if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";
   }
   return out;
 }

@@ -196,6 +196,7 @@ TEST_CASE("one split counts for all tasks") {
 TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   const Read two(kTwo, [](CollabRecipe& recipe) {
     recipe.table.set("task.buys.data.drop", "\"a # b\" c");
+    recipe.table.set("task.buys.data.weight", "rows # \"each\"");
     recipe.table.set("task.calls.train.seed", "11");
     recipe.table.set("collab.steps_per_tick", "buys:3 calls:4");
   });
@@ -210,6 +211,7 @@ TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   CHECK(again.resolved() == first);
   CHECK(again.pinned_steps() == std::vector<std::int64_t>{3, 4});
   CHECK(again.tasks[0]->settings.data.drop == std::vector<std::string>{"a # b", "c"});
+  CHECK(again.tasks[0]->settings.data.weight == "rows # \"each\"");
   CHECK(again.tasks[0]->settings.data.file == two.recipe.tasks[0]->settings.data.file);
   CHECK(again.tasks[1]->settings.train.seed == 11);
 }
