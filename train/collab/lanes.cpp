@@ -12,7 +12,8 @@ std::int64_t blocks_of(std::int64_t elements) { return (elements + kBlockElement
 }  // namespace
 
 Lanes::Lanes(Communicator& world, Communicator& task, int number, std::span<const std::int64_t> ranks, std::string_view name)
-    : task_(task), tasks_(static_cast<int>(ranks.size())), count_(static_cast<int>(*std::min_element(ranks.begin(), ranks.end()))) {
+    : tasks_(static_cast<int>(ranks.size())), count_(static_cast<int>(*std::min_element(ranks.begin(), ranks.end()))) {
+  task_ = task.split(0, 0, name);
   // Ranks without a lane stand together in one that is never used: to split is everybody's.
   lane_ = world.split(std::min(task.rank(), count_), number, name);
   for (const std::int64_t each : ranks) larger_tasks_ += each > 1;
@@ -56,23 +57,23 @@ std::vector<T> Lanes::gather_slices(std::span<const T> values) {
 
 template <class T>
 void Lanes::spread(std::span<T> values, const std::vector<std::int64_t>& counts) {
-  if (task_.size() == 1) return;
-  const auto me = counts.begin() + task_.rank();
+  if (task_->size() == 1) return;
+  const auto me = counts.begin() + task_->rank();
   const auto first = values.begin() + std::accumulate(counts.begin(), me, std::int64_t{0});
   std::vector<T> input(first, first + *me);
-  task_.all_gather(buffer_of(std::span(input)), buffer_of(values), counts, "slices of shared values").wait();
+  task_->all_gather(buffer_of(std::span(input)), buffer_of(values), counts, "slices of shared values").wait();
 }
 
 template <class T>
 void Lanes::spread(std::span<T> values) {
   std::vector<std::int64_t> counts;
-  for (int r = 0; r < task_.size(); ++r) counts.push_back(slice_of(r, static_cast<std::int64_t>(values.size())).count);
+  for (int r = 0; r < task_->size(); ++r) counts.push_back(slice_of(r, static_cast<std::int64_t>(values.size())).count);
   spread(values, counts);
 }
 
 void Lanes::spread_of_blocks(std::span<double> numbers, std::int64_t per_block, std::int64_t elements) {
   std::vector<std::int64_t> counts;
-  for (int r = 0; r < task_.size(); ++r) counts.push_back(blocks_of(slice_of(r, elements).count) * per_block);
+  for (int r = 0; r < task_->size(); ++r) counts.push_back(blocks_of(slice_of(r, elements).count) * per_block);
   spread(numbers, counts);
 }
 

@@ -16,19 +16,22 @@ namespace chorale {
 /// One thread a rank. Every call but slice() and the formulas is collective over all tasks.
 class Lanes {
  public:
-  /// world: all ranks of all tasks; task: the ranks of this one, which outlives this. ranks: of every task. name: of labels, as
-  /// "trunk" in "trunk/gradients of tasks".
+  /// world: all ranks of all tasks; task: the ranks of this one. ranks: of every task. name: of labels, as in "trunk/gradients of tasks".
+  /// Both are split, so that what goes here meets nobody else's.
   Lanes(Communicator& world, Communicator& task, int number, std::span<const std::int64_t> ranks, std::string_view name);
 
   int tasks() const { return tasks_; }
   int count() const { return count_; }
   /// Whether this rank is in a lane; the others get what comes out.
-  bool carries() const { return task_.rank() < count_; }
+  bool carries() const { return task_->rank() < count_; }
   /// Among ranks of equal number in their tasks: rank t is task t's. Only where carries().
   Communicator& lane() { return *lane_; }
-  Communicator& task() { return task_; }
+  Communicator& task() { return *task_; }
+  /// By this rank, here.
+  std::uint64_t bytes_sent() const { return lane_->bytes_sent() + task_->bytes_sent(); }
+  void set_timeout_ms(std::int64_t timeout_ms) { lane_->set_timeout_ms(timeout_ms), task_->set_timeout_ms(timeout_ms); }
   /// Of `elements`, this rank's part, on borders of blocks (kBlockElements); empty where it carries none.
-  Share slice(std::int64_t elements) const { return slice_of(task_.rank(), elements); }
+  Share slice(std::int64_t elements) const { return slice_of(task_->rank(), elements); }
 
   /// In place: the sum over tasks, in one tree over tasks. Blocks. The first call for more elements than before allocates.
   template <class T>
@@ -55,9 +58,8 @@ class Lanes {
   void spread(std::span<T> values, const std::vector<std::int64_t>& counts);
   template <class T>
   std::span<T> memory_of(std::int64_t elements);
-  Communicator& task_;
   int tasks_, count_, larger_tasks_ = 0;  // of more than one rank
-  std::unique_ptr<Communicator> lane_;
+  std::unique_ptr<Communicator> task_, lane_;
   SharedMemory memory_;  // that peers of the lane see
 };
 

@@ -41,11 +41,12 @@ T inner_product(const T* a, const T* b, std::int64_t n) {
 
 }  // namespace
 
-Stitch::Stitch(Communicator& lane, int number)
-    : lane_(lane),
+Stitch::Stitch(Lanes lanes, int number, std::int64_t width)
+    : lanes_(std::move(lanes)),
       number_(number),
+      width_(width),
       own_(add_parameter("own", {1}, {.role = Init::Role::ones, .gain = kOwn})),
-      others_(add_parameter("others", {lane.size() - 1}, {.role = Init::Role::ones, .gain = (1 - kOwn) / (lane.size() - 1)})) {}
+      others_(add_parameter("others", {lanes_.tasks() - 1}, {.role = Init::Role::ones, .gain = (1 - kOwn) / (lanes_.tasks() - 1)})) {}
 
 Variable Stitch::forward(const Variable& h, const Pass& pass) {
   if (is_alone_) return h;
@@ -54,15 +55,15 @@ Variable Stitch::forward(const Variable& h, const Pass& pass) {
 
 template <class T>
 std::vector<T> Stitch::from_all(std::span<const T> mine, Label label) {
-  std::vector<T> out(mine.size() * static_cast<std::size_t>(lane_.size())), in(mine.begin(), mine.end());
-  const std::vector<std::int64_t> counts(static_cast<std::size_t>(lane_.size()), static_cast<std::int64_t>(mine.size()));
-  lane_.all_gather(buffer_of(std::span(in)), buffer_of(std::span(out)), counts, label).wait();
+  std::vector<T> out(mine.size() * static_cast<std::size_t>(lanes_.tasks())), in(mine.begin(), mine.end());
+  const std::vector<std::int64_t> counts(static_cast<std::size_t>(lanes_.tasks()), static_cast<std::int64_t>(mine.size()));
+  lanes_.lane().all_gather(buffer_of(std::span(in)), buffer_of(std::span(out)), counts, label).wait();
   return out;
 }
 
 template <class T>
 Variable Stitch::stitched(const Variable& h, const Pass& pass) {
-  const std::int64_t tasks = lane_.size(), me = number_, n = h.value().elements();
+  const std::int64_t tasks = lanes_.tasks(), me = number_, n = h.value().elements();
   const Variable own = own_.use(pass.training), others = others_.use(pass.training);
   std::vector<T> mine(h.value().data<T>(), h.value().data<T>() + n);
   for (std::int64_t u = 0; u < tasks; ++u) mine.push_back(u == me ? *own.value().data<T>() : others.value().data<T>()[u - (u > me)]);
@@ -86,19 +87,18 @@ Variable Stitch::stitched(const Variable& h, const Pass& pass) {
                      });
 }
 
-std::int64_t StitchedModel::last_before_head(const Sequential& layers) {
+std::int64_t last_before_head(const Sequential& layers) {
   for (std::size_t i = layers.layers().size(); i-- > 0;)
     if (!layers.layers()[i]->parameters().empty()) return static_cast<std::int64_t>(i) - 1;
   return -1;
 }
 
-StitchedModel::StitchedModel(std::unique_ptr<Sequential> own, const Shape& in, std::int64_t behind, Communicator& lane, int number)
-    : own_(std::move(own)), stitch_(lane, number) {
-  const std::int64_t most = last_before_head(*own_);
+Stitch& add_stitch(Sequential& layers, const Shape& in, std::int64_t behind, Lanes lanes, int number) {
+  const std::int64_t most = last_before_head(layers);
   bool has_parameters = false;
   Shape shape = in;
   for (std::int64_t i = 0; i <= std::min(behind, most); ++i) {
-    const Layer& layer = *own_->layers()[static_cast<std::size_t>(i)];
+    const Layer& layer = *layers.layers()[static_cast<std::size_t>(i)];
     has_parameters = has_parameters || !layer.parameters().empty();
     shape = layer.output_shape(shape);
   }
@@ -107,18 +107,13 @@ StitchedModel::StitchedModel(std::unique_ptr<Sequential> own, const Shape& in, s
         fmt::format("collab.stitch.layer = {} is refused: a stitch lies behind a layer with parameters and before the last "
                     "such layer; {}",
                     behind, most < 0 ? "this model has no two" : fmt::format("in this model behind at most layer {}", most)));
-  first_behind_ = static_cast<std::size_t>(behind) + 1;
   if (shape.rank() != 1)
     throw UsageError("collab.stitch.layer = " + std::to_string(behind) + " gives rows of shape " + shape.text() +
                      "; put flatten before it, or the stitch behind another layer");
-  width_ = shape[0];
-  for (const auto& [name, layer] : own_->children()) add_child(name, *layer);
-  add_child("stitch", stitch_);
-}
-
-Values StitchedModel::forward(const Values& in, const Pass& pass) {
-  const Variable h = own_->forward_through(in.at("x"), 0, first_behind_, pass);
-  return {{"y", own_->forward_through(stitch_.forward(h, pass), first_behind_, own_->layers().size(), pass)}};
+  auto stitch = std::make_unique<Stitch>(std::move(lanes), number, shape[0]);
+  Stitch& out = *stitch;
+  layers.insert(static_cast<std::size_t>(behind) + 1, "stitch", std::move(stitch));
+  return out;
 }
 
 }  // namespace chorale

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include <chorale/comm/communicator.hpp>
 #include <chorale/core/nn/sequential.hpp>
+#include <chorale/train/collab/lanes.hpp>
 
 namespace chorale {
 
@@ -16,47 +16,37 @@ namespace chorale {
 /// tasks, which start at 0.1 together.
 class Stitch final : public Layer {
  public:
-  /// lane: rank t is task t's; it outlives this.
-  Stitch(Communicator& lane, int number);
+  /// lanes: of tasks with equal numbers of ranks. width: values of a row.
+  Stitch(Lanes lanes, int number, std::int64_t width);
   using Layer::forward;
-  /// Collective over the lane, also behind a pass that does not train; backward is another. h [B, D], the same shape in all tasks. Waits
-  /// for every task. Sends B D + tasks values, backward B D.
+  /// Collective over the lane, also in a pass that does not train; backward is another. h [B, width], the same B in all tasks. Waits for
+  /// every task. A rank sends B width + tasks values, and B width in backward.
   Variable forward(const Variable& h, const Pass& pass) override;
-  std::string name() const override { return "stitch(" + std::to_string(lane_.size()) + " tasks)"; }
+  std::string name() const override { return "stitch(" + std::to_string(lanes_.tasks()) + " tasks)"; }
   /// true: h stays as it is and nobody is waited for, to look at one rank's rows again when something has gone wrong.
   void set_alone(bool is_alone) { is_alone_ = is_alone; }
+  std::int64_t width() const { return width_; }
+  std::uint64_t bytes_sent() { return lanes_.bytes_sent(); }
 
  private:
   template <class T>
   Variable stitched(const Variable& h, const Pass& pass);
   template <class T>
   std::vector<T> from_all(std::span<const T> mine, Label label);
-  Communicator& lane_;
+  Lanes lanes_;
   int number_;
+  std::int64_t width_;
   Parameter& own_;
   Parameter& others_;
   bool is_alone_ = false;
 };
 
-/// A task's layers with a stitch behind layer `behind`. The layers keep their names and random numbers; the stitch is "stitch".
-class StitchedModel final : public Module {
- public:
-  /// Throws UsageError where no layer of that number lies before the last layer with parameters, or none before it has parameters, or its
-  /// rows are not flat. in: shape of a row of "x".
-  StitchedModel(std::unique_ptr<Sequential> own, const Shape& in, std::int64_t behind, Communicator& lane, int number);
-  Values forward(const Values& in, const Pass& pass) override;
-  std::string name() const override { return "stitched"; }
-  Stitch& stitch() { return stitch_; }
-  /// Values of a row that are stitched.
-  std::int64_t width() const { return width_; }
-  /// The layer before the last one with parameters; -1: there is none.
-  static std::int64_t last_before_head(const Sequential& layers);
+/// The layer before the last one with parameters; -1: there is none.
+std::int64_t last_before_head(const Sequential& layers);
 
- private:
-  std::unique_ptr<Sequential> own_;
-  std::size_t first_behind_ = 0;  // the layer that reads what was stitched
-  Stitch stitch_;
-  std::int64_t width_ = 0;
-};
+/// Puts a stitch behind layer `behind`, under the name "stitch"; the layers keep their names and random numbers. Throws UsageError where no
+/// layer of that number lies before the last layer with parameters, or none up to it has parameters, or its rows are not flat. in: shape of
+/// a row of "x".
+Stitch& add_stitch(Sequential& layers, const Shape& in, std::int64_t behind, Lanes lanes, int number);
 
 }  // namespace chorale

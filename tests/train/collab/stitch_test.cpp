@@ -116,10 +116,11 @@ Gradients stitched_gradients(std::int64_t ranks, std::int64_t behind, double* lo
         Registry registry;
         register_all(registry);
         const auto device = make_cpu_device();
-        StitchedModel model(layers(registry), {kFeatures}, behind, lanes.lane(), static_cast<int>(task));
-        Bound bound(model, *device, 7 + task);
+        const auto model = layers(registry);
+        add_stitch(*model, {kFeatures}, behind, std::move(lanes), static_cast<int>(task));
+        Bound bound(*model, *device, 7 + task);
         const Share share = share_of(kRows, comm->rank(), ranks);
-        const Variable y = model.forward({{"x", rows_of(*device, task, share)}}, {.device = *device, .training = true}).at("y");
+        const Variable y = model->forward(rows_of(*device, task, share), {.device = *device, .training = true});
         const Variable mine = loss_of(y, task, share.first);
         backward(mine);
         const std::lock_guard lock(mutex);
@@ -191,13 +192,14 @@ TEST_CASE("a stitch lies behind a layer with parameters and before the head") {
   const auto world = make_thread_communicators(1);
   const auto refusal = [&](const std::string& text, std::int64_t behind, const Shape& in) -> std::string {
     try {
-      StitchedModel model(build_layers(text, in, registry), in, behind, *world[0], 0);
+      const auto task = world[0]->split(0, 0, "");
+      add_stitch(*build_layers(text, in, registry), in, behind, Lanes(*world[0], *task, 0, std::vector<std::int64_t>{1}, "stitch"), 0);
     } catch (const UsageError& e) {
       return e.what();
     }
     return "";
   };
-  CHECK(StitchedModel::last_before_head(*layers(registry)) == 3);
+  CHECK(last_before_head(*layers(registry)) == 3);
   CHECK(refusal("linear(5) tanh linear(1)", 1, {4}).empty());
   CHECK_THAT(refusal("linear(5) tanh linear(1)", 2, {4}), Catch::Contains("behind at most layer 1"));
   CHECK_THAT(refusal("relu linear(5) tanh linear(1)", 0, {4}), Catch::Contains("behind a layer with parameters"));
