@@ -30,6 +30,7 @@ class DataParallel {
     Trace* trace = nullptr;
     std::function<int(int local_rank)> domain_of = {};  // NUMA domain of this rank, where the caller knows better than the system
     TrialPace pace = {};                                // of exchange = auto
+    OnGradients on_gradients = {};                      // empty: nobody sees gradients before the update
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include <chorale/core/autograd/variable.hpp>
+#include <chorale/core/nn/module.hpp>
+#include <chorale/train/gradient_view.hpp>
 #include <chorale/train/stop.hpp>
 
 namespace chorale {
@@ -17,13 +18,32 @@ struct Aim {
   double weight = 1;   // of the term
 };
 
+/// The forward pass of a virtual worker, or of a part of its rows.
+struct WorkerPass {
+  std::int64_t worker;
+  std::int64_t first_position;         // of its rows in the global batch
+  std::span<const std::int64_t> rows;  // numbers in the data set
+  const Values& in;                    // their fields
+  const Values& results;               // what the model made of them
+  const Pass& pass;                    // as the model had it
+};
+
 class TrainingHook {
  public:
   virtual ~TrainingHook() = default;
-  /// In the pass of a virtual worker: the data set's rows that it saw (numbers in the data set) and what the model made of them.
-  virtual void on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
-    (void)worker, (void)rows, (void)results;
+  /// In the pass of a virtual worker, before its backward.
+  virtual void on_results(const WorkerPass& pass) { (void)pass; }
+  /// One more term of the pass's loss, [], as a mean over its rows: it counts as the other terms do, whatever their sum of weights. Without
+  /// value: none. No communication: ranks make different numbers of passes.
+  virtual Variable loss_term(const WorkerPass& pass) {
+    (void)pass;
+    return {};
   }
+  /// Whether after_gradients() is to be called. Equal on all ranks and all the time. Costs a copy of the gradient and, where ranks own
+  /// parts of it, one all-reduce of it.
+  virtual bool takes_gradients() const { return false; }
+  /// Collective, at every step: between the agreement on its gradient and clipping and update.
+  virtual void after_gradients(const GradientView& gradient) { (void)gradient; }
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
   /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.

@@ -13,6 +13,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/split.hpp>
 #include <chorale/launcher/recipe.hpp>
+#include <chorale/train/collab/strategy.hpp>
 
 namespace chorale {
 
@@ -94,7 +95,18 @@ std::vector<EntityColumn> parse_entities(const std::string& text, const std::str
 }
 
 void CollabRecipe::describe(CollabSettings& s) {
-  table.add("collab.strategy", s.strategy, "How tasks share: store, vectors of entities by their ids.", {.choices = {"store"}});
+  Registry registry;
+  register_all(registry);
+  const std::vector<std::string> known = registry.of<StrategyEntry>().names();
+  std::string kinds;
+  for (const std::string& name : known) kinds += (kinds.empty() ? "" : "; ") + name + ": " + registry.of<StrategyEntry>().at(name, "").help;
+  table.add("collab.strategy", s.strategy, "How tasks share, one or several, in this order. " + kinds + ".",
+            {.check = [known](const std::string& text) {
+              for (const std::string& name : words_of(text))
+                if (std::find(known.begin(), known.end(), name) == known.end())
+                  throw UsageError("collab.strategy = " + text + " is refused: there is no strategy '" + name + "'; there are " +
+                                   list_text(known));
+            }});
   table.add("collab.every", s.every, "Steps of the fastest task between two ticks, at which vectors are exchanged.",
             {.min = 1, .max = kMany});
   table.add("collab.width", s.width, "Numbers in the vector that a task publishes of an entity.", {.min = 1, .max = 1024});
@@ -195,8 +207,30 @@ void CollabRecipe::resolve(const std::string& path) {
       throw UsageError(at + "train.on_nan = rollback would part the ticks of the tasks; use skip or stop");
     tasks.push_back(std::move(keys));
   }
+  check_strategies();
   pinned_steps();
   for (std::size_t t = 0; t < sections.size(); ++t) request(t);
+}
+
+void CollabRecipe::check_strategies() const {
+  const std::vector<std::string>& chosen = settings.strategy;
+  if (chosen.empty()) throw UsageError("collab.strategy names none; take it out for store, the default");
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=
+        chosen.begin() + static_cast<std::ptrdiff_t>(i))
+      throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
+  const auto has = [&](const std::string& name) { return std::find(chosen.begin(), chosen.end(), name) != chosen.end(); };
+  Registry registry;
+  register_all(registry);
+  for (const Option& option : table.all()) {
+    if (!option.given || !option.key.starts_with("collab.")) continue;
+    const std::string name = option.key.substr(7), owner = name.substr(0, name.find('.'));
+    const bool of_strategy = owner != name && registry.of<StrategyEntry>().contains(owner) && !has(owner);
+    const bool of_store = (name == "guard" || name == "probe") && !has("store");
+    if (of_strategy || of_store)
+      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " +
+                       (of_store ? "store" : owner) + " to the strategies");
+  }
 }
 
 int CollabRecipe::wanted_ranks() const {

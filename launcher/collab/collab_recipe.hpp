@@ -15,8 +15,8 @@
 namespace chorale {
 
 struct CollabSettings {
-  std::string strategy = "store";
-  std::int64_t every = 50;  // steps of the fastest task between ticks
+  std::vector<std::string> strategy = {"store"};  // names of the Registry, in the order of the calls
+  std::int64_t every = 50;                        // steps of the fastest task between ticks
   std::int64_t width = 8;
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
@@ -73,6 +73,7 @@ class CollabRecipe {
   std::string resolved() const;
 
  private:
+  void check_strategies() const;
   void describe(CollabSettings& s);
   void describe(TaskSection& section);
 };

@@ -245,6 +245,7 @@ class CollabRank {
 
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o;
+    o.strategies = recipe_.settings.strategy;
     o.guard = recipe_.settings.guard, o.exports_features = recipe_.settings.exports_features;
     o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = per_tick_[number_],
@@ -289,13 +290,13 @@ class CollabRank {
     mine["sharing_seconds"] = hook.seconds_in_ticks() - hook.seconds_in_sweeps();
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
     mine["training_seconds"] = seconds;
-    mine["sharing_bytes"] = sharing_->bytes_sent();
+    mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();
     mine["guard"] = Json::array();
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];
       mine["guard"].push_back({{"validation", e.validation},
-                               {"peer", task.store().publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
                                {"kind", source.kind},
                                {"event", e.opens ? "opens" : "closes"},
                                {"benefit", e.benefit.mean},

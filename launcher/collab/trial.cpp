@@ -232,6 +232,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
     CollabOptions o;
+    o.strategies = recipe_.settings.strategy;
     o.exports_features = recipe_.settings.exports_features;
     o.width = key.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = plan.per_tick[t],
@@ -297,7 +298,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   }
   score_rows(scores, test, registry);
   const auto steps = static_cast<double>(std::max<std::int64_t>(1, summary.steps));
-  return {.step_ms = 1000 * summary.seconds_total / steps, .bytes_per_step = static_cast<double>(sharing->bytes_sent()) / steps};
+  return {.step_ms = 1000 * summary.seconds_total / steps,
+          .bytes_per_step = static_cast<double>(sharing->bytes_sent() + (task ? task->bytes_sent() : 0)) / steps};
 }
 
 }  // namespace chorale

@@ -17,7 +17,6 @@ namespace chorale {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kRoles = {"both", "peer", "target"};
 constexpr double kExporterWeight = 0.3;
 constexpr double kNewGain = 0.05;
 constexpr std::int64_t kVeryFewLabels = 200;              // with 300 of Adult, own layers that begin with the fusion do better
@@ -46,24 +45,6 @@ Shape row_shape(const Dataset& rows, std::string_view field) {
 
 }  // namespace
 
-std::string_view name(TaskRole role) { return kRoles[static_cast<std::size_t>(role)]; }
-
-TaskRole parse_role(std::string_view text) {
-  const auto it = std::find(kRoles.begin(), kRoles.end(), text);
-  if (it == kRoles.end()) throw UsageError("role '" + std::string(text) + "' is unknown; allowed: both peer target");
-  return static_cast<TaskRole>(it - kRoles.begin());
-}
-
-std::vector<int> lay_out(const std::vector<TaskInfo>& tasks, int world) {
-  std::vector<int> out;
-  for (std::size_t t = 0; t < tasks.size(); ++t) out.insert(out.end(), static_cast<std::size_t>(tasks[t].ranks), static_cast<int>(t));
-  if (static_cast<int>(out.size()) == world) return out;
-  std::string text;
-  for (const TaskInfo& task : tasks) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", task.name, task.ranks);
-  throw UsageError(fmt::format("the tasks have {} ranks ({}), the run has {}; start it with -n {}, or change task.NAME.ranks", out.size(),
-                               text, world, out.size()));
-}
-
 /// A model that publishes as it was drawn.
 struct CollabTask::Untrained {
   Untrained(std::unique_ptr<Sequential> own, const Shape& in, const CollabOptions& o, Device& device, DType dtype)
@@ -79,39 +60,85 @@ struct CollabTask::Untrained {
 
 CollabTask::~CollabTask() = default;
 
-CollabTask::CollabTask(Setup setup) {
-  const TaskInfo& me = setup.tasks[static_cast<std::size_t>(setup.number)];
-  for (const std::vector<EntityId>& by_row : setup.rows.entities) indexes_.push_back(index_entities(by_row));
-  for (const TaskInfo& task : setup.tasks) {
-    int publishers = 0;
-    for (const int p : publisher_of_) publishers += p >= 0;
-    publisher_of_.push_back(task.publishes() ? publishers : -1);
+CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
+  const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
+  choose(setup);
+  for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row));
+  if (has_vectors_) {
+    for (const TaskInfo& task : tasks_) {
+      int publishers = 0;
+      for (const int p : publisher_of_) publishers += p >= 0;
+      publisher_of_.push_back(task.publishes() ? publishers : -1);
+    }
+    store_ =
+        std::make_unique<Store>(own_communicator(setup, "store"), gather_publishers(setup), StoreOptions{options_.width, options_.keep});
+    std::vector<FetchSource> sources;
+    together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
+      position = setup.number;
+      if (me.listens()) sources = sources_of(setup);
+    });
+    if (!sources.empty()) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
   }
-  store_ = std::make_unique<Store>(setup.sharing, gather_publishers(setup), StoreOptions{setup.options.width, setup.options.keep});
-  std::vector<FetchSource> sources;
-  together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
-    position = setup.number;
-    if (me.listens()) sources = sources_of(setup);
-  });
-  const auto peers = static_cast<std::int64_t>(sources.size());
-  if (peers > 0) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
-  const Shape in = row_shape(*setup.rows.train, "x");
+  const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
+  if (!is_new) options_.plan.probe_ticks = 0;
+  make_model(setup, is_new);
+  train_ = with_shared(rows_.train, fetched_.get(), options_);
+  validation_ = with_shared(rows_.validation, fetched_.get(), options_);
+  test_ = with_shared(rows_.test, fetched_.get(), options_);
+  validation_entities_ = validation_entities();
+  if (has_vectors_) make_publication(setup);
+  sharing_ = std::make_unique<Sharing>(Sharing::Parts{.sharing = setup.sharing,
+                                                      .task = setup.task,
+                                                      .strategies = make_strategies(setup),
+                                                      .publication = publication_.get(),
+                                                      .wants_stop = setup.wants_stop,
+                                                      .on_saved = setup.on_saved},
+                                       options_.plan);
+}
+
+void CollabTask::choose(const Setup& setup) {
+  register_all(registry_);
+  for (const std::string& name : options_.strategies) {
+    entries_.push_back(registry_.of<StrategyEntry>().at(name, "collab.strategy"));
+    has_vectors_ = has_vectors_ || entries_.back().needs_vectors;
+    has_exporters_ = has_exporters_ || entries_.back().needs_exporter;
+    has_fusion_ = has_fusion_ || name == "store";
+  }
+  if (!has_fusion_ && options_.control != Control::none)
+    throw UsageError("the arms matched, shuffled and untrained are controls of collab.strategy = store; task " +
+                     tasks_[static_cast<std::size_t>(setup.number)].name + " shares without it");
+}
+
+Communicator& CollabTask::own_communicator(const Setup& setup, const std::string& name) {
+  communicators_.push_back(setup.sharing.split(0, 0, name));
+  return *communicators_.back();
+}
+
+std::uint64_t CollabTask::bytes_sent() const {
+  std::uint64_t all = 0;
+  for (const auto& each : communicators_) all += each->bytes_sent();
+  return all;
+}
+
+void CollabTask::make_model(Setup& setup, bool is_new) {
+  const Shape in = row_shape(*rows_.train, "x");
+  const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
+  const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
-  const bool has_few = setup.rows.train->rows() < kManyLabels;
-  const bool is_new = setup.rows.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
+  const bool has_few = rows_.train->rows() < kManyLabels, begins_with_fusion = is_new && peers > 0;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
-                                        FusionOptions{.width = setup.options.width,
-                                                      .exports = me.publishes(),
-                                                      .exports_features = setup.options.exports_features,
+                                        FusionOptions{.width = options_.width,
+                                                      .exports = publishes || has_exporters_,
+                                                      .exports_features = options_.exports_features,
                                                       .peers = peers,
                                                       .hidden = has_few ? 0 : kHidden,
-                                                      .own_gain = is_new ? kNewGain : 1,
-                                                      .starts_at_zero = !is_new});
-  train_ = with_shared(setup.rows.train, fetched_.get(), setup.options);
-  validation_ = with_shared(setup.rows.validation, fetched_.get(), setup.options);
-  test_ = with_shared(setup.rows.test, fetched_.get(), setup.options);
-  if (setup.options.control == Control::untrained && me.publishes())
-    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, setup.options, setup.device, setup.dtype);
+                                                      .own_gain = begins_with_fusion ? kNewGain : 1,
+                                                      .starts_at_zero = !begins_with_fusion});
+  if (options_.control == Control::untrained && publishes)
+    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, options_, setup.device, setup.dtype);
+}
+
+void CollabTask::make_publication(Setup& setup) {
   const int publisher = publisher_of_[static_cast<std::size_t>(setup.number)];
   std::vector<std::vector<std::int32_t>> published;
   for (const EntityIndex& index : indexes_) {
@@ -121,33 +148,47 @@ CollabTask::CollabTask(Setup setup) {
     for (std::int32_t& entity : by_row)
       if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
   }
-  if (!is_new) setup.options.plan.probe_ticks = 0;
-  sharing_ = std::make_unique<Sharing>(Sharing::Parts{.task = setup.task,
-                                                      .store = *store_,
-                                                      .model = *model_,
-                                                      .device = setup.device,
-                                                      .dtype = setup.dtype,
-                                                      .untrained = untrained_ ? &untrained_->model : nullptr,
-                                                      .fetched = fetched_.get(),
-                                                      .publisher = publisher,
-                                                      .train = setup.rows.train,
-                                                      .all = setup.rows.all,
-                                                      .entities = std::move(published),
-                                                      .virtual_workers = setup.virtual_workers,
-                                                      .wants_stop = setup.wants_stop,
-                                                      .on_saved = setup.on_saved,
-                                                      .loss = setup.options.guard ? &setup.loss : nullptr,
-                                                      .validation = validation_,
-                                                      .validation_entities = validation_entities(setup),
-                                                      .on_guard = guard_speaker(setup)},
-                                       setup.options.plan);
+  publication_ = std::make_unique<Publication>(Publication::Parts{.task = setup.task,
+                                                                  .store = *store_,
+                                                                  .model = *model_,
+                                                                  .device = setup.device,
+                                                                  .dtype = setup.dtype,
+                                                                  .untrained = untrained_ ? &untrained_->model : nullptr,
+                                                                  .fetched = fetched_.get(),
+                                                                  .publisher = publisher,
+                                                                  .train = rows_.train,
+                                                                  .all = rows_.all,
+                                                                  .entities = std::move(published),
+                                                                  .virtual_workers = setup.virtual_workers,
+                                                                  .sweep_ticks = options_.plan.sweep_ticks});
 }
 
-std::vector<std::int64_t> CollabTask::validation_entities(const Setup& setup) const {
+std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& setup) {
+  std::vector<std::unique_ptr<Strategy>> out;
+  for (std::size_t s = 0; s < entries_.size(); ++s)
+    out.push_back(entries_[s].make({.sharing = own_communicator(setup, options_.strategies[s]),
+                                    .task = setup.task,
+                                    .tasks = tasks_,
+                                    .number = setup.number,
+                                    .rows = rows_,
+                                    .validation = validation_,
+                                    .validation_entities = validation_entities_,
+                                    .model = *model_,
+                                    .loss = setup.loss,
+                                    .device = setup.device,
+                                    .dtype = setup.dtype,
+                                    .virtual_workers = setup.virtual_workers,
+                                    .options = options_,
+                                    .publication = publication_.get(),
+                                    .on_guard = guard_speaker(setup)}));
+  return out;
+}
+
+std::vector<std::int64_t> CollabTask::validation_entities() const {
   std::vector<std::int64_t> out;
-  if (!setup.rows.validation || indexes_.empty()) return out;
-  for (std::int64_t row = 0; row < setup.rows.validation->rows(); ++row) {
-    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(setup.rows.validation->row_id(row))];
+  if (!rows_.validation || indexes_.empty()) return out;
+  for (std::int64_t row = 0; row < rows_.validation->rows(); ++row) {
+    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(rows_.validation->row_id(row))];
     out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
   }
   return out;

@@ -3,7 +3,6 @@
 // A rank keeps the rows of all publishers (`replicated`).
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +12,7 @@
 #include <chorale/core/io/safetensors_file.hpp>
 #include <chorale/train/collab/entity.hpp>
 #include <chorale/train/collab/entity_sums.hpp>
+#include <chorale/train/collab/tick_gather.hpp>
 
 namespace chorale {
 
@@ -37,27 +37,23 @@ class Store {
  public:
   /// comm: of sharing alone; outlives the store.
   Store(Communicator& comm, std::vector<Publisher> publishers, const StoreOptions& options);
-  ~Store();
-
   /// Collective: begins to send what this rank has seen of its task's entities; publisher -1: it publishes nothing. Nothing may be
-  /// pending. notice: bits for all tasks, which notice() joins at the next complete().
-  void post(int publisher, const EntitySums& seen, std::int64_t notice = 0);
+  /// pending.
+  void post(int publisher, const EntitySums& seen);
   /// Collective: waits until what was posted is here, without applying it: state() holds it then.
-  void settle();
+  void settle() { gather_.settle(); }
   /// Pushes on what is under way, without waiting.
-  void advance();
+  void advance() { gather_.advance(); }
   /// Collective: waits for what was posted and applies it. version() grows by one; without a pending post nothing happens.
   void complete();
-  bool is_pending() const { return pending_ != nullptr || is_restored_; }
-  /// What ranks gave with their last completed posts, any of them: equal on all ranks.
-  std::int64_t notice() const { return notice_; }
+  bool is_pending() const { return gather_.is_pending() || is_restored_; }
   /// Number of completed posts.
   std::int64_t version() const { return version_; }
 
   /// What a checkpoint keeps: rows, scales and what is posted; equal on all ranks, the same for any number of them. After settle(), and
   /// valid until the next call.
   std::vector<NamedTensor> state();
-  /// Text for the same: version and notice.
+  /// Text for the same: version, and whether something is pending.
   std::string state_text() const;
   /// Throws CheckpointError for the state of other publishers or another width.
   void restore(const SafetensorsFile& file, const std::string& text);
@@ -82,17 +78,15 @@ class Store {
     std::int64_t present_count = 0;
     std::vector<std::int32_t> posted;  // words of entries that are here and not applied, for a checkpoint or from one
   };
-  struct Pending;
   void apply(int publisher, std::span<const std::int32_t> entries);
   void rescale(int publisher);
   void check_posted(std::size_t publisher, const SafetensorsFile& file) const;
 
-  Communicator& comm_;
+  TickGather gather_;
   std::vector<Publisher> publishers_;
   StoreOptions options_;
   std::vector<Table> tables_;
-  std::unique_ptr<Pending> pending_;
-  std::int64_t version_ = 0, notice_ = 0, posted_notice_ = 0;
+  std::int64_t version_ = 0;
   bool is_restored_ = false;  // tables hold what was posted before
 };
 

@@ -7,7 +7,10 @@ namespace chorale {
 StepOutcome BlockExchange::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                                 const RankReport& mine) {
   StepOutcome out = sum_.agree(order.number, reports, mine);
-  if (out.bad_worker >= 0) return out;
+  if (out.bad_worker >= 0) {
+    if (on_gradients_) on_gradients_({.params = params, .sums = {}, .step = order.number});
+    return out;
+  }
   Stopwatch watch;
   {
     const TraceSpan span(trace_, "update");

@@ -29,7 +29,8 @@ class BlockExchange : public Exchange {
         sum_(setup, options),
         snapshot_(setup.snapshot),
         trace_(setup.trace),
-        update_(std::move(own.parts), own.among, setup.snapshot) {}
+        on_gradients_(setup.on_gradients),
+        update_(std::move(own.parts), own.among, setup.snapshot, setup.on_gradients) {}
 
   virtual void update(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   /// Afterwards all ranks may read the new parameters and write the next gradients. Collective.
@@ -41,6 +42,7 @@ class BlockExchange : public Exchange {
 
  private:
   Trace* trace_;
+  OnGradients on_gradients_;
   BlockUpdate update_;
 };
 
