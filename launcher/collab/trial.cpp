@@ -30,11 +30,12 @@ Control control_of(std::string_view arm) {
 /// A control is run without the guard, or that would make it pass by construction.
 bool has_guard(std::string_view arm, bool wanted) { return wanted && (arm == "collab" || arm == "matched" || arm == "disjoint"); }
 
-struct OnlyErrors final : Log {
-  explicit OnlyErrors(Log& to) : to_(to) {}
+struct From final : Log {
+  From(LogLevel least, Log& to) : least_(least), to_(to) {}
   void write(LogLevel level, std::string_view text) override {
-    if (level == LogLevel::error) to_.write(level, text);
+    if (level >= least_) to_.write(level, text);
   }
+  LogLevel least_;
   Log& to_;
 };
 
@@ -236,7 +237,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   Registry registry;
   register_all(registry);
   const auto device = make_cpu_device();
-  OnlyErrors log(log_);
+  From log(LogLevel::error, log_), warnings(LogLevel::warning, log_);
   const PreparedData& data = tasks_[t]->data;
   ModelParts parts = build_parts(settings, data.pipeline, registry);
   if (plan.features[t] != data.pipeline.features()) parts.model = build_layers(settings.model.layers, {plan.features[t]}, registry);
@@ -269,7 +270,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
                                                           .device = *device,
                                                           .dtype = parse_dtype(settings.train.dtype),
                                                           .virtual_workers = settings.parallel.virtual_workers,
-                                                          .options = o});
+                                                          .options = o,
+                                                          .log = key.arm == "collab" && key.seed == 1 ? &warnings : nullptr});
     for (std::int64_t tick = 0; late && tick < plan.ticks.burn_in; ++tick) task->hook().idle_tick();
   }
   Module& model = task ? static_cast<Module&>(task->model()) : *parts.model;

@@ -72,6 +72,8 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
     if (!sources.empty()) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
     if (fetched_) trained_by_peers_ = count_trained_by_peers(indexes_, me.kinds, rows_.test.get(), *store_, fetched_->sources());
   }
+  if (setup.log && setup.task.rank() == 0 && fetched_ && options_.control == Control::none)
+    warn_of(presence_leaks(*fetched_, *rows_.train), me.name, *setup.log);
   const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
   if (!is_new) options_.plan.probe_ticks = 0;
   make_model(setup, is_new);
@@ -173,7 +175,8 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .virtual_workers = setup.virtual_workers,
                                     .options = options_,
                                     .publication = publication_.get(),
-                                    .on_guard = guard_speaker(setup)}));
+                                    .on_guard = guard_speaker(setup),
+                                    .on_heard = leak_seeker(setup)}));
   return out;
 }
 
@@ -198,6 +201,22 @@ std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& se
       log->info(fmt::format("{} no longer hears {} about {}s: its validation loss is {:.2g} +- {:.2g} higher with it ({} entities)", me,
                             peer, source.kind, -e.benefit.mean, e.benefit.error, e.benefit.entities));
   };
+}
+
+/// Of a control there is nothing to say: it is to tell nothing.
+std::function<void()> CollabTask::leak_seeker(const Setup& setup) {
+  if (!setup.log || setup.task.rank() != 0 || !fetched_ || options_.control != Control::none) return {};
+  return [this, log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name] {
+    warn_of(vector_leaks(*fetched_, *rows_.train), me, *log);
+  };
+}
+
+void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log) {
+  for (const Leak& leak : leaks) {
+    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(leak.source)];
+    log.warning(leak_text(leak, me, store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind));
+    leaks_.push_back(leak);
+  }
 }
 
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
