@@ -135,11 +135,12 @@ void Trainer::allocate() {
       parts_.comm,      params_,    parts_.optimizer, parts_.registry, parts_.log, config_.parallel, traces() ? &trace_ : nullptr,
       parts_.domain_of, parts_.pace};
   if (parts_.hook && parts_.hook->takes_gradients())
-    parts.on_gradients = [this](const GradientView& gradient) { parts_.hook->after_gradients(gradient); };
+    parts.on_gradients = [this](GradientView& gradient) { parts_.hook->after_gradients(gradient); };
   replicas_ = std::make_unique<DataParallel>(parts);
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
+  if (parts_.hook) parts_.hook->begin({.params = &params_, .write = [this](Buffer values) { replicas_->write_back(values); }});
   make_checkpointing();
 }
 

@@ -53,19 +53,20 @@ std::vector<std::string> layers_before_head(const Module& model) {
   return out;
 }
 
-void check_trunk(Communicator& world, const TrunkSelection& mine, std::span<const std::string> tasks, std::span<const int> task_of) {
+void check_trunk(Communicator& world, const TrunkSelection& mine, const std::string& task) {
   std::string text;
   for (const std::string& each : mine.descriptions()) text += (text.empty() ? "" : ", ") + each;
   const auto all = all_gather_bytes(world, std::as_bytes(std::span(text)), "parameters of tasks");
   const auto said = [&](std::size_t r) { return std::string(reinterpret_cast<const char*>(all[r].data()), all[r].size()); };
+  const auto names = all_gather_bytes(world, std::as_bytes(std::span(task)), "names of tasks");
+  const auto name_of = [&](std::size_t r) { return std::string(reinterpret_cast<const char*>(names[r].data()), names[r].size()); };
   const std::string first = said(0);
   for (std::size_t r = 1; r < all.size(); ++r)
     if (const std::string other = said(r); other != first)
       throw UsageError(
           fmt::format("collab.strategy = trunk needs the same shared parameters in all tasks: {} has {}, {} has {}; give their "
                       "model.layers equal widths there, or name fewer with collab.trunk.parameters",
-                      tasks[static_cast<std::size_t>(task_of[0])], first.empty() ? "none" : first,
-                      tasks[static_cast<std::size_t>(task_of[r])], other.empty() ? "none" : other));
+                      name_of(0), first.empty() ? "none" : first, name_of(r), other.empty() ? "none" : other));
   if (first.empty())
     throw UsageError(
         "collab.strategy = trunk has nothing to share: no layer with parameters lies before the head; name some with "

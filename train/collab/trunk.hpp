@@ -45,8 +45,8 @@ class TrunkSelection {
 std::vector<std::string> layers_before_head(const Module& model);
 
 /// Collective over all ranks of all tasks. Throws UsageError, equal on all of them, that names the first two tasks with another set of
-/// shared parameters, and both shapes. tasks: names; task_of: by rank.
-void check_trunk(Communicator& world, const TrunkSelection& mine, std::span<const std::string> tasks, std::span<const int> task_of);
+/// shared parameters, and both shapes.
+void check_trunk(Communicator& world, const TrunkSelection& mine, const std::string& task);
 
 /// One thread a rank; calls are collective over all tasks.
 class Trunk {
@@ -64,6 +64,7 @@ class Trunk {
   void spread_first(std::span<T> values);
 
   const UncertaintyWeight& uncertainty() const { return uncertainty_; }
+  std::uint64_t bytes_sent() const { return lanes_.bytes_sent(); }
   void restore(double log_variance) { uncertainty_.restore(log_variance); }
   /// That all ranks of all tasks together send for a combined gradient of so many elements, in one node.
   std::int64_t bytes_per_step(std::int64_t elements, std::int64_t element_bytes) const;

@@ -228,7 +228,7 @@ TEST_CASE("tasks with other shared parameters are refused by name and shape, on 
       Model m(task == 0 ? "linear(4) relu linear(1)" : other);
       const TrunkSelection mine(*m.params, layers_before_head(*m.model));
       try {
-        check_trunk(world, mine, names, std::vector<int>{0, 0, 1});
+        check_trunk(world, mine, names[static_cast<std::size_t>(task)]);
       } catch (const UsageError& e) {
         texts[static_cast<std::size_t>(rank)] = e.what();
       }
