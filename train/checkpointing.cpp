@@ -121,8 +121,8 @@ void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const 
   }
 }
 
-std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
-  std::string folder;
+std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills, const std::function<std::string(const RunPosition&)>& refuse) {
+  std::string folder, refused;
   const std::string why = text_from(parts_.comm, 0, parts_.comm.rank() ? "" : complaint_of([&] {
                                       if (auto newest = newest_valid_checkpoint(parts_.save.folder, log))
                                         folder = newest->folder().string();
@@ -141,6 +141,8 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         position.virtual_workers = j.at("virtual_workers");
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
         position.exchange = j.value("exchange", "");
+        if (refuse) refused = refuse(position);
+        if (!refused.empty()) return;
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         if (j.contains("on_nan")) {
@@ -165,6 +167,7 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
       }),
       "checkpoint reading");
   if (!trouble.empty()) throw CheckpointError(trouble);
+  if (!refused.empty()) throw UsageError(refused);
   restored_ = folder;
   return position;
 }

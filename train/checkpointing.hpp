@@ -1,6 +1,7 @@
 // A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. How the
 // files are written is BackgroundSave's.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -55,8 +56,9 @@ class Checkpointing {
   void start(const RunPosition& position, const Kept& kept);
   /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
-  /// fills: this rank writes parameters and state, for its node or for itself.
-  std::optional<RunPosition> restore(Log& log, bool fills);
+  /// fills: this rank writes parameters and state, for its node or for itself. refuse: asked before tensors are read; a text ends it as a
+  /// UsageError. Equal on all ranks.
+  std::optional<RunPosition> restore(Log& log, bool fills, const std::function<std::string(const RunPosition&)>& refuse = {});
   /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange.
   /// What only another exchange keeps is dropped with a warning. Collective.
   void restore_carried(const std::vector<Carried>& carried, Log& log);

@@ -84,6 +84,7 @@ struct SmallRun {
     auto loss = make_loss(config.train, {}, registry);
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;
+    mine.lr_factors = optimizer.lr_factors;
     if (per_rank) per_rank(r, mine);
     if (!inject.empty()) comm.watch().inject(std::make_unique<Faults>(inject, r, [&comm] { return comm.is_aborted(); }));
     Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of, pace}, mine);
