@@ -213,3 +213,17 @@ TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   CHECK(again.tasks[0]->settings.data.file == two.recipe.tasks[0]->settings.data.file);
   CHECK(again.tasks[1]->settings.train.seed == 11);
 }
+
+TEST_CASE("several strategies are called in the order given, and what none of them reads is refused") {
+  CHECK(Read(kTwo).recipe.settings.strategy == std::vector<std::string>{"store"});
+  const auto refusal = [](const std::string& line) {
+    try {
+      Read(with(kTwo, "every = 20\n", "every = 20\n" + line));
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string("none");
+  };
+  CHECK_THAT(refusal("strategy = stor\n"), Catch::Contains("there is no strategy 'stor'; there are") && Catch::Contains("store"));
+  CHECK_THAT(refusal("strategy = store store\n"), Catch::Contains("store stands there twice"));
+}
