@@ -15,7 +15,7 @@ Lanes::Lanes(Communicator& world, Communicator& task, int number, std::span<cons
     : tasks_(static_cast<int>(ranks.size())), count_(static_cast<int>(*std::min_element(ranks.begin(), ranks.end()))) {
   task_ = task.split(0, 0, name);
   // Ranks without a lane stand together in one that is never used: to split is everybody's.
-  lane_ = world.split(std::min(task.rank(), count_), number, name);
+  lane_ = world.split(std::min(task.rank(), count_), number);
   for (const std::int64_t each : ranks) larger_tasks_ += each > 1;
 }
 

@@ -67,13 +67,13 @@ Variable Stitch::stitched(const Variable& h, const Pass& pass) {
   const Variable own = own_.use(pass.training), others = others_.use(pass.training);
   std::vector<T> mine(h.value().data<T>(), h.value().data<T>() + n);
   for (std::int64_t u = 0; u < tasks; ++u) mine.push_back(u == me ? *own.value().data<T>() : others.value().data<T>()[u - (u > me)]);
-  Board<T> board{from_all<T>(mine, "layer of tasks"), tasks, n};
+  Board<T> board{from_all<T>(mine, "stitched layer"), tasks, n};
   Tensor y = Tensor::empty(pass.device, h.shape(), h.dtype());
   weighted_sum(
       y.data<T>(), n, tasks, [&](std::int64_t u) { return board.h(u); }, [&](std::int64_t u) { return board.alpha(me, u); });
   return make_result(std::move(y), {h.node(), own.node(), others.node()},
                      [this, board = std::move(board), tasks, me, n, hn = h.node(), own, others](Tensor dy) {
-                       const std::vector<T> all = from_all<T>({dy.data<T>(), static_cast<std::size_t>(n)}, "gradients of the layer");
+                       const std::vector<T> all = from_all<T>({dy.data<T>(), static_cast<std::size_t>(n)}, "gradients of the stitched layer");
                        const Tensor d_own = Tensor::empty(dy.device(), own.shape(), dy.dtype());
                        const Tensor d_others = Tensor::empty(dy.device(), others.shape(), dy.dtype());
                        for (std::int64_t u = 0; u < tasks; ++u)

@@ -81,7 +81,7 @@ class Strategy {
   /// For a checkpoint: tensors that lie here until the next call, named "distill.logits", and one line of text. Equal on all ranks of the
   /// task.
   virtual std::vector<NamedTensor> state() const { return {}; }
-  virtual std::string state_text() const { return {}; }
+  virtual std::string state_text() const { return "none"; }
   /// tick: the one of the checkpoint. Throws CheckpointError.
   virtual void restore(const SafetensorsFile& file, const std::string& text, const Tick& tick) { (void)file, (void)text, (void)tick; }
   virtual std::vector<GuardEvent> guard_events() const { return {}; }
