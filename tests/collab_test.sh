@@ -121,6 +121,19 @@ for name in ("answers", "buys"):
     check(f"files of {name}", all(os.path.exists(f"one/tasks/{name}/{f}") for f in ("summary.json", "metrics.jsonl", "recipe.resolved.ini", "pipeline.json")))
 END
 
+# A peer whose rows are there because of the label, and one that learns the label itself, are said before they are believed.
+awk -F, 'NR == 1 || $4 == 1 || NR % 9 == 0' answers.csv >orders.csv
+awk -F, -v OFS=, 'NR == 1 { print "person,g,again"; next } { print $1, $4 + NR % 7 / 20, $4 }' answers.csv >copy.csv
+{ printf "$collab"; section answers answers answers "person : person" "role = target"
+  section orders orders a "person : person" $'role = peer\ntrain.loss = mse\ntrain.metrics = rmse'
+  section copy copy again "person : person" "role = peer"; } >leak.ini
+leaking() { "$chorale" collab train leak.ini --run-dir leak --launch threads --collab.steps_per_tick "answers:5 orders:5 copy:5" </dev/null; }
+leaking >leak.log 2>&1 || { cat leak.log; failed=1; }
+check "no warning of presence: $(cat leak.log)" grep -q "LEAK? whether orders has a row of a person tells answers its label: correlation 0.[89]" leak.log
+check "no warning of vectors: $(cat leak.log)" grep -q "LEAK? what copy says about persons tells answers its label: correlation 0.9" leak.log
+check "other warnings than those two: $(grep LEAK leak.log)" [ "$(grep -c LEAK leak.log)" = 2 ]
+check "leaks are not in summary.json" [ "$(grep -c '"peer": "\(orders\|copy\)"' leak/summary.json)" = 2 ]
+
 # A study: what exists is not run again, also after a cut.
 study=(collab study three.ini --launch threads --out study)
 expect 0 "labels all:" "${study[@]}" -n 1 --seeds 1 --arms "alone matched collab shuffled untrained pooled"

@@ -66,7 +66,7 @@ void Trainer::roll_back(const std::string& why) {
   std::optional<RunPosition> found;
   {
     const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
-    found = checkpointing_->restore(parts_.log, replicas_->fills());
+    found = checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()});
     if (!found) throw NumericError(why + "; there is no checkpoint to go back to yet");
     replicas_->filled();
     replicas_->restart();

@@ -146,7 +146,8 @@ void Trainer::allocate() {
 
 void Trainer::restore() {
   const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
-  const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills()) : std::nullopt;
+  const std::optional<RunPosition> found =
+      checkpointing_ ? checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()}) : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
     if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");

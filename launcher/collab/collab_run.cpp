@@ -306,6 +306,16 @@ class CollabRank {
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();
+    if (const std::int64_t n = task.test_entities_peers_trained_on(); n >= 0) mine["test_entities_peers_trained_on"] = n;
+    mine["leaks"] = Json::array();
+    for (const Leak& leak : task.leaks()) {
+      const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(leak.source)];
+      mine["leaks"].push_back({{"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"kind", source.kind},
+                               {"of", leak.component < 0 ? Json("presence") : Json(leak.component)},
+                               {"correlation", leak.correlation},
+                               {"rows", leak.rows}});
+    }
     mine["guard"] = Json::array();
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];

@@ -44,6 +44,7 @@ struct StrategySetup {
   const CollabOptions& options;
   Publication* publication;  // null: no strategy of the run needs vectors by entity
   std::function<void(const GuardEvent&)> on_guard;
+  std::function<void()> on_heard = {};  // when vectors of trained peers are used for the first time; not collective
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed

@@ -197,6 +197,7 @@ TEST_CASE("one split counts for all tasks") {
 TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   const Read two(kTwo, [](CollabRecipe& recipe) {
     recipe.table.set("task.buys.data.drop", "\"a # b\" c");
+    recipe.table.set("task.buys.data.weight", "rows # \"each\"");
     recipe.table.set("task.calls.train.seed", "11");
     recipe.table.set("collab.steps_per_tick", "buys:3 calls:4");
   });
@@ -211,6 +212,7 @@ TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   CHECK(again.resolved() == first);
   CHECK(again.pinned_steps() == std::vector<std::int64_t>{3, 4});
   CHECK(again.tasks[0]->settings.data.drop == std::vector<std::string>{"a # b", "c"});
+  CHECK(again.tasks[0]->settings.data.weight == "rows # \"each\"");
   CHECK(again.tasks[0]->settings.data.file == two.recipe.tasks[0]->settings.data.file);
   CHECK(again.tasks[1]->settings.train.seed == 11);
 }
@@ -227,6 +229,31 @@ TEST_CASE("several strategies are called in the order given, and what none of th
   };
   CHECK_THAT(refusal("strategy = stor\n"), Catch::Contains("there is no strategy 'stor'; there are") && Catch::Contains("store"));
   CHECK_THAT(refusal("strategy = store store\n"), Catch::Contains("store stands there twice"));
+}
+
+TEST_CASE("a time and its cut-offs are common to all tasks, the column may be another in each") {
+  const std::string timed = with(kTwo, "split = person 0.6 0.2 0.2\n", "time = at\nperiod = 2 days\nsplit = time 2011-09-01 2011-10-01\n");
+  const Read two(with(timed, "ranks = 2\n", "ranks = 2\ntime = called_at\n"));
+  const EntityRequest buys = two.recipe.request(0), calls = two.recipe.request(1);
+  CHECK(buys.time.column == "at");
+  CHECK(calls.time.column == "called_at");
+  CHECK(calls.time.period == "2 days");
+  CHECK(buys.time.cutoffs == std::vector<std::string>{"2011-09-01", "2011-10-01"});
+  CHECK(buys.split_kind.empty());
+  CHECK_THAT(two.recipe.resolved(), Catch::Contains("time = called_at"));
+  CHECK(two.recipe.identity().at("task.calls.time") == "called_at");
+  CHECK(Read(kTwo).recipe.request(0).time.column.empty());
+  CHECK(Read(with(kTwo, "every = 20\n", "every = 20\ntime = at\n")).recipe.request(0).split_kind == "person");
+
+  const auto refused = [&](const std::string& from, const std::string& to) { return Read(with(timed, from, to)); };
+  CHECK_THROWS_WITH(refused("time = at\n", ""), Catch::Contains("no column says when a row happened; name it in collab.time"));
+  CHECK_THROWS_WITH(Read(with(kTwo, "ranks = 2\n", "ranks = 2\ntime = called_at\n")),
+                    Catch::Contains("task buys has no time, others have"));
+  CHECK_THROWS_WITH(refused("2011-10-01", ""), Catch::Contains("two cut-offs common to all tasks"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "2011-08-01"), Catch::Contains("the second cut-off is not after the first"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "40"), Catch::Contains("the second cut-off is not after the first"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "October"), Catch::Contains("neither a date such as 2011-10-01 nor a number"));
+  CHECK_THROWS_WITH(refused("2 days", "month"), Catch::Contains("collab.period = month is refused"));
 }
 
 namespace {
