@@ -116,10 +116,11 @@ void Checkpointing::read_into(Buffer values, Writers writers, const SafetensorsF
   }
 }
 
-std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers) {
+std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers, const std::function<std::string(const RunPosition&)>& refuse) {
   restored_ = newest_valid_together(parts_.comm, parts_.save.folder, log);
   if (!restored_) return std::nullopt;
   const Checkpoint& checkpoint = *restored_;
+  std::string refused;
   RunPosition position;
   const std::string trouble = first_complaint(
       parts_.comm, complaint_of([&] {
@@ -128,6 +129,8 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers) {
         position.virtual_workers = j.at("virtual_workers");
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
         position.exchange = j.value("exchange", "");
+        if (refuse) refused = refuse(position);
+        if (!refused.empty()) return;
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         if (j.contains("on_nan")) {
@@ -152,6 +155,7 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers) {
       }),
       "checkpoint reading");
   if (!trouble.empty()) throw CheckpointError(trouble);
+  if (!refused.empty()) throw UsageError(refused);
   return position;
 }
 

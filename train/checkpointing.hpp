@@ -1,6 +1,7 @@
 // A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. How the
 // files are written is BackgroundSave's.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -61,7 +62,8 @@ class Checkpointing {
   /// Collective. Rank 0 picks the newest checkpoint that is sound to all ranks, which verify a share each and then read what they fill.
   /// Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
-  std::optional<RunPosition> restore(Log& log, Fillers fillers);
+  /// refuse: asked before tensors are read; a text ends it as a UsageError. Equal on all ranks.
+  std::optional<RunPosition> restore(Log& log, Fillers fillers, const std::function<std::string(const RunPosition&)>& refuse = {});
   /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange.
   /// What only another exchange keeps is dropped with a warning. Collective.
   void restore_carried(const std::vector<Carried>& carried, Log& log);

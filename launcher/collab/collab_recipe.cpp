@@ -234,6 +234,8 @@ void CollabRecipe::resolve(const std::string& path) {
           std::find(keys->settings.data.drop.begin(), keys->settings.data.drop.end(), entity.column) == keys->settings.data.drop.end() &&
           entity.column != keys->settings.data.target)
         ids.push_back(entity.column);
+    if (!keys->settings.train.init_from.empty() || !keys->settings.train.init_only.empty())
+      throw UsageError(at + "train.init_from is for chorale train: tasks of a collaboration start with what is drawn; remove it");
     if (keys->settings.train.on_nan == "rollback")
       throw UsageError(at + "train.on_nan = rollback would part the ticks of the tasks; use skip or stop");
     tasks.push_back(std::move(keys));

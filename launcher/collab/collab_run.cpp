@@ -243,6 +243,7 @@ class CollabRank {
     config.identity["data"] = data_.identity();
     if (trial) {
       config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
+      config.train.freeze = config.train.unfreeze = config.train.unfreeze_steps = config.lr_factors = {};  // of the model that shares
       return config;
     }
     config.parallel.virtual_workers = workers_[number_];
