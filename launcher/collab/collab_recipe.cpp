@@ -12,6 +12,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/split.hpp>
+#include <chorale/launcher/collab/lockstep.hpp>
 #include <chorale/launcher/recipe.hpp>
 #include <chorale/train/collab/strategy.hpp>
 
@@ -129,6 +130,22 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.sweep", s.sweep,
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});
+  table.add("collab.trunk.parameters", s.trunk.parameters,
+            "Parameters that all tasks have in common, by name: 0.* 2.weight. Empty: all layers before the last one with parameters.");
+  table.add("collab.trunk.average_every", s.trunk.average_every,
+            "Ticks after which the values of common parameters are averaged, so that no task waits at its steps; 0: their gradients are "
+            "added at every step, in lock-step.",
+            {.min = 0, .max = kMany});
+  table.add("collab.trunk.pcgrad", s.trunk.pcgrad,
+            "Whether a task's gradient loses what points against another's before they are added (Yu et al. 2020).");
+  table.add(
+      "collab.trunk.uncertainty_lr", s.trunk.uncertainty_lr,
+      "Rate at which tasks' weights are learnt from their losses (Kendall et al. 2018): exp(-s), s falling by this times (1 - 2 w L) / "
+      "2 a step. 0: they stay as given.",
+      {.min = 0, .max = 1});
+  table.add("collab.stitch.layer", s.stitch_layer,
+            "Layer behind which tasks read each other, by its number in model.layers, from 0. Empty: the one before the last with "
+            "parameters.");
   table.add("collab.split", s.split,
             "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Or by time: "
             "time 2011-09-01 2011-10-01, train before the first and test from the second on. Empty: data.split decides, and a test row of "
@@ -155,11 +172,13 @@ void CollabRecipe::describe(TaskSection& section) {
   table.add(at + "ranks", section.ranks, "Ranks that train this task: a number, or share 0.5 of all.");
   table.add(at + "role", section.role, "Whether it publishes vectors (peer), listens to others' (target), or both.",
             {.choices = {"both", "peer", "target"}});
+  table.add(at + "weight", section.weight, "What its gradients count in common parameters (collab.strategy = trunk).",
+            {.min = 1e-6, .max = 1e6});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");
   table.add(at + "time", section.time, "As collab.time, for this task.");
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
-  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.");
+  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.", {.verbatim = true});
 }
 
 void CollabRecipe::declare_tasks_of(const std::string& path) {
@@ -198,7 +217,9 @@ void CollabRecipe::resolve(const std::string& path) {
       if (!option.given || !option.key.starts_with(at)) continue;
       const std::string key = option.key.substr(at.size());
       if (!section->keys.contains(key)) continue;
-      keys->table.set(key, section->keys[key], option.origin);
+      const std::string& text = section->keys[key];
+      const bool has_quotes = !option.origin.empty() && keys->table.find(key)->type == "text";  // a flag's value is the text itself
+      keys->table.set(key, has_quotes ? unquoted(text) : text, option.origin);
       if (key != "data.file") continue;
       for (std::string& file : keys->settings.data.file) {  // a recipe's is relative to the recipe, a flag's to here
         const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : folder;
@@ -213,11 +234,14 @@ void CollabRecipe::resolve(const std::string& path) {
           std::find(keys->settings.data.drop.begin(), keys->settings.data.drop.end(), entity.column) == keys->settings.data.drop.end() &&
           entity.column != keys->settings.data.target)
         ids.push_back(entity.column);
+    if (!keys->settings.train.init_from.empty() || !keys->settings.train.init_only.empty())
+      throw UsageError(at + "train.init_from is for chorale train: tasks of a collaboration start with what is drawn; remove it");
     if (keys->settings.train.on_nan == "rollback")
       throw UsageError(at + "train.on_nan = rollback would part the ticks of the tasks; use skip or stop");
     tasks.push_back(std::move(keys));
   }
   check_strategies();
+  check_lockstep(*this);
   pinned_steps();
   for (std::size_t t = 0; t < sections.size(); ++t) request(t);
 }
@@ -258,7 +282,11 @@ std::vector<TaskInfo> CollabRecipe::infos(int world) const {
   std::int64_t left = world;
   double shares = 0;
   for (const auto& section : sections) {
-    TaskInfo info{.name = section->name, .role = parse_role(section->role), .kinds = {}, .ranks = number_of_ranks(*section)};
+    TaskInfo info{.name = section->name,
+                  .role = parse_role(section->role),
+                  .kinds = {},
+                  .ranks = number_of_ranks(*section),
+                  .weight = section->weight};
     for (const EntityColumn& entity : parse_entities(section->entity, "task." + section->name + ".entity"))
       info.kinds.push_back(entity.kind);
     left -= info.ranks;
@@ -365,13 +393,14 @@ std::map<std::string, std::string> CollabRecipe::identity() const {
 std::string CollabRecipe::resolved() const {
   std::string out = "[collab]\n";
   for (const Option& option : table.all())
-    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + option.text() + "\n";
+    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
-    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nentity = {}\n", s.name, s.ranks, s.role, s.entity);
-    if (!s.time.empty()) out += "time = " + s.time + "\n";
+    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.weight,
+                       recipe_value(*table.find("task." + s.name + ".entity")));
+    if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
-      if (!option.text().empty()) out += option.key + " = " + option.text() + "\n";
+      if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";
   }
   return out;
 }

@@ -21,6 +21,8 @@ struct CollabSettings {
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
+  TrunkPlan trunk;
+  std::string stitch_layer;
   double burn_in = 0.4;            // share of the ticks
   double probe = 0.2;              // share of the ticks
   std::int64_t sweep = 10;         // ticks
@@ -38,6 +40,7 @@ struct TaskSection {
   std::string recipe;
   std::string ranks = "1";  // a number, or "share 0.5" of the world
   std::string role = "both";
+  double weight = 1;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
   std::string time;                         // column; empty: that of [collab]
   std::map<std::string, std::string> keys;  // of the task's recipe, given here

@@ -30,6 +30,11 @@ Control control_of(std::string_view arm) {
 /// A control is run without the guard, or that would make it pass by construction.
 bool has_guard(std::string_view arm, bool wanted) { return wanted && (arm == "collab" || arm == "matched" || arm == "disjoint"); }
 
+bool has_one_seed(const CollabRecipe& recipe) {
+  const std::vector<std::string>& all = recipe.settings.strategy;
+  return std::find(all.begin(), all.end(), "stitch") != all.end();
+}
+
 struct From final : Log {
   From(LogLevel least, Log& to) : least_(least), to_(to) {}
   void write(LogLevel level, std::string_view text) override {
@@ -87,7 +92,11 @@ CollabTrials::CollabTrials(const CollabRecipe& recipe, Log& log) : recipe_(recip
   const auto self = make_self_communicator();
   for (std::size_t t = 0; t < recipe.tasks.size(); ++t) {
     const Settings& s = recipe.tasks[t]->settings;
-    TaskInfo info{.name = recipe.sections[t]->name, .role = parse_role(recipe.sections[t]->role), .kinds = {}, .ranks = 1};
+    TaskInfo info{.name = recipe.sections[t]->name,
+                  .role = parse_role(recipe.sections[t]->role),
+                  .kinds = {},
+                  .ranks = 1,
+                  .weight = recipe.sections[t]->weight};
     auto task = std::make_unique<Task>();
     task->request = recipe.request(t);
     for (const EntityColumn& entity : task->request.columns) info.kinds.push_back(entity.kind);
@@ -232,7 +241,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   const auto task_comm = world.split(static_cast<int>(t), 0, infos_[t].name);
   const auto sharing = world.split(0, 0, "sharing");
   Settings settings = recipe_.tasks[t]->settings;
-  settings.train.seed = static_cast<std::int64_t>(1000 * key.seed + t);
+  // Stitched tasks draw the same batches.
+  settings.train.seed = static_cast<std::int64_t>(1000 * key.seed + (has_one_seed(recipe_) ? 0 : t));
   settings.parallel.virtual_workers = std::max<std::int64_t>(1, settings.parallel.virtual_workers);
   Registry registry;
   register_all(registry);
@@ -250,6 +260,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   if (plan.shares) {
     CollabOptions o;
     o.strategies = recipe_.settings.strategy;
+    o.trunk = recipe_.settings.trunk, o.trunk.seed = key.seed, o.stitch_layer = recipe_.settings.stitch_layer;
     o.exports_features = recipe_.settings.exports_features;
     o.width = key.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = plan.per_tick[t],

@@ -24,6 +24,14 @@ struct SharingPlan {
   std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
 };
 
+struct TrunkPlan {
+  std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
+  std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
+  bool pcgrad = false;
+  double uncertainty_lr = 0;  // 0: weights stay as given
+  std::uint64_t seed = 1;
+};
+
 struct CollabOptions {
   std::vector<std::string> strategies = {"store"};  // in this order; names of the Registry
   std::int64_t width = 8;
@@ -31,6 +39,8 @@ struct CollabOptions {
   bool exports_features = true;  // as FusionOptions
   SharingPlan plan;
   bool guard = true;
+  TrunkPlan trunk = {};
+  std::string stitch_layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
   Control control = Control::none;
   std::uint64_t control_seed = 1;  // of what a control draws
 };

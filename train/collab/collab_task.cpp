@@ -134,6 +134,7 @@ Communicator& CollabTask::own_communicator(const Setup& setup, const std::string
 std::uint64_t CollabTask::bytes_sent() const {
   std::uint64_t all = 0;
   for (const auto& each : communicators_) all += each->bytes_sent();
+  all += sharing_->bytes_sent();
   return all;
 }
 
@@ -142,6 +143,8 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
   const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
   const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
+  for (const StrategyEntry& entry : entries_)
+    if (entry.change_layers) entry.change_layers(*setup.own, {setup.sharing, setup.task, tasks_, setup.number, in, options_});
   const bool has_few = rows_.train->rows() < kManyLabels, begins_with_fusion = is_new && peers > 0;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = options_.width,

@@ -45,7 +45,21 @@ bool Sharing::takes_gradients() const {
   return false;
 }
 
-void Sharing::after_gradients(const GradientView& gradient) {
+void Sharing::begin(const TrainedParameters& parameters) {
+  for (const auto& strategy : parts_.strategies) strategy->begin(parameters);
+}
+
+void Sharing::set_alone(bool is_alone) {
+  for (const auto& strategy : parts_.strategies) strategy->set_alone(is_alone);
+}
+
+std::uint64_t Sharing::bytes_sent() const {
+  std::uint64_t all = 0;
+  for (const auto& strategy : parts_.strategies) all += strategy->bytes_sent();
+  return all;
+}
+
+void Sharing::after_gradients(GradientView& gradient) {
   for (const auto& strategy : parts_.strategies)
     if (strategy->takes_gradients()) strategy->after_gradients(gradient);
 }

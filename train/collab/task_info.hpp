@@ -23,6 +23,7 @@ struct TaskInfo {
   TaskRole role = TaskRole::both;
   std::vector<std::string> kinds;  // of entities
   std::int64_t ranks = 1;
+  double weight = 1;  // of its gradients, where tasks train parameters together
   bool publishes() const { return role != TaskRole::target; }
   bool listens() const { return role != TaskRole::peer; }
 };
