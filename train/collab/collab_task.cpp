@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <numeric>
+#include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/collab/published_keys.hpp>
+#include <chorale/train/collab/store_need.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -62,8 +61,10 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
       for (const int p : publisher_of_) publishers += p >= 0;
       publisher_of_.push_back(task.publishes() ? publishers : -1);
     }
-    store_ =
-        std::make_unique<Store>(own_communicator(setup, "store"), gather_publishers(setup), StoreOptions{options_.width, options_.keep});
+    std::vector<Publisher> publishers = gather_publishers(
+        setup.sharing, tasks_, setup.number, [&] { return make_publisher(me.name, indexes_, *rows_.train, rows_.scale_before); });
+    check_room(setup, publishers);
+    store_ = std::make_unique<Store>(own_communicator(setup, "store"), std::move(publishers), StoreOptions{options_.width, options_.keep});
     std::vector<FetchSource> sources;
     together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
       position = setup.number;
@@ -89,6 +90,27 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
                                                       .wants_stop = setup.wants_stop,
                                                       .on_saved = setup.on_saved},
                                        options_.plan);
+}
+
+void CollabTask::check_room(const Setup& setup, std::span<const Publisher> publishers) const {
+  const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
+  std::vector<std::int64_t> own_keys;
+  for (std::size_t t = 0; me.listens() && t < tasks_.size(); ++t)
+    for (std::size_t k = 0; k < me.kinds.size(); ++k)
+      if (static_cast<int>(t) != setup.number && tasks_[t].publishes() &&
+          std::find(tasks_[t].kinds.begin(), tasks_[t].kinds.end(), me.kinds[k]) != tasks_[t].kinds.end())
+        own_keys.push_back(static_cast<std::int64_t>(indexes_[k].ids.size()));
+  StoreNeed need = store_need(publishers, options_.width, own_keys);
+  std::vector<std::int64_t> on_node = {need.rows, need.fetched};
+  setup.sharing.node().all_reduce(buffer_of(std::span(on_node)), Reduce::sum, "memory of the store").wait();
+  need = {.rows = on_node[0], .fetched = on_node[1]};
+  together(setup.sharing, "memory of the store", [&](std::int64_t& position) {
+    position = setup.number;
+    check_store_memory(need, memory_limit());
+  });
+  if (setup.log && setup.sharing.rank() == 0)
+    setup.log->info(
+        fmt::format("vectors of entities: {} on this node, {} available", bytes_text(need.total()), bytes_text(available_memory())));
 }
 
 void CollabTask::choose(const Setup& setup) {
@@ -220,32 +242,6 @@ void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, 
     log.warning(leak_text(leak, me, store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind));
     leaks_.push_back(leak);
   }
-}
-
-std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
-  std::vector<Publisher> out;
-  std::vector<std::int64_t> task_of(static_cast<std::size_t>(setup.sharing.size()));
-  std::int64_t mine = setup.number;
-  const std::vector<std::int64_t> one(task_of.size(), 1);
-  setup.sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(task_of)), one, "tasks of ranks").wait();
-  for (std::size_t t = 0; t < setup.tasks.size(); ++t) {
-    const TaskInfo& task = setup.tasks[t];
-    const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
-    if (!task.publishes()) continue;
-    Publisher its{.task = task.name, .ids = {}};
-    if (setup.sharing.rank() == root) its = make_publisher(task.name, indexes_, *setup.rows.train, setup.rows.scale_before);
-    const auto tell = [&](auto& values) {
-      using T = typename std::remove_reference_t<decltype(values)>::value_type;
-      const std::vector<std::byte> bytes = broadcast_bytes(setup.sharing, std::as_bytes(std::span(values)), root, "entities of a task");
-      values.resize(bytes.size() / sizeof(T));
-      std::memcpy(values.data(), bytes.data(), bytes.size());
-    };
-    std::vector<std::int32_t> before = {its.scale_before};
-    tell(its.ids), tell(its.periods), tell(its.trained), tell(before);
-    its.scale_before = before[0];
-    out.push_back(std::move(its));
-  }
-  return out;
 }
 
 std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {

@@ -62,6 +62,7 @@ class CollabTask {
 
  private:
   void choose(const Setup& setup);
+  void check_room(const Setup& setup, std::span<const Publisher> publishers) const;
   void make_model(Setup& setup, bool is_new);
   void make_publication(Setup& setup);
   std::vector<std::unique_ptr<Strategy>> make_strategies(const Setup& setup);
@@ -70,7 +71,6 @@ class CollabTask {
   std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
   std::function<void()> leak_seeker(const Setup& setup);
   void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
-  std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
   Registry registry_;
   std::vector<StrategyEntry> entries_;  // of the strategies, in their order

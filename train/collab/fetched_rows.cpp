@@ -22,6 +22,14 @@ void FetchedRows::refresh() {
 
 void FetchedRows::use_kept() { tables_ = kept_, version_ = kept_version_; }
 
+std::int64_t FetchedRows::bytes() const {
+  std::size_t out = 0;
+  for (const FetchSource& source : sources_) out += source.positions.size() * sizeof source.positions[0];
+  for (const auto* tables : {&tables_, &kept_})
+    for (const std::vector<float>& table : *tables) out += table.size() * sizeof table[0];
+  return static_cast<std::int64_t>(out);
+}
+
 std::vector<NamedTensor> FetchedRows::state() const {
   std::vector<NamedTensor> out;
   for (std::size_t s = 0; s < kept_.size(); ++s)

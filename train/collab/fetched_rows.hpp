@@ -38,6 +38,8 @@ class FetchedRows {
   std::int64_t version() const { return version_; }
   const std::vector<FetchSource>& sources() const { return sources_; }
   std::int64_t columns() const { return static_cast<std::int64_t>(sources_.size()) * width_; }
+  /// Of rows and where they come from, without the number of each row of the table.
+  std::int64_t bytes() const;
   /// "shared" of rows of the table, packed: [rows, columns()].
   void gather(std::span<const std::int64_t> table_rows, float* out) const;
 

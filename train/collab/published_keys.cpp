@@ -1,11 +1,13 @@
 #include <chorale/train/collab/published_keys.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <map>
 #include <set>
 
 #include <chorale/core/base/random.hpp>
+#include <chorale/train/data/together.hpp>
 
 namespace chorale {
 
@@ -41,6 +43,32 @@ Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>
         trained[static_cast<std::size_t>(position[static_cast<std::size_t>(key)])] = 1;
   }
   return {task, std::move(all.ids), std::move(all.periods), scale_before, std::move(trained)};
+}
+
+std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vector<TaskInfo>& tasks, int number,
+                                         const std::function<Publisher()>& own) {
+  std::vector<Publisher> out;
+  std::vector<std::int64_t> task_of(static_cast<std::size_t>(sharing.size()));
+  std::int64_t mine = number;
+  const std::vector<std::int64_t> one(task_of.size(), 1);
+  sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(task_of)), one, "tasks of ranks").wait();
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    if (!tasks[t].publishes()) continue;
+    const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
+    Publisher its{.task = tasks[t].name, .ids = {}};
+    if (sharing.rank() == root) its = own();
+    const auto tell = [&](auto& values) {
+      using T = typename std::remove_reference_t<decltype(values)>::value_type;
+      const std::vector<std::byte> bytes = broadcast_bytes(sharing, std::as_bytes(std::span(values)), root, "entities of a task");
+      values.resize(bytes.size() / sizeof(T));
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+    };
+    std::vector<std::int32_t> before = {its.scale_before};
+    tell(its.ids), tell(its.periods), tell(its.trained), tell(before);
+    its.scale_before = before[0];
+    out.push_back(std::move(its));
+  }
+  return out;
 }
 
 std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_t seed) {

@@ -1,16 +1,22 @@
 // Which entities, or entities in periods, a task publishes of, and which of them it has trained on.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include <chorale/core/data/dataset.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
+#include <chorale/train/collab/task_info.hpp>
 
 namespace chorale {
 
 /// indexes: by kind, of the rows of the task's table, whose numbers the row_id() of `train` gives.
 Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>& indexes, const Dataset& train, std::int32_t scale_before);
+
+/// Collective over all tasks: publishers in the order of the tasks, equal on all ranks. own: makes that of this rank's task `number`.
+std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vector<TaskInfo>& tasks, int number,
+                                         const std::function<Publisher()>& own);
 
 /// One permutation of a publisher's keys for a control, the same for all listeners. With time a key stays within its period, or a listener
 /// would hear what comes after its own rows.

@@ -117,6 +117,14 @@ void Store::apply(int publisher, std::span<const std::int32_t> entries) {
   }
 }
 
+std::int64_t Store::bytes() const {
+  std::size_t out = 0;
+  for (const Publisher& p : publishers_)
+    out += p.ids.size() * sizeof p.ids[0] + p.periods.size() * sizeof p.periods[0] + p.trained.size() * sizeof p.trained[0];
+  for (const Table& t : tables_) out += t.rows.size() * sizeof t.rows[0] + t.present.size() * sizeof t.present[0];
+  return static_cast<std::int64_t>(out);
+}
+
 void Store::rescale(int publisher) {
   Table& table = tables_[static_cast<std::size_t>(publisher)];
   const Publisher& of = publishers_[static_cast<std::size_t>(publisher)];

@@ -64,6 +64,8 @@ class Store {
   /// Throws CheckpointError for the state of other publishers or another width.
   void restore(const SafetensorsFile& file, const std::string& text);
 
+  /// Of keys and rows, without what is under way.
+  std::int64_t bytes() const;
   const std::vector<Publisher>& publishers() const { return publishers_; }
   const StoreOptions& options() const { return options_; }
   /// The row at `position` of a publisher, normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values; with time that of
