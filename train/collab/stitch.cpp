@@ -71,20 +71,20 @@ Variable Stitch::stitched(const Variable& h, const Pass& pass) {
   Tensor y = Tensor::empty(pass.device, h.shape(), h.dtype());
   weighted_sum(
       y.data<T>(), n, tasks, [&](std::int64_t u) { return board.h(u); }, [&](std::int64_t u) { return board.alpha(me, u); });
-  return make_result(std::move(y), {h.node(), own.node(), others.node()},
-                     [this, board = std::move(board), tasks, me, n, hn = h.node(), own, others](Tensor dy) {
-                       const std::vector<T> all = from_all<T>({dy.data<T>(), static_cast<std::size_t>(n)}, "gradients of the stitched layer");
-                       const Tensor d_own = Tensor::empty(dy.device(), own.shape(), dy.dtype());
-                       const Tensor d_others = Tensor::empty(dy.device(), others.shape(), dy.dtype());
-                       for (std::int64_t u = 0; u < tasks; ++u)
-                         (u == me ? *d_own.data<T>() : d_others.data<T>()[u - (u > me)]) = inner_product(dy.data<T>(), board.h(u), n);
-                       own.node()->adopt(d_own), others.node()->adopt(d_others);
-                       if (!hn) return;
-                       weighted_sum(
-                           dy.data<T>(), n, tasks, [&](std::int64_t u) { return all.data() + u * n; },
-                           [&](std::int64_t u) { return board.alpha(u, me); });
-                       hn->adopt(std::move(dy));
-                     });
+  return make_result(
+      std::move(y), {h.node(), own.node(), others.node()},
+      [this, board = std::move(board), tasks, me, n, hn = h.node(), own, others](Tensor dy) {
+        const std::vector<T> all = from_all<T>({dy.data<T>(), static_cast<std::size_t>(n)}, "gradients of the stitched layer");
+        const Tensor d_own = Tensor::empty(dy.device(), own.shape(), dy.dtype());
+        const Tensor d_others = Tensor::empty(dy.device(), others.shape(), dy.dtype());
+        for (std::int64_t u = 0; u < tasks; ++u)
+          (u == me ? *d_own.data<T>() : d_others.data<T>()[u - (u > me)]) = inner_product(dy.data<T>(), board.h(u), n);
+        own.node()->adopt(d_own), others.node()->adopt(d_others);
+        if (!hn) return;
+        weighted_sum(
+            dy.data<T>(), n, tasks, [&](std::int64_t u) { return all.data() + u * n; }, [&](std::int64_t u) { return board.alpha(u, me); });
+        hn->adopt(std::move(dy));
+      });
 }
 
 std::int64_t last_before_head(const Sequential& layers) {
