@@ -138,6 +138,34 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.steps_per_tick", s.steps_per_tick,
             "Steps of each task between two ticks: purchase:50 returns:17. Empty: step times are measured before the first step. Bits are "
             "equal between runs with equal numbers.");
+  describe_strategies(s);
+}
+
+void CollabRecipe::describe_strategies(CollabSettings& s) {
+  table.add("collab.distill.weight", s.distill.weight, "Of the pull towards peers' predictions in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.distill.temperature", s.distill.temperature, "What logits are divided by before they are compared.",
+            {.min = 0.01, .max = 1e3});
+  table.add("collab.distill.ramp", s.distill.ramp, "Share of the ticks, after the burn-in, in which the weight grows from 0.",
+            {.min = 0, .max = 1});
+  table.add("collab.distill.entities", s.distill.entities, "Entities whose predictions are told at a tick, drawn anew at each.",
+            {.min = 1, .max = 1e6});
+  table.add("collab.distill.share", s.distill.share, "Rows of such entities in a step, for each row of the batch: what it costs.",
+            {.min = 1e-3, .max = 10});
+  table.add("collab.proto.key", s.proto.key,
+            "A column that the tables have in common, or a kind of entity: segment, week. Each value has a prototype.");
+  table.add("collab.proto.weight", s.proto.weight, "Of the pull towards prototypes in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.align.weight", s.align.weight, "Of the correlation with peers' vectors in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.align.off_diagonal", s.align.off_diagonal, "What correlations between different columns count in it.",
+            {.min = 0, .max = 1e3});
+}
+
+CollabOptions CollabRecipe::options() const {
+  CollabOptions o;
+  o.strategies = settings.strategy;
+  o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
+  o.exports_features = settings.exports_features;
+  o.width = settings.width, o.keep = 1 - settings.beta;
+  return o;
 }
 
 void CollabRecipe::describe(TaskSection& section) {
@@ -219,18 +247,19 @@ void CollabRecipe::check_strategies() const {
     if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=
         chosen.begin() + static_cast<std::ptrdiff_t>(i))
       throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
-  const auto has = [&](const std::string& name) { return std::find(chosen.begin(), chosen.end(), name) != chosen.end(); };
-  Registry registry;
-  register_all(registry);
-  for (const Option& option : table.all()) {
-    if (!option.given || !option.key.starts_with("collab.")) continue;
-    const std::string name = option.key.substr(7), owner = name.substr(0, name.find('.'));
-    const bool of_strategy = owner != name && registry.of<StrategyEntry>().contains(owner) && !has(owner);
-    const bool of_store = (name == "guard" || name == "probe") && !has("store");
-    if (of_strategy || of_store)
-      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " +
-                       (of_store ? "store" : owner) + " to the strategies");
-  }
+  if (const bool wants = std::find(chosen.begin(), chosen.end(), "proto") != chosen.end(); wants && settings.proto.key.empty())
+    throw UsageError("collab.strategy = proto needs collab.proto.key, a column that the tables have in common");
+  for (const Option& option : table.all())
+    if (const std::string owner = idle_without(option.key); option.given && !owner.empty())
+      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " + owner +
+                       " to the strategies");
+}
+
+std::string CollabRecipe::idle_without(const std::string& key) const {
+  if (!key.starts_with("collab.")) return "";
+  const std::string name = key.substr(7), owner = name == "guard" || name == "probe" ? "store" : name.substr(0, name.find('.'));
+  const bool is_owned = owner != name && std::find(settings.strategy.begin(), settings.strategy.end(), owner) == settings.strategy.end();
+  return is_owned ? owner : "";
 }
 
 int CollabRecipe::wanted_ranks() const {
@@ -274,6 +303,7 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   EntityRequest out;
   out.columns = parse_entities(sections[task]->entity, "task." + sections[task]->name + ".entity");
   out.seed = static_cast<std::uint64_t>(settings.split_seed);
+  out.key = settings.proto.key;
   if (settings.split.empty()) return out;
   const std::string kind = settings.split[0];
   bool known = false;
@@ -331,7 +361,8 @@ std::map<std::string, std::string> CollabRecipe::identity() const {
 std::string CollabRecipe::resolved() const {
   std::string out = "[collab]\n";
   for (const Option& option : table.all())
-    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + option.text() + "\n";
+    if (option.key.starts_with("collab.") && !option.text().empty() && idle_without(option.key).empty())
+      out += option.key.substr(7) + " = " + option.text() + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
     out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nentity = {}\n", s.name, s.ranks, s.role, s.entity);

@@ -21,6 +21,9 @@ struct CollabSettings {
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
+  DistillOptions distill;
+  ProtoOptions proto;
+  AlignOptions align;
   double burn_in = 0.4;            // share of the ticks
   double probe = 0.2;              // share of the ticks
   std::int64_t sweep = 10;         // ticks
@@ -65,6 +68,8 @@ class CollabRecipe {
   /// Ranks that the sections ask for in all; 0: a share of the world is asked for.
   int wanted_ranks() const;
   EntityRequest request(std::size_t task) const;
+  /// Of the strategies, the same for all tasks; the caller adds what is of its run.
+  CollabOptions options() const;
   /// collab.steps_per_tick by task; empty: not given.
   std::vector<std::int64_t> pinned_steps() const;
   /// What a resumed run may not change, beside what each task's own recipe fixes.
@@ -74,7 +79,10 @@ class CollabRecipe {
 
  private:
   void check_strategies() const;
+  /// The strategy that reads this key, where it is not among those chosen; else empty.
+  std::string idle_without(const std::string& key) const;
   void describe(CollabSettings& s);
+  void describe_strategies(CollabSettings& s);
   void describe(TaskSection& section);
 };
 

@@ -231,10 +231,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   if (std::find(metrics.begin(), metrics.end(), tasks_[t]->metric) == metrics.end()) metrics.push_back(tasks_[t]->metric);
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
-    CollabOptions o;
-    o.strategies = recipe_.settings.strategy;
-    o.exports_features = recipe_.settings.exports_features;
-    o.width = key.width, o.keep = 1 - recipe_.settings.beta;
+    CollabOptions o = recipe_.options();
+    o.width = key.width;
     o.plan = {.steps_per_tick = plan.per_tick[t],
               .ticks = plan.ticks.ticks,
               .burn_in_ticks = plan.ticks.burn_in,
@@ -271,6 +269,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   Trainer trainer(trainer_parts, config);
   const Summary summary = trainer.run();
 
+  if (task && sharing->rank() == 0) result.affinity = task->affinity();
   TaskScores& scores = result.tasks[t];
   scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
   scores.training_labels = rows.train->rows(), scores.validation_labels = rows.validation ? rows.validation->rows() : 0;

@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <numeric>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
+#include <chorale/train/collab/probe_rows.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -87,10 +87,21 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
   test_ = with_shared(rows_.test, fetched_.get(), options_);
   validation_entities_ = validation_entities();
   if (has_vectors_) make_publication(setup);
+  affinity_ = std::make_unique<Affinity>(Affinity::Setup{.sharing = own_communicator(setup, "affinity"),
+                                                         .task = setup.task,
+                                                         .tasks = tasks_.size(),
+                                                         .number = setup.number,
+                                                         .rows = rows_,
+                                                         .model = *model_,
+                                                         .device = setup.device,
+                                                         .dtype = setup.dtype,
+                                                         .on_news = setup.on_news});
   sharing_ = std::make_unique<Sharing>(Sharing::Parts{.sharing = setup.sharing,
                                                       .task = setup.task,
                                                       .strategies = make_strategies(setup),
                                                       .publication = publication_.get(),
+                                                      .affinity = affinity_.get(),
+                                                      .news = [this] { return news(); },
                                                       .wants_stop = setup.wants_stop,
                                                       .on_saved = setup.on_saved},
                                        options_.plan);
@@ -98,6 +109,7 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
 
 void CollabTask::choose(const Setup& setup) {
   register_all(registry_);
+  if (options_.control != Control::none) std::erase_if(options_.strategies, [](const std::string& name) { return name != "store"; });
   for (const std::string& name : options_.strategies) {
     entries_.push_back(registry_.of<StrategyEntry>().at(name, "collab.strategy"));
     has_vectors_ = has_vectors_ || entries_.back().needs_vectors;
@@ -114,6 +126,12 @@ Communicator& CollabTask::own_communicator(const Setup& setup, const std::string
   return *communicators_.back();
 }
 
+TaskNews CollabTask::news() const {
+  TaskNews out{.bytes = static_cast<std::int64_t>(bytes_sent()), .peers = model_->options().peers};
+  for (std::int64_t peer = 0; peer < out.peers; ++peer) out.open_peers += model_->is_open(peer);
+  return out;
+}
+
 std::uint64_t CollabTask::bytes_sent() const {
   std::uint64_t all = 0;
   for (const auto& each : communicators_) all += each->bytes_sent();
@@ -122,6 +140,7 @@ std::uint64_t CollabTask::bytes_sent() const {
 
 void CollabTask::make_model(Setup& setup, bool is_new) {
   const Shape in = row_shape(*rows_.train, "x");
+  outputs_ = setup.own->output_shape(in).elements();
   const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
   const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
@@ -171,16 +190,19 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .tasks = tasks_,
                                     .number = setup.number,
                                     .rows = rows_,
+                                    .all = with_shared(rows_.all, fetched_.get(), options_),
                                     .validation = validation_,
                                     .validation_entities = validation_entities_,
                                     .model = *model_,
                                     .loss = setup.loss,
                                     .device = setup.device,
                                     .dtype = setup.dtype,
+                                    .outputs = outputs_,
                                     .virtual_workers = setup.virtual_workers,
                                     .options = options_,
                                     .publication = publication_.get(),
-                                    .on_guard = guard_speaker(setup)}));
+                                    .on_guard = guard_speaker(setup),
+                                    .say = speaker(setup)}));
   return out;
 }
 
@@ -192,6 +214,12 @@ std::vector<std::int64_t> CollabTask::validation_entities() const {
     out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
   }
   return out;
+}
+
+std::function<void(const std::string&)> CollabTask::speaker(const Setup& setup) const {
+  if (!setup.log || setup.task.rank() != 0) return {};
+  return
+      [log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name](const std::string& text) { log->info(me + ", " + text); };
 }
 
 std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) const {
@@ -208,25 +236,14 @@ std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& se
 }
 
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
+  std::vector<EntityId> mine;
+  for (const EntityIndex& index : indexes_) mine.insert(mine.end(), index.ids.begin(), index.ids.end());
+  std::sort(mine.begin(), mine.end());
+  if (!setup.tasks[static_cast<std::size_t>(setup.number)].publishes()) mine.clear();
+  std::vector<std::vector<EntityId>> ids = gather_ids(setup.sharing, setup.number, setup.tasks.size(), mine);
   std::vector<Publisher> out;
-  std::vector<std::int64_t> task_of(static_cast<std::size_t>(setup.sharing.size()));
-  std::int64_t mine = setup.number;
-  const std::vector<std::int64_t> one(task_of.size(), 1);
-  setup.sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(task_of)), one, "tasks of ranks").wait();
-  for (std::size_t t = 0; t < setup.tasks.size(); ++t) {
-    const TaskInfo& task = setup.tasks[t];
-    const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
-    std::vector<EntityId> ids;
-    if (setup.sharing.rank() == root)
-      for (const EntityIndex& index : indexes_) ids.insert(ids.end(), index.ids.begin(), index.ids.end());
-    std::sort(ids.begin(), ids.end());
-    if (task.publishes()) {
-      const std::vector<std::byte> bytes = broadcast_bytes(setup.sharing, std::as_bytes(std::span(ids)), root, "entities of a task");
-      ids.resize(bytes.size() / sizeof(EntityId));
-      std::memcpy(ids.data(), bytes.data(), bytes.size());
-      out.push_back({task.name, std::move(ids)});
-    }
-  }
+  for (std::size_t t = 0; t < setup.tasks.size(); ++t)
+    if (setup.tasks[t].publishes()) out.push_back({setup.tasks[t].name, std::move(ids[t])});
   return out;
 }
 

@@ -30,6 +30,7 @@ struct TaskInfo {
 struct TaskRows {
   std::shared_ptr<const Dataset> train, validation, test, all;  // all: every row of the table, once
   std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
+  std::vector<EntityId> key = {};                               // of prototypes, by row of the table; empty: none
 };
 
 /// Number of the task that each rank of the world trains, tasks in their order on consecutive ranks. Throws UsageError where ranks do not

@@ -26,6 +26,7 @@ struct EntityColumn {
 /// Of a task that shares representations of entities.
 struct EntityRequest {
   std::vector<EntityColumn> columns;
+  std::string key = {};    // of prototypes: the kind of one of the columns, or a column of the table; empty: none
   std::string split_kind;  // a row's part follows from its entity of this kind alone; empty: data.split decides
   std::array<double, 3> share = {0.7, 0.15, 0.15};
   std::uint64_t seed = 1;
@@ -35,6 +36,7 @@ struct PreparedData {
   Pipeline pipeline;
   std::shared_ptr<MatrixDataset> train, validation, test;
   std::vector<std::vector<EntityId>> entities;  // by column of the request, by row of the table
+  std::vector<EntityId> key = {};               // of the request's key, by row of the table
   std::int64_t rows = 0;
   double read_seconds = 0;
   /// Differs when training rows differ: what a resumed run and a score of the run's own part have to agree on.
