@@ -2,6 +2,7 @@
 // training thread. Calls that are marked collective come at the same step on all ranks of the trainer's communicator.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,9 +29,19 @@ struct WorkerPass {
   const Pass& pass;                    // as the model had it
 };
 
+/// The parameters of a run, for a hook that changes them between steps.
+struct TrainedParameters {
+  FlatParams* params = nullptr;
+  std::function<void(Buffer values)> write;  // collective: all of the arena, given alike on all ranks
+};
+
 class TrainingHook {
  public:
   virtual ~TrainingHook() = default;
+  /// Collective, once: parameters have their first values; those of a checkpoint come next. What is given outlives the training.
+  virtual void begin(const TrainedParameters& parameters) { (void)parameters; }
+  /// From now on this rank alone computes a pass again, to find out what went wrong in it; false: no longer.
+  virtual void set_alone(bool is_alone) { (void)is_alone; }
   /// In the pass of a virtual worker, before its backward.
   virtual void on_results(const WorkerPass& pass) { (void)pass; }
   /// One more term of the pass's loss, [], as a mean over its rows: it counts as the other terms do, whatever their sum of weights. Without
@@ -43,7 +54,7 @@ class TrainingHook {
   /// parts of it, one all-reduce of it.
   virtual bool takes_gradients() const { return false; }
   /// Collective, at every step: between the agreement on its gradient and clipping and update.
-  virtual void after_gradients(const GradientView& gradient) { (void)gradient; }
+  virtual void after_gradients(GradientView& gradient) { (void)gradient; }
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
   /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.

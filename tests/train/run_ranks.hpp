@@ -85,6 +85,7 @@ struct SmallRun {
     auto loss = make_loss(config.train, {}, registry);
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;
+    mine.lr_factors = optimizer.lr_factors;
     if (per_rank) per_rank(r, mine);
     if (!inject.empty()) comm.watch().inject(std::make_unique<Faults>(inject, r, [&comm] { return comm.is_aborted(); }));
     const std::unique_ptr<TrainingHook> taking_part = hook ? hook(r) : nullptr;

@@ -85,7 +85,7 @@ Affinity::Affinity(const Setup& setup) : setup_(setup), gather_(setup.sharing, "
   }
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
     const auto places = [&](std::size_t t) {
-      const std::vector<std::int32_t> at = positions_of(common[i], told[t]);
+      const std::vector<std::int32_t> at = places_of(common[i], told[t]);
       return std::vector<std::int64_t>(at.begin(), at.end());
     };
     pairs_[i].rows_a = places(pairs_[i].a), pairs_[i].rows_b = places(pairs_[i].b);

@@ -40,6 +40,14 @@ struct AlignOptions {
   double weight = 0.1, off_diagonal = 0.005;
 };
 
+struct TrunkPlan {
+  std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
+  std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
+  bool pcgrad = false;
+  double uncertainty_lr = 0;  // 0: weights stay as given
+  std::uint64_t seed = 1;
+};
+
 struct CollabOptions {
   std::vector<std::string> strategies = {"store"};  // in this order; names of the Registry
   std::int64_t width = 8;
@@ -50,6 +58,8 @@ struct CollabOptions {
   AlignOptions align = {};
   SharingPlan plan;
   bool guard = true;
+  TrunkPlan trunk = {};
+  std::string stitch_layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
   Control control = Control::none;
   std::uint64_t control_seed = 1;  // of what a control draws
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <array>
 #include <numeric>
 
@@ -11,6 +12,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/collab/probe_rows.hpp>
+#include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
@@ -21,15 +23,6 @@ constexpr double kExporterWeight = 0.3;
 constexpr double kNewGain = 0.05;
 constexpr std::int64_t kVeryFewLabels = 200;              // with 300 of Adult, own layers that begin with the fusion do better
 constexpr std::int64_t kManyLabels = 1000, kHidden = 32;  // from so many training rows on, the fusion has a hidden layer
-
-/// One permutation of a publisher's rows for a control: the same for all listeners.
-std::vector<std::int32_t> shuffled(std::size_t count, std::uint64_t seed) {
-  std::vector<std::int32_t> order(count);
-  std::iota(order.begin(), order.end(), 0);
-  RandomStream random(mix(seed, 0x73687566u));
-  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  return order;
-}
 
 std::shared_ptr<const Dataset> with_shared(std::shared_ptr<const Dataset> rows, const FetchedRows* fetched, const CollabOptions& o) {
   if (!fetched || !rows || rows->rows() == 0) return rows;
@@ -63,7 +56,7 @@ CollabTask::~CollabTask() = default;
 CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
   const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
   choose(setup);
-  for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row));
+  for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row, rows_.periods));
   if (has_vectors_) {
     for (const TaskInfo& task : tasks_) {
       int publishers = 0;
@@ -78,7 +71,10 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
       if (me.listens()) sources = sources_of(setup);
     });
     if (!sources.empty()) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
+    if (fetched_) trained_by_peers_ = count_trained_by_peers(indexes_, me.kinds, rows_.test.get(), *store_, fetched_->sources());
   }
+  if (setup.log && setup.task.rank() == 0 && fetched_ && options_.control == Control::none)
+    warn_of(presence_leaks(*fetched_, *rows_.train), me.name, *setup.log);
   const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
   if (!is_new) options_.plan.probe_ticks = 0;
   make_model(setup, is_new);
@@ -135,6 +131,7 @@ TaskNews CollabTask::news() const {
 std::uint64_t CollabTask::bytes_sent() const {
   std::uint64_t all = 0;
   for (const auto& each : communicators_) all += each->bytes_sent();
+  all += sharing_->bytes_sent();
   return all;
 }
 
@@ -144,6 +141,8 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
   const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
   const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
+  for (const StrategyEntry& entry : entries_)
+    if (entry.change_layers) entry.change_layers(*setup.own, {setup.sharing, setup.task, tasks_, setup.number, in, options_});
   const bool has_few = rows_.train->rows() < kManyLabels, begins_with_fusion = is_new && peers > 0;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
                                         FusionOptions{.width = options_.width,
@@ -162,7 +161,7 @@ void CollabTask::make_publication(Setup& setup) {
   std::vector<std::vector<std::int32_t>> published;
   for (const EntityIndex& index : indexes_) {
     if (publisher < 0) break;
-    const std::vector<std::int32_t> position = positions_of(index.ids, store_->publishers()[static_cast<std::size_t>(publisher)].ids);
+    const std::vector<std::int32_t> position = positions_of(index.keys(), store_->publishers()[static_cast<std::size_t>(publisher)].keys());
     std::vector<std::int32_t>& by_row = published.emplace_back(index.of_row);
     for (std::int32_t& entity : by_row)
       if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
@@ -202,7 +201,8 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .options = options_,
                                     .publication = publication_.get(),
                                     .on_guard = guard_speaker(setup),
-                                    .say = speaker(setup)}));
+                                    .say = speaker(setup),
+                                    .on_heard = leak_seeker(setup)}));
   return out;
 }
 
@@ -211,7 +211,7 @@ std::vector<std::int64_t> CollabTask::validation_entities() const {
   if (!rows_.validation || indexes_.empty()) return out;
   for (std::int64_t row = 0; row < rows_.validation->rows(); ++row) {
     const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(rows_.validation->row_id(row))];
-    out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
+    out.push_back(entity >= 0 ? indexes_[0].first_of(entity) : -1 - row);  // nobody's rows stand alone
   }
   return out;
 }
@@ -235,15 +235,45 @@ std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& se
   };
 }
 
+/// Of a control there is nothing to say: it is to tell nothing.
+std::function<void()> CollabTask::leak_seeker(const Setup& setup) {
+  if (!setup.log || setup.task.rank() != 0 || !fetched_ || options_.control != Control::none) return {};
+  return [this, log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name] {
+    warn_of(vector_leaks(*fetched_, *rows_.train), me, *log);
+  };
+}
+
+void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log) {
+  for (const Leak& leak : leaks) {
+    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(leak.source)];
+    log.warning(leak_text(leak, me, store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind));
+    leaks_.push_back(leak);
+  }
+}
+
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
-  std::vector<EntityId> mine;
-  for (const EntityIndex& index : indexes_) mine.insert(mine.end(), index.ids.begin(), index.ids.end());
-  std::sort(mine.begin(), mine.end());
-  if (!setup.tasks[static_cast<std::size_t>(setup.number)].publishes()) mine.clear();
-  std::vector<std::vector<EntityId>> ids = gather_ids(setup.sharing, setup.number, setup.tasks.size(), mine);
   std::vector<Publisher> out;
-  for (std::size_t t = 0; t < setup.tasks.size(); ++t)
-    if (setup.tasks[t].publishes()) out.push_back({setup.tasks[t].name, std::move(ids[t])});
+  std::vector<std::int64_t> task_of(static_cast<std::size_t>(setup.sharing.size()));
+  std::int64_t mine = setup.number;
+  const std::vector<std::int64_t> one(task_of.size(), 1);
+  setup.sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(task_of)), one, "tasks of ranks").wait();
+  for (std::size_t t = 0; t < setup.tasks.size(); ++t) {
+    const TaskInfo& task = setup.tasks[t];
+    const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
+    if (!task.publishes()) continue;
+    Publisher its{.task = task.name, .ids = {}};
+    if (setup.sharing.rank() == root) its = make_publisher(task.name, indexes_, *setup.rows.train, setup.rows.scale_before);
+    const auto tell = [&](auto& values) {
+      using T = typename std::remove_reference_t<decltype(values)>::value_type;
+      const std::vector<std::byte> bytes = broadcast_bytes(setup.sharing, std::as_bytes(std::span(values)), root, "entities of a task");
+      values.resize(bytes.size() / sizeof(T));
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+    };
+    std::vector<std::int32_t> before = {its.scale_before};
+    tell(its.ids), tell(its.periods), tell(its.trained), tell(before);
+    its.scale_before = before[0];
+    out.push_back(std::move(its));
+  }
   return out;
 }
 
@@ -254,26 +284,28 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
     const TaskInfo& peer = setup.tasks[t];
     if (static_cast<int>(t) == setup.number || !peer.publishes()) continue;
     const int publisher = publisher_of_[t];
-    const std::vector<EntityId>& ids = store_->publishers()[static_cast<std::size_t>(publisher)].ids;
+    const Publisher& published = store_->publishers()[static_cast<std::size_t>(publisher)];
     for (std::size_t k = 0; k < me.kinds.size(); ++k) {
       if (std::find(peer.kinds.begin(), peer.kinds.end(), me.kinds[k]) == peer.kinds.end()) continue;
-      FetchSource source{
-          .publisher = publisher, .kind = me.kinds[k], .of_row = indexes_[k].of_row, .positions = positions_of(indexes_[k].ids, ids)};
+      FetchSource source{.publisher = publisher,
+                         .kind = me.kinds[k],
+                         .of_row = indexes_[k].of_row,
+                         .positions = positions_before(indexes_[k].keys(), published.keys())};
       const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
       if (matched == 0)
-        throw DataError(
-            fmt::format("tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other, for "
-                        "instance because one table writes 17 and the other C17; see task.NAME.entity",
-                        me.name, peer.name, me.kinds[k], source.positions.size()));
+        throw DataError(fmt::format(
+            "tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other{}, for "
+            "instance because one table writes 17 and the other C17; see task.NAME.entity",
+            me.name, peer.name, me.kinds[k], source.positions.size(), published.periods.empty() ? "" : " in an earlier period"));
       if (setup.options.control == Control::shuffled) {
         const std::vector<std::int32_t> other =
-            shuffled(ids.size(), mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
+            shuffled_keys(published, mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
         for (std::int32_t& position : source.positions)
           if (position >= 0) position = other[static_cast<std::size_t>(position)];
       }
       if (setup.log && setup.task.rank() == 0)
-        setup.log->info(
-            fmt::format("{} hears {} about {} of its {} {}s", me.name, peer.name, matched, source.positions.size(), me.kinds[k]));
+        setup.log->info(fmt::format("{} hears {} about {} of its {} {}s{}", me.name, peer.name, matched, source.positions.size(),
+                                    me.kinds[k], published.periods.empty() ? "" : " and periods"));
       out.push_back(std::move(source));
     }
   }

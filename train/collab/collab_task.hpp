@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/log.hpp>
 #include <chorale/train/collab/collab_options.hpp>
+#include <chorale/train/collab/leaks.hpp>
 #include <chorale/train/collab/sharing.hpp>
 #include <chorale/train/collab/task_info.hpp>
 
@@ -49,6 +51,11 @@ class CollabTask {
   std::shared_ptr<const Dataset> train() const { return train_; }
   std::shared_ptr<const Dataset> validation() const { return validation_; }
   std::shared_ptr<const Dataset> test() const { return test_; }
+  /// Entities of the test part that a task which is heard here trains on, with labels; -1: nothing is heard.
+  std::int64_t test_entities_peers_trained_on() const { return trained_by_peers_; }
+  /// What was found of peers that say the label, on rank 0 of the task where there is a log: presence at the start, vectors when they are
+  /// first used. Each has been a warning.
+  const std::vector<Leak>& leaks() const { return leaks_; }
   /// The exporter's own head counts with 0.3, as docs/collaborative.md says.
   std::vector<Aim> aims() const;
   /// That this rank has sent for sharing, beside those of Setup::sharing itself.
@@ -66,6 +73,8 @@ class CollabTask {
   std::vector<std::int64_t> validation_entities() const;
   std::function<void(const std::string&)> speaker(const Setup& setup) const;
   std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
+  std::function<void()> leak_seeker(const Setup& setup);
+  void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
   std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
   Registry registry_;
@@ -78,7 +87,9 @@ class CollabTask {
   std::vector<std::int64_t> validation_entities_;
   std::vector<std::unique_ptr<Communicator>> communicators_;  // of the store and of each strategy
   std::vector<EntityIndex> indexes_;                          // by kind
-  std::vector<int> publisher_of_;                             // by task: in the store; -1: none
+  std::int64_t trained_by_peers_ = -1;
+  std::vector<Leak> leaks_;
+  std::vector<int> publisher_of_;  // by task: in the store; -1: none
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;

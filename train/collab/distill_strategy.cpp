@@ -59,6 +59,9 @@ class Distill final : public Strategy {
 
 Distill::Distill(const StrategySetup& setup)
     : setup_(setup), gather_(setup.sharing, "distill"), classes_(setup.outputs), own_(probe_rows(setup.rows)) {
+  const std::vector<std::string>& all = setup.options.strategies;
+  if (std::find(all.begin(), all.end(), "stitch") != all.end())
+    throw UsageError("collab.strategy = distill makes passes that stitch would have to wait for; take one of them");
   check_label_spaces();
   const auto ids = gather_ids(setup.sharing, setup.number, setup.tasks.size(), own_.ids);
   common_ = ids[0];

@@ -28,9 +28,13 @@ ProbeRows probe_rows(const TaskRows& rows) {
   return out;
 }
 
+std::vector<std::int32_t> places_of(const std::vector<EntityId>& wanted, const std::vector<EntityId>& ids) {
+  return positions_of(EntityKeys{wanted, {}}, EntityKeys{ids, {}});
+}
+
 ProbeRows only(const ProbeRows& all, const std::vector<EntityId>& wanted) {
   ProbeRows out{.ids = wanted, .rows = {}};
-  for (const std::int32_t position : positions_of(wanted, all.ids)) {
+  for (const std::int32_t position : places_of(wanted, all.ids)) {
     if (position < 0) throw InternalError("a probe that this task does not have");
     out.rows.push_back(all.rows[static_cast<std::size_t>(position)]);
   }

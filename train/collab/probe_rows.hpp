@@ -24,6 +24,8 @@ ProbeRows only(const ProbeRows& all, const std::vector<EntityId>& wanted);
 std::vector<std::vector<EntityId>> gather_ids(Communicator& sharing, int number, std::size_t tasks, const std::vector<EntityId>& mine);
 /// Rising.
 std::vector<EntityId> in_common(const std::vector<EntityId>& a, const std::vector<EntityId>& b);
+/// Where `wanted` lie in `ids`, both rising and without time; -1: not there.
+std::vector<std::int32_t> places_of(const std::vector<EntityId>& wanted, const std::vector<EntityId>& ids);
 /// `count` of them at most, drawn by the seed; rising.
 std::vector<EntityId> draw(const std::vector<EntityId>& ids, std::int64_t count, std::uint64_t seed);
 

@@ -59,7 +59,7 @@ Proto::Proto(const StrategySetup& setup)
   }
   all = index_entities(all).ids;
   keys_ = all.size();
-  const std::vector<std::int32_t> position = positions_of(mine.ids, all);
+  const std::vector<std::int32_t> position = places_of(mine.ids, all);
   by_row_ = mine.of_row;
   for (std::int32_t& key : by_row_)
     if (key >= 0) key = position[static_cast<std::size_t>(key)];

@@ -46,7 +46,21 @@ bool Sharing::takes_gradients() const {
   return false;
 }
 
-void Sharing::after_gradients(const GradientView& gradient) {
+void Sharing::begin(const TrainedParameters& parameters) {
+  for (const auto& strategy : parts_.strategies) strategy->begin(parameters);
+}
+
+void Sharing::set_alone(bool is_alone) {
+  for (const auto& strategy : parts_.strategies) strategy->set_alone(is_alone);
+}
+
+std::uint64_t Sharing::bytes_sent() const {
+  std::uint64_t all = 0;
+  for (const auto& strategy : parts_.strategies) all += strategy->bytes_sent();
+  return all;
+}
+
+void Sharing::after_gradients(GradientView& gradient) {
   for (const auto& strategy : parts_.strategies)
     if (strategy->takes_gradients()) strategy->after_gradients(gradient);
 }
@@ -111,7 +125,9 @@ void Sharing::tick(bool trains) {
   if (parts_.affinity) {
     TaskNews news = parts_.news ? parts_.news() : TaskNews();
     news.steps = steps_, news.stage = stage();
+    set_alone(true);  // a task's first rank makes a pass for it that others do not
     parts_.affinity->tick(tick_.number, news);
+    set_alone(false);
   }
   post_notice();
   tick_seconds_ += seconds_since(start);

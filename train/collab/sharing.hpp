@@ -32,7 +32,10 @@ class Sharing final : public TrainingHook {
   /// The sum of the strategies' terms, in their order.
   Variable loss_term(const WorkerPass& pass) override;
   bool takes_gradients() const override;
-  void after_gradients(const GradientView& gradient) override;
+  void after_gradients(GradientView& gradient) override;
+  void begin(const TrainedParameters& parameters) override;
+  void set_alone(bool is_alone) override;
+  std::uint64_t bytes_sent() const;
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;

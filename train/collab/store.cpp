@@ -119,8 +119,12 @@ void Store::apply(int publisher, std::span<const std::int32_t> entries) {
 
 void Store::rescale(int publisher) {
   Table& table = tables_[static_cast<std::size_t>(publisher)];
-  if (table.present_count == 0) return;
-  const std::vector<EntityId>& ids = publishers_[static_cast<std::size_t>(publisher)].ids;
+  const Publisher& of = publishers_[static_cast<std::size_t>(publisher)];
+  const std::vector<EntityId>& ids = of.ids;
+  const auto counts = [&](std::size_t i) { return table.present[i] && (of.periods.empty() || of.periods[i] < of.scale_before); };
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) count += counts(i);
+  if (count == 0) return;
   const auto width = static_cast<std::size_t>(options_.width);
   // Two passes; in each the sums of buckets, then over buckets in their order.
   const auto mean_of = [&](const auto& value) {
@@ -129,11 +133,11 @@ void Store::rescale(int publisher) {
       const int number = bucket_of(ids[i]);
       std::fill(bucket.begin(), bucket.end(), 0.0);
       for (; i < ids.size() && bucket_of(ids[i]) == number; ++i)
-        if (table.present[i])
+        if (counts(i))
           for (std::size_t j = 0; j < width; ++j) bucket[j] += value(table.rows[i * width + j], j);
       for (std::size_t j = 0; j < width; ++j) total[j] += bucket[j];
     }
-    for (double& t : total) t /= static_cast<double>(table.present_count);
+    for (double& t : total) t /= static_cast<double>(count);
     return total;
   };
   table.scale.mean = mean_of([](float r, std::size_t) { return static_cast<double>(r); });
@@ -144,10 +148,21 @@ void Store::rescale(int publisher) {
   for (double& s : table.scale.deviation) s = std::sqrt(s);
 }
 
+/// With time: the key itself or, where it has no row yet, the newest before it that has one.
+std::int32_t Store::newest_there(int publisher, std::int32_t position) const {
+  const Publisher& of = publishers_[static_cast<std::size_t>(publisher)];
+  const std::vector<std::uint8_t>& present = tables_[static_cast<std::size_t>(publisher)].present;
+  if (of.periods.empty() || position < 0) return position;
+  auto at = static_cast<std::size_t>(position);
+  while (!present[at] && at > 0 && of.ids[at - 1] == of.ids[at]) --at;
+  return static_cast<std::int32_t>(at);
+}
+
 template <class T>
 bool Store::fetch(int publisher, std::int32_t position, T* out) const {
   const Table& table = tables_[static_cast<std::size_t>(publisher)];
   const auto width = static_cast<std::size_t>(options_.width);
+  position = newest_there(publisher, position);
   if (position < 0 || !table.present[static_cast<std::size_t>(position)]) {
     std::fill_n(out, width, T{0});
     return false;

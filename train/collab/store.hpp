@@ -3,6 +3,7 @@
 // A rank keeps the rows of all publishers (`replicated`).
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,7 +20,11 @@ namespace chorale {
 /// Equal on all ranks.
 struct Publisher {
   std::string task;
-  std::vector<EntityId> ids;  // rising
+  std::vector<EntityId> ids;                                             // rising
+  std::vector<std::int32_t> periods = {};                                // by key, rising within an id; empty: without time
+  std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // rows of this period and later do not count for the scale
+  std::vector<std::uint8_t> trained = {};                                // by key: 1 where a training row of the task has it
+  EntityKeys keys() const { return {ids, periods}; }
 };
 
 struct StoreOptions {
@@ -27,7 +32,8 @@ struct StoreOptions {
   double keep = 0;  // of an old row when a new one comes: r <- keep r + (1 - keep) S / n. 0 for static features, 0.7 for event streams
 };
 
-/// What makes raw rows comparable: mean and deviation of each column over the publisher's rows.
+/// What makes raw rows comparable: mean and deviation of each column over the publisher's rows, with time over those before
+/// Publisher::scale_before.
 struct ColumnScale {
   std::vector<double> mean, deviation;
 };
@@ -60,8 +66,9 @@ class Store {
 
   const std::vector<Publisher>& publishers() const { return publishers_; }
   const StoreOptions& options() const { return options_; }
-  /// The row at `position` of a publisher, normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values; false, and zeros, where
-  /// there is none yet or position is -1. T is float or double.
+  /// The row at `position` of a publisher, normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values; with time that of
+  /// an older period of the same entity where this one is not there yet. False, and zeros, where there is none or position is -1. T is
+  /// float or double.
   template <class T>
   bool fetch(int publisher, std::int32_t position, T* out) const;
   const ColumnScale& scale(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].scale; }
@@ -80,6 +87,7 @@ class Store {
   };
   void apply(int publisher, std::span<const std::int32_t> entries);
   void rescale(int publisher);
+  std::int32_t newest_there(int publisher, std::int32_t position) const;
   void check_posted(std::size_t publisher, const SafetensorsFile& file) const;
 
   TickGather gather_;

@@ -15,7 +15,12 @@ class StoreStrategy final : public Strategy {
     open_or_close({});
     keep_best();
   }
-  void tick(const Tick& tick) override { open_or_close(tick); }
+  void tick(const Tick& tick) override {
+    open_or_close(tick);
+    if (burns_in(tick) || has_heard_) return;
+    has_heard_ = true;
+    if (setup_.on_heard) setup_.on_heard();
+  }
   void after_evaluation(const Tick& tick) override;
   void keep_best() override;
   void use_best() override;
@@ -30,6 +35,7 @@ class StoreStrategy final : public Strategy {
   Guard guard_;
   std::vector<GuardEvent> events_;
   std::vector<bool> kept_open_;
+  bool has_heard_ = false;
 };
 
 void StoreStrategy::open_or_close(const Tick& tick) {

@@ -47,6 +47,7 @@ struct StrategySetup {
   Publication* publication;  // null: no strategy of the run needs vectors by entity
   std::function<void(const GuardEvent&)> on_guard;
   std::function<void(const std::string&)> say;  // on the task's first rank, where somebody listens
+  std::function<void()> on_heard = {};          // when vectors of trained peers are used for the first time; not collective
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed
@@ -54,6 +55,11 @@ struct StrategySetup {
 class Strategy {
  public:
   virtual ~Strategy() = default;
+  /// As TrainingHook has them.
+  virtual void begin(const TrainedParameters& parameters) { (void)parameters; }
+  virtual void set_alone(bool is_alone) { (void)is_alone; }
+  /// That this rank has sent by communicators of the strategy's own.
+  virtual std::uint64_t bytes_sent() const { return 0; }
   /// In the pass of a virtual worker. No communication.
   virtual void on_results(const WorkerPass& pass) { (void)pass; }
   /// A term of the loss in the same pass, [], a mean over rows; without value: none. No communication.
@@ -64,7 +70,7 @@ class Strategy {
   /// For strategies in lock-step, as TrainingHook has them. after_gradients() comes at every step of every task: tasks that use it among
   /// each other need equal numbers of steps a tick.
   virtual bool takes_gradients() const { return false; }
-  virtual void after_gradients(const GradientView& gradient) { (void)gradient; }
+  virtual void after_gradients(GradientView& gradient) { (void)gradient; }
   /// Collective over all tasks: waits for what was posted at the tick before, uses it, and posts anew.
   virtual void tick(const Tick& tick) = 0;
   /// Pushes on what was posted, without waiting.
@@ -78,17 +84,30 @@ class Strategy {
   /// For a checkpoint: tensors that lie here until the next call, named "distill.logits", and one line of text. Equal on all ranks of the
   /// task.
   virtual std::vector<NamedTensor> state() const { return {}; }
-  virtual std::string state_text() const { return {}; }
+  virtual std::string state_text() const { return "none"; }
   /// tick: the one of the checkpoint. Throws CheckpointError.
   virtual void restore(const SafetensorsFile& file, const std::string& text, const Tick& tick) { (void)file, (void)text, (void)tick; }
   virtual std::vector<GuardEvent> guard_events() const { return {}; }
+};
+
+/// What a strategy that changes a task's layers knows before the model is made of them.
+struct LayersSetup {
+  Communicator& sharing;  // as StrategySetup
+  Communicator& task;
+  const std::vector<TaskInfo>& tasks;
+  int number;
+  const Shape& in;  // of a row of "x"
+  const CollabOptions& options;
 };
 
 struct StrategyEntry {
   std::string help;
   bool needs_vectors = false;   // vectors by entity are published and fetched (StrategySetup::publication), "shared" is in the rows
   bool needs_exporter = false;  // every task has one, also one that only listens: "entity" is in the model's results
-  std::unique_ptr<Strategy> (*make)(const StrategySetup& setup);
+  std::unique_ptr<Strategy> (*make)(const StrategySetup& setup) = nullptr;
+  /// Whether every task waits for all at each of its steps: then all make equal numbers of steps.
+  bool (*in_lockstep)(const CollabOptions& options) = nullptr;                 // null: never
+  void (*change_layers)(Sequential& own, const LayersSetup& setup) = nullptr;  // collective over all tasks; null: it does not
 };
 
 }  // namespace chorale

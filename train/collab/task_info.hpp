@@ -1,6 +1,7 @@
 // What all ranks know of the tasks of a collaboration, and what a rank knows of its own.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,15 +23,18 @@ struct TaskInfo {
   TaskRole role = TaskRole::both;
   std::vector<std::string> kinds;  // of entities
   std::int64_t ranks = 1;
+  double weight = 1;  // of its gradients, where tasks train parameters together
   bool publishes() const { return role != TaskRole::target; }
   bool listens() const { return role != TaskRole::peer; }
 };
 
 /// One task's rows. Row numbers of `entities` are those of the table; the data sets' row_id() gives them.
 struct TaskRows {
-  std::shared_ptr<const Dataset> train, validation, test, all;  // all: every row of the table, once
-  std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
-  std::vector<EntityId> key = {};                               // of prototypes, by row of the table; empty: none
+  std::shared_ptr<const Dataset> train, validation, test, all;           // all: every row of the table, once
+  std::vector<std::vector<EntityId>> entities;                           // by kind, by row of the table
+  std::vector<std::int32_t> periods = {};                                // by row of the table; empty: without time
+  std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // as Publisher
+  std::vector<EntityId> key = {};                                        // of prototypes, by row of the table; empty: none
 };
 
 /// Number of the task that each rank of the world trains, tasks in their order on consecutive ranks. Throws UsageError where ranks do not

@@ -8,9 +8,11 @@ StepOutcome BlockExchange::step(FlatParams& params, Optimizer& optimizer, StepOr
                                 const RankReport& mine) {
   StepOutcome out = sum_.agree(order.number, reports, mine);
   if (out.bad_worker >= 0) {
-    if (on_gradients_) on_gradients_({.params = params, .sums = {}, .step = order.number});
+    GradientView none{.params = params, .sums = {}, .step = order.number};
+    if (on_gradients_) on_gradients_(none);
     return out;
   }
+  mean_loss_ = out.weight > 0 ? out.loss / out.weight : 0;
   Stopwatch watch;
   {
     const TraceSpan span(trace_, "update");

@@ -30,7 +30,7 @@ class BlockExchange : public Exchange {
         snapshot_(setup.snapshot),
         trace_(setup.trace),
         on_gradients_(setup.on_gradients),
-        update_(std::move(own.parts), own.among, setup.snapshot, setup.on_gradients) {}
+        update_(std::move(own.parts), own.among, setup.snapshot, seen()) {}
 
   virtual void update(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   /// Afterwards all ranks may read the new parameters and write the next gradients. Collective.
@@ -41,8 +41,13 @@ class BlockExchange : public Exchange {
   Snapshot& snapshot_;
 
  private:
+  OnGradients seen() {
+    if (!on_gradients_) return {};
+    return [this](GradientView& gradient) { gradient.loss = mean_loss_, on_gradients_(gradient); };
+  }
   Trace* trace_;
   OnGradients on_gradients_;
+  double mean_loss_ = 0;
   BlockUpdate update_;
 };
 

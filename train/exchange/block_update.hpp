@@ -28,7 +28,7 @@ class BlockUpdate {
   /// clipping by norm is on, or somebody sees gradients.
   template <class T, class Sum>
   void run(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight, Sum&& sum) {
-    const double scale = weight > 0 ? 1 / weight : 0;
+    double scale = weight > 0 ? 1 / weight : 0;
     Device& device = params.device();
     T* values = params.values().template as<T>();
     const auto apply = [&](const T* gradient, std::int64_t first, std::int64_t n) {
@@ -53,7 +53,9 @@ class BlockUpdate {
     });
     if (on_gradients_) {
       spread_kept();
-      on_gradients_({.params = params, .sums = kept_.buffer(), .scale = scale, .step = step});
+      GradientView view{.params = params, .sums = kept_.buffer(), .scale = scale, .step = step};
+      on_gradients_(view);
+      scale = view.scale;
       if (clips) each_block(square);
     }
     optimizer.begin_step(step, clips ? scale * clip_factor(optimizer.clip_norm()) : scale);
