@@ -85,14 +85,32 @@ for strategy in trunk stitch; do
   expect 0 "lock-step: every step waits for all tasks" collab train $strategy.ini --run-dir ${strategy}_c --launch threads --collab.steps_per_tick ""
 done
 
-# Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send a head and an entry for each training row and each row of
+# Other strategies beside the store: bits of any layout, and of a run that goes on from a tick in the middle.
+more=(--quiet --collab.strategy "store distill proto align" --collab.proto.key person --collab.checkpoint_every 4 --task.answers.role both
+      --task.buys.role both --task.answers.checkpoint.keep_last 1000 --task.buys.checkpoint.keep_last 1000)
+expect 0 "" collab train two.ini --run-dir more --launch threads "${more[@]}"
+expect 0 "" collab train two.ini --run-dir more_b --launch mpirun --task.buys.ranks 2 "${more[@]}"
+check "other strategies change nothing" [ "$(hashes one)" != "$(hashes more)" ]
+check "with all strategies bits depend on ranks" [ "$(hashes more)" = "$(hashes more_b)" ]
+lines=$(wc -l <more/sharing.jsonl) last=$(tail -n 1 more/sharing.jsonl)
+rm -r $(ls -d more/checkpoints/step_* | tail -n 2)
+expect 0 "" collab train two.ini --run-dir more --resume --launch threads "${more[@]}"
+check "a run with all strategies that goes on ends with other bits" [ "$(hashes more)" = "$(hashes more_b)" ]
+check "sharing.jsonl has $(wc -l <more/sharing.jsonl) lines for $lines" [ "$(wc -l <more/sharing.jsonl)" -ge $((lines - 1)) ]
+check "the last line of sharing.jsonl has another matrix: $last" [ "${last##*affinity}" = "$(tail -n 1 more/sharing.jsonl | sed 's/.*affinity//')" ]
+expect 64 "collab.align.weight does nothing with collab.strategy = store" collab train two.ini --run-dir no --collab.align.weight 1
+expect 64 "there is no strategy 'gossip'; there are align distill proto stitch store trunk" collab train two.ini --run-dir no --collab.strategy gossip
+expect 64 "collab.strategy = proto needs collab.proto.key" collab train two.ini --run-dir no --collab.strategy proto
+
+# Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send heads, what the affinity matrix
+# is made of (256 rows of 16 units, 8 words and a head) and an entry for each training row and each row of
 # the table six times more.
 whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
 bytes() { grep -o '"sharing_bytes": [0-9]*' "$1/summary.json" | head -n 1 | grep -o '[0-9]*$'; }
 rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir twelve 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
 expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 18 --task.buys.train.epochs 18 --run-dir eighteen --quiet
 check "$rows training rows of answers are no 60 % of 600" [ "${rows:-0}" -gt 300 ]
-check "six ticks more: $(bytes twelve) and $(bytes eighteen) bytes with $rows training rows" [ $(($(bytes eighteen) - $(bytes twelve))) = $((6 * (24 + (600 + rows) * (12 + 4 * 4)))) ]
+check "six ticks more: $(bytes twelve) and $(bytes eighteen) bytes with $rows training rows" [ $(($(bytes eighteen) - $(bytes twelve))) = $((6 * (24 + 16 + 4 * (8 + 256 * 16) + (600 + rows) * (12 + 4 * 4)))) ]
 
 # A task of few rows that listens to noise overfits it, until its guard closes.
 head -n 181 answers.csv >few.csv

@@ -33,6 +33,8 @@ class FusedModel final : public Module {
   Values forward(const Values& in, const Pass& pass) override;
   /// The exporter's vectors alone, [B, width].
   Variable entity(const Variable& x, const Pass& pass);
+  /// phi alone: what the last layer with parameters reads.
+  Variable hidden(const Variable& x, const Pass& pass) { return own_->forward_through(x, 0, head_, pass); }
   std::string name() const override { return "fused"; }
 
   Sequential& own() { return *own_; }

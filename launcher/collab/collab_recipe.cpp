@@ -164,6 +164,35 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.steps_per_tick", s.steps_per_tick,
             "Steps of each task between two ticks: purchase:50 returns:17. Empty: step times are measured before the first step. Bits are "
             "equal between runs with equal numbers.");
+  describe_strategies(s);
+}
+
+void CollabRecipe::describe_strategies(CollabSettings& s) {
+  table.add("collab.distill.weight", s.distill.weight, "Of the pull towards peers' predictions in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.distill.temperature", s.distill.temperature, "What logits are divided by before they are compared.",
+            {.min = 0.01, .max = 1e3});
+  table.add("collab.distill.ramp", s.distill.ramp, "Share of the ticks, after the burn-in, in which the weight grows from 0.",
+            {.min = 0, .max = 1});
+  table.add("collab.distill.entities", s.distill.entities, "Entities whose predictions are told at a tick, drawn anew at each.",
+            {.min = 1, .max = 1e6});
+  table.add("collab.distill.share", s.distill.share, "Rows of such entities in a step, for each row of the batch: what it costs.",
+            {.min = 1e-3, .max = 10});
+  table.add("collab.proto.key", s.proto.key,
+            "A column that the tables have in common, or a kind of entity: segment, week. Each value has a prototype.");
+  table.add("collab.proto.weight", s.proto.weight, "Of the pull towards prototypes in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.align.weight", s.align.weight, "Of the correlation with peers' vectors in the loss.", {.min = 0, .max = 1e3});
+  table.add("collab.align.off_diagonal", s.align.off_diagonal, "What correlations between different columns count in it.",
+            {.min = 0, .max = 1e3});
+}
+
+CollabOptions CollabRecipe::options() const {
+  CollabOptions o;
+  o.strategies = settings.strategy;
+  o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
+  o.trunk = settings.trunk, o.stitch_layer = settings.stitch_layer;
+  o.exports_features = settings.exports_features;
+  o.width = settings.width, o.keep = 1 - settings.beta;
+  return o;
 }
 
 void CollabRecipe::describe(TaskSection& section) {
@@ -253,6 +282,8 @@ void CollabRecipe::check_strategies() const {
     if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=
         chosen.begin() + static_cast<std::ptrdiff_t>(i))
       throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
+  if (const bool wants = std::find(chosen.begin(), chosen.end(), "proto") != chosen.end(); wants && settings.proto.key.empty())
+    throw UsageError("collab.strategy = proto needs collab.proto.key, a column that the tables have in common");
   for (const Option& option : table.all())
     if (const std::string owner = idle_without(option.key); option.given && !owner.empty())
       throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " + owner +
@@ -311,6 +342,7 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   EntityRequest out;
   out.columns = parse_entities(sections[task]->entity, "task." + sections[task]->name + ".entity");
   out.seed = static_cast<std::uint64_t>(settings.split_seed);
+  out.key = settings.proto.key;
   out.time = time_request(task);
   if (settings.split.empty() || !out.time.cutoffs.empty()) return out;
   const std::string kind = settings.split[0];

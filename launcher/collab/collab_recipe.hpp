@@ -21,6 +21,9 @@ struct CollabSettings {
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
+  DistillOptions distill;
+  ProtoOptions proto;
+  AlignOptions align;
   TrunkPlan trunk;
   std::string stitch_layer;
   double burn_in = 0.4;            // share of the ticks
@@ -71,6 +74,8 @@ class CollabRecipe {
   /// Ranks that the sections ask for in all; 0: a share of the world is asked for.
   int wanted_ranks() const;
   EntityRequest request(std::size_t task) const;
+  /// Of the strategies, the same for all tasks; the caller adds what is of its run.
+  CollabOptions options() const;
   /// collab.steps_per_tick by task; empty: not given.
   std::vector<std::int64_t> pinned_steps() const;
   /// What a resumed run may not change, beside what each task's own recipe fixes.
@@ -83,6 +88,7 @@ class CollabRecipe {
   /// The strategy that reads this key, where it is not among those chosen; else empty.
   std::string idle_without(const std::string& key) const;
   void describe(CollabSettings& s);
+  void describe_strategies(CollabSettings& s);
   void describe(TaskSection& section);
   TimeRequest time_request(std::size_t task) const;
 };

@@ -66,6 +66,7 @@ class CollabRank {
     if (options_.resume) resumed_ = checkpoints_.choose();
     if (options_.resume && !resumed_ && world_.rank() == 0)
       session_.log.warning("there is no checkpoint to resume from; training starts at tick 0");
+    if (world_.rank() == 0) cut_news();
     plan();
     ModelParts parts = build();
     CollabTask task(setup(std::move(parts.model), *parts.loss));
@@ -257,12 +258,9 @@ class CollabRank {
   }
 
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
-    CollabOptions o;
-    o.strategies = recipe_.settings.strategy;
-    o.trunk = recipe_.settings.trunk, o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
-    o.stitch_layer = recipe_.settings.stitch_layer;
-    o.guard = recipe_.settings.guard, o.exports_features = recipe_.settings.exports_features;
-    o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
+    CollabOptions o = recipe_.options();
+    o.guard = recipe_.settings.guard;
+    o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,
               .burn_in_ticks = ticks_.burn_in,
@@ -283,7 +281,44 @@ class CollabRank {
             .options = o,
             .wants_stop = requested_stop,
             .on_saved = [this](std::int64_t tick, bool is_good) { on_saved_(tick, is_good); },
+            .on_news = world_.rank() == 0 ? [this](const TickNews& news) { write_news(news); } : std::function<void(const TickNews&)>(),
             .log = &session_.log};
+  }
+
+  /// A line of sharing.jsonl. A run that goes on has taken off the lines of ticks that it makes again.
+  void write_news(const TickNews& news) {
+    Json line = {{"tick", news.tick}};
+    for (std::size_t t = 0; t < infos_.size(); ++t) {
+      const TaskNews& task = news.tasks[t];
+      line["tasks"][infos_[t].name] = {{"steps", task.steps},
+                                       {"stage", std::string(name(task.stage))},
+                                       {"open_peers", task.open_peers},
+                                       {"peers", task.peers},
+                                       {"bytes", task.bytes}};
+    }
+    line["affinity"] = affinity_json(news.affinity);
+    std::ofstream(folder_ / "sharing.jsonl", std::ios::app) << line.dump() << "\n";
+  }
+
+  void cut_news() const {
+    std::ifstream in(folder_ / "sharing.jsonl");
+    std::string kept;
+    for (std::string line; std::getline(in, line);) {
+      const Json json = Json::parse(line, nullptr, false);
+      if (!json.is_discarded() && resumed_ && json.value("tick", std::int64_t{0}) <= resumed_->tick) kept += line + "\n";
+    }
+    write_file_atomically(folder_ / "sharing.jsonl", kept);
+  }
+
+  /// Tasks by tasks; null: not known.
+  Json affinity_json(const std::vector<double>& values) const {
+    Json out = Json::object();
+    for (std::size_t i = 0; i < infos_.size(); ++i)
+      for (std::size_t j = 0; j < infos_.size(); ++j) {
+        const double value = values.empty() ? -1 : values[i * infos_.size() + j];
+        out[infos_[i].name][infos_[j].name] = value < 0 ? Json() : Json(std::round(value * 1e4) / 1e4);
+      }
+    return out;
   }
 
   TrainerParts trainer_parts(CollabTask& task, const ModelParts& parts) {
@@ -331,7 +366,9 @@ class CollabRank {
     const std::string text = mine.dump();
     const auto all = all_gather_bytes(*sharing_, std::as_bytes(std::span(text)), "summaries");
     if (world_.rank() == 0) {
-      write_file_atomically(folder_ / "summary.json", whole_summary(all, hook.ticks(), summary.status).dump(2) + "\n");
+      Json whole = whole_summary(all, hook.ticks(), summary.status);
+      whole["affinity"] = affinity_json(task.affinity());
+      write_file_atomically(folder_ / "summary.json", whole.dump(2) + "\n");
       run_.end({.code = code, .cause = summary.status, .step = summary.steps});
       if (!options_.quiet) say_results(all);
     }

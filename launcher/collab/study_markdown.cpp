@@ -122,7 +122,10 @@ std::string affinity_table(const Study& study) {
   std::string out = "## How alike the tasks' representations are (linear CKA, 1: the same)\n\n" + head(names);
   for (std::size_t i = 0; i < study.tasks.size(); ++i) {
     std::vector<std::string> cells = {study.tasks[i]};
-    for (std::size_t j = 0; j < study.tasks.size(); ++j) cells.push_back(fmt::format("{:.3f}", study.affinity[i * study.tasks.size() + j]));
+    for (std::size_t j = 0; j < study.tasks.size(); ++j) {
+      const double value = study.affinity[i * study.tasks.size() + j];
+      cells.push_back(value < 0 ? "-" : fmt::format("{:.3f}", value));  // - where tasks have next to nothing in common
+    }
     out += row(cells);
   }
   return out + "\n";

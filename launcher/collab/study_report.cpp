@@ -68,7 +68,10 @@ Json affinity_json(const Study& study) {
   const std::size_t n = study.tasks.size();
   for (std::size_t i = 0; i < n; ++i) {
     const auto row = study.affinity.begin() + static_cast<std::ptrdiff_t>(i * n);
-    matrix.push_back(std::vector<double>(row, row + static_cast<std::ptrdiff_t>(n)));
+    Json values = Json::array();
+    for (std::size_t j = 0; j < n; ++j)
+      values.push_back(row[static_cast<std::ptrdiff_t>(j)] < 0 ? Json() : Json(row[static_cast<std::ptrdiff_t>(j)]));
+    matrix.push_back(std::move(values));
   }
   return {{"tasks", study.tasks}, {"matrix", matrix}};
 }

@@ -39,7 +39,8 @@ TaskRows task_rows(const PreparedData& data) {
           .all = std::make_shared<MatrixDataset>(data.train->matrix(), std::move(every)),
           .entities = data.entities,
           .periods = data.periods,
-          .scale_before = data.scale_before};
+          .scale_before = data.scale_before,
+          .key = data.key};
 }
 
 }  // namespace chorale

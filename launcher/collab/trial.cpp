@@ -258,11 +258,9 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   if (std::find(metrics.begin(), metrics.end(), tasks_[t]->metric) == metrics.end()) metrics.push_back(tasks_[t]->metric);
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
-    CollabOptions o;
-    o.strategies = recipe_.settings.strategy;
-    o.trunk = recipe_.settings.trunk, o.trunk.seed = key.seed, o.stitch_layer = recipe_.settings.stitch_layer;
-    o.exports_features = recipe_.settings.exports_features;
-    o.width = key.width, o.keep = 1 - recipe_.settings.beta;
+    CollabOptions o = recipe_.options();
+    o.width = key.width;
+    o.trunk.seed = key.seed;
     o.plan = {.steps_per_tick = plan.per_tick[t],
               .ticks = plan.ticks.ticks,
               .burn_in_ticks = plan.ticks.burn_in,
@@ -300,6 +298,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   Trainer trainer(trainer_parts, config);
   const Summary summary = trainer.run();
 
+  if (task && sharing->rank() == 0) result.affinity = task->affinity();
   TaskScores& scores = result.tasks[t];
   scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
   if (task) scores.peers_trained_on = task->test_entities_peers_trained_on();

@@ -24,6 +24,22 @@ struct SharingPlan {
   std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
 };
 
+struct DistillOptions {
+  double weight = 0.5, temperature = 2;
+  double ramp = 0.2;            // share of the ticks, after the burn-in, in which the weight grows from 0
+  std::int64_t entities = 256;  // whose logits are told at a tick
+  double share = 0.5;           // rows of them in a step, beside one of the batch
+};
+
+struct ProtoOptions {
+  std::string key = {};  // a kind of entity, or a column, that tasks have in common
+  double weight = 0.1;
+};
+
+struct AlignOptions {
+  double weight = 0.1, off_diagonal = 0.005;
+};
+
 struct TrunkPlan {
   std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
   std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
@@ -37,6 +53,9 @@ struct CollabOptions {
   std::int64_t width = 8;
   double keep = 0;               // as StoreOptions
   bool exports_features = true;  // as FusionOptions
+  DistillOptions distill = {};
+  ProtoOptions proto = {};
+  AlignOptions align = {};
   SharingPlan plan;
   bool guard = true;
   TrunkPlan trunk = {};

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
 #include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
+#include <chorale/train/collab/probe_rows.hpp>
 #include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/collab/store_need.hpp>
 #include <chorale/train/data/together.hpp>
@@ -83,10 +87,21 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
   test_ = with_shared(rows_.test, fetched_.get(), options_);
   validation_entities_ = validation_entities();
   if (has_vectors_) make_publication(setup);
+  affinity_ = std::make_unique<Affinity>(Affinity::Setup{.sharing = own_communicator(setup, "affinity"),
+                                                         .task = setup.task,
+                                                         .tasks = tasks_.size(),
+                                                         .number = setup.number,
+                                                         .rows = rows_,
+                                                         .model = *model_,
+                                                         .device = setup.device,
+                                                         .dtype = setup.dtype,
+                                                         .on_news = setup.on_news});
   sharing_ = std::make_unique<Sharing>(Sharing::Parts{.sharing = setup.sharing,
                                                       .task = setup.task,
                                                       .strategies = make_strategies(setup),
                                                       .publication = publication_.get(),
+                                                      .affinity = affinity_.get(),
+                                                      .news = [this] { return news(); },
                                                       .wants_stop = setup.wants_stop,
                                                       .on_saved = setup.on_saved},
                                        options_.plan);
@@ -115,6 +130,7 @@ void CollabTask::check_room(const Setup& setup, std::span<const Publisher> publi
 
 void CollabTask::choose(const Setup& setup) {
   register_all(registry_);
+  if (options_.control != Control::none) std::erase_if(options_.strategies, [](const std::string& name) { return name != "store"; });
   for (const std::string& name : options_.strategies) {
     entries_.push_back(registry_.of<StrategyEntry>().at(name, "collab.strategy"));
     has_vectors_ = has_vectors_ || entries_.back().needs_vectors;
@@ -131,6 +147,12 @@ Communicator& CollabTask::own_communicator(const Setup& setup, const std::string
   return *communicators_.back();
 }
 
+TaskNews CollabTask::news() const {
+  TaskNews out{.bytes = static_cast<std::int64_t>(bytes_sent()), .peers = model_->options().peers};
+  for (std::int64_t peer = 0; peer < out.peers; ++peer) out.open_peers += model_->is_open(peer);
+  return out;
+}
+
 std::uint64_t CollabTask::bytes_sent() const {
   std::uint64_t all = 0;
   for (const auto& each : communicators_) all += each->bytes_sent();
@@ -140,6 +162,7 @@ std::uint64_t CollabTask::bytes_sent() const {
 
 void CollabTask::make_model(Setup& setup, bool is_new) {
   const Shape in = row_shape(*rows_.train, "x");
+  outputs_ = setup.own->output_shape(in).elements();
   const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
   const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
@@ -191,16 +214,19 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .tasks = tasks_,
                                     .number = setup.number,
                                     .rows = rows_,
+                                    .all = with_shared(rows_.all, fetched_.get(), options_),
                                     .validation = validation_,
                                     .validation_entities = validation_entities_,
                                     .model = *model_,
                                     .loss = setup.loss,
                                     .device = setup.device,
                                     .dtype = setup.dtype,
+                                    .outputs = outputs_,
                                     .virtual_workers = setup.virtual_workers,
                                     .options = options_,
                                     .publication = publication_.get(),
                                     .on_guard = guard_speaker(setup),
+                                    .say = speaker(setup),
                                     .on_heard = leak_seeker(setup)}));
   return out;
 }
@@ -213,6 +239,12 @@ std::vector<std::int64_t> CollabTask::validation_entities() const {
     out.push_back(entity >= 0 ? indexes_[0].first_of(entity) : -1 - row);  // nobody's rows stand alone
   }
   return out;
+}
+
+std::function<void(const std::string&)> CollabTask::speaker(const Setup& setup) const {
+  if (!setup.log || setup.task.rank() != 0) return {};
+  return
+      [log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name](const std::string& text) { log->info(me + ", " + text); };
 }
 
 std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) const {

@@ -34,6 +34,7 @@ class CollabTask {
     CollabOptions options;
     std::function<Stop()> wants_stop = {};
     std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // as Sharing::Parts
+    std::function<void(const TickNews&)> on_news = {};                   // on rank 0 of `sharing`, at ticks
     Log* log = nullptr;                                                  // rank 0 of the task says what it has found
   };
   /// Collective over all tasks; errors are equal on all ranks. Throws UsageError for a strategy that there is not, or that these tasks
@@ -59,8 +60,11 @@ class CollabTask {
   std::vector<Aim> aims() const;
   /// That this rank has sent for sharing, beside those of Setup::sharing itself.
   std::uint64_t bytes_sent() const;
+  /// As Affinity::mean().
+  std::vector<double> affinity() const { return affinity_->mean(); }
 
  private:
+  TaskNews news() const;
   void choose(const Setup& setup);
   void check_room(const Setup& setup, std::span<const Publisher> publishers) const;
   void make_model(Setup& setup, bool is_new);
@@ -68,6 +72,7 @@ class CollabTask {
   std::vector<std::unique_ptr<Strategy>> make_strategies(const Setup& setup);
   Communicator& own_communicator(const Setup& setup, const std::string& name);
   std::vector<std::int64_t> validation_entities() const;
+  std::function<void(const std::string&)> speaker(const Setup& setup) const;
   std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
   std::function<void()> leak_seeker(const Setup& setup);
   void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
@@ -78,6 +83,7 @@ class CollabTask {
   std::vector<TaskInfo> tasks_;
   TaskRows rows_;
   CollabOptions options_;
+  std::int64_t outputs_ = 1;
   std::vector<std::int64_t> validation_entities_;
   std::vector<std::unique_ptr<Communicator>> communicators_;  // of the store and of each strategy
   std::vector<EntityIndex> indexes_;                          // by kind
@@ -90,6 +96,7 @@ class CollabTask {
   struct Untrained;
   std::unique_ptr<Untrained> untrained_;
   std::unique_ptr<Publication> publication_;
+  std::unique_ptr<Affinity> affinity_;
   std::shared_ptr<const Dataset> train_, validation_, test_;
   std::unique_ptr<Sharing> sharing_;
 };

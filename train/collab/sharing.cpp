@@ -1,5 +1,6 @@
 #include <chorale/train/collab/sharing.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <sstream>
 
@@ -67,10 +68,18 @@ void Sharing::after_gradients(GradientView& gradient) {
 }
 
 void Sharing::after_step(std::int64_t step) {
+  steps_ = step;
   if (step % plan_.steps_per_tick == 0) return tick(true);
   if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
   if (parts_.publication) parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
+  if (parts_.affinity) parts_.affinity->advance();
+}
+
+TaskStage Sharing::stage() const {
+  if (!tick_.trains) return TaskStage::idle;
+  if (tick_.burns_in) return TaskStage::burn_in;
+  return tick_.number < std::max<std::int64_t>(1, plan_.burn_in_ticks) + plan_.probe_ticks ? TaskStage::probe : TaskStage::joint;
 }
 
 void Sharing::hear_notices() {
@@ -115,6 +124,13 @@ void Sharing::tick(bool trains) {
   if (parts_.publication && trains) parts_.publication->sweep(tick_.number);
   sweep_seconds_ += seconds_since(swept);
   if (parts_.publication) parts_.publication->post(trains);
+  if (parts_.affinity) {
+    TaskNews news = parts_.news ? parts_.news() : TaskNews();
+    news.steps = steps_, news.stage = stage();
+    set_alone(true);  // a task's first rank makes a pass for it that others do not
+    parts_.affinity->tick(tick_.number, news);
+    set_alone(false);
+  }
   post_notice();
   tick_seconds_ += seconds_since(start);
 }
@@ -122,6 +138,7 @@ void Sharing::tick(bool trains) {
 void Sharing::settle() {
   if (parts_.publication) parts_.publication->store().settle();
   for (const auto& strategy : parts_.strategies) strategy->settle();
+  if (parts_.affinity) parts_.affinity->settle();
 }
 
 std::vector<NamedTensor> Sharing::state() const {
@@ -170,6 +187,7 @@ void Sharing::use_best() {
 
 void Sharing::after_last_step() {
   if (parts_.publication) parts_.publication->store().complete();
+  settle();  // a gather in two parts must not be dropped between them by one rank and after them by another
 }
 
 std::vector<GuardEvent> Sharing::guard_events() const {

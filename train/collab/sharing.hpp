@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
+#include <chorale/train/collab/affinity.hpp>
 #include <chorale/train/collab/strategy.hpp>
 #include <chorale/train/training_hook.hpp>
 
@@ -20,6 +21,8 @@ class Sharing final : public TrainingHook {
     Communicator& task;     // the ranks of this task
     std::vector<std::unique_ptr<Strategy>> strategies;
     Publication* publication = nullptr;                                  // null: nobody needs vectors by entity
+    Affinity* affinity = nullptr;                                        // null: nobody wants to know
+    std::function<TaskNews()> news = {};                                 // what it tells, without steps and stage
     std::function<Stop()> wants_stop = {};                               // what this rank has been told
     std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // collective over all tasks
   };
@@ -64,7 +67,9 @@ class Sharing final : public TrainingHook {
   void post_notice();
   Parts parts_;
   SharingPlan plan_;
+  TaskStage stage() const;
   Tick tick_;
+  std::int64_t steps_ = 0;
   Stop stop_ = Stop::none;  // a rank of some task has been told to stop: every task knows it at the same tick
   double tick_seconds_ = 0, sweep_seconds_ = 0;
   std::int64_t notice_ = 0;            // this rank's, under way

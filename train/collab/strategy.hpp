@@ -34,17 +34,20 @@ struct StrategySetup {
   const std::vector<TaskInfo>& tasks;
   int number;  // of this rank's task
   const TaskRows& rows;
+  std::shared_ptr<const Dataset> all;                    // every row of the table, as the model reads it
   std::shared_ptr<const Dataset> validation;             // as the model is scored on it; may be null
   const std::vector<std::int64_t>& validation_entities;  // by row of it
   FusedModel& model;
   Loss& loss;
   Device& device;
   DType dtype;
+  std::int64_t outputs;  // of the model, in a row
   std::int64_t virtual_workers;
   const CollabOptions& options;
   Publication* publication;  // null: no strategy of the run needs vectors by entity
   std::function<void(const GuardEvent&)> on_guard;
-  std::function<void()> on_heard = {};  // when vectors of trained peers are used for the first time; not collective
+  std::function<void(const std::string&)> say;  // on the task's first rank, where somebody listens
+  std::function<void()> on_heard = {};          // when vectors of trained peers are used for the first time; not collective
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed

@@ -34,6 +34,7 @@ struct TaskRows {
   std::vector<std::vector<EntityId>> entities;                           // by kind, by row of the table
   std::vector<std::int32_t> periods = {};                                // by row of the table; empty: without time
   std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // as Publisher
+  std::vector<EntityId> key = {};                                        // of prototypes, by row of the table; empty: none
 };
 
 /// Number of the task that each rank of the world trains, tasks in their order on consecutive ranks. Throws UsageError where ranks do not

@@ -1,5 +1,8 @@
 #include <chorale/train/collab/tick_gather.hpp>
 
+#include <cstring>
+#include <utility>
+
 #include <chorale/core/base/error.hpp>
 
 namespace chorale {
@@ -50,5 +53,37 @@ std::vector<std::int32_t> TickGather::words_of(std::int64_t tag) const {
 }
 
 void TickGather::clear() { is_pending_ = false, words_begun_ = false, work_ = Work(), sent_.clear(), words_.clear(); }
+
+std::vector<std::vector<std::int32_t>> TickGather::take(std::int64_t tags) {
+  std::vector<std::vector<std::int32_t>> out = std::exchange(restored_, {});
+  if (is_pending_) {
+    settle();
+    for (std::int64_t tag = 0; tag < tags; ++tag) out.push_back(words_of(tag));
+    clear();
+  }
+  out.resize(static_cast<std::size_t>(tags));
+  return out;
+}
+
+std::vector<NamedTensor> TickGather::state(const std::string& name, std::int64_t tags) const {
+  std::vector<NamedTensor> out;
+  if (is_pending_) kept_.clear();
+  for (std::int64_t tag = 0; is_pending_ && tag < tags; ++tag) kept_.push_back(words_of(tag));
+  if (!is_pending_) kept_ = restored_;
+  kept_.resize(static_cast<std::size_t>(tags));
+  for (std::size_t tag = 0; tag < kept_.size(); ++tag)
+    out.push_back({name + ".posted." + std::to_string(tag), DType::i32, {static_cast<std::int64_t>(kept_[tag].size())}, kept_[tag].data()});
+  return out;
+}
+
+void TickGather::restore(const SafetensorsFile& file, const std::string& name, std::int64_t tags) {
+  restored_.clear();
+  for (std::int64_t tag = 0; tag < tags; ++tag) {
+    const NamedTensor& found = file.at(name + ".posted." + std::to_string(tag));
+    if (found.dtype != DType::i32) throw CheckpointError(file.path().string() + ": " + found.name + " is no list of words");
+    const auto* words = static_cast<const std::int32_t*>(found.data);
+    restored_.emplace_back(words, words + found.shape.elements());
+  }
+}
 
 }  // namespace chorale

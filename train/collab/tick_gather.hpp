@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
+#include <chorale/core/io/named_tensor.hpp>
+#include <chorale/core/io/safetensors_file.hpp>
 
 namespace chorale {
 
@@ -25,6 +27,12 @@ class TickGather {
   std::vector<std::int32_t> words_of(std::int64_t tag) const;
   /// What was posted has been taken: the next may be.
   void clear();
+  /// Words by tag, below `tags`, once: waits for them. Without a post, or what a checkpoint has given back: none.
+  std::vector<std::vector<std::int32_t>> take(std::int64_t tags);
+  /// What is posted, for a checkpoint: "NAME.posted.TAG". After settle(), valid until the next call.
+  std::vector<NamedTensor> state(const std::string& name, std::int64_t tags) const;
+  /// take() will give what the checkpoint holds.
+  void restore(const SafetensorsFile& file, const std::string& name, std::int64_t tags);
 
  private:
   struct Head {
@@ -37,7 +45,9 @@ class TickGather {
   std::vector<std::int32_t> sent_, words_;
   std::vector<Head> heads_;
   bool is_pending_ = false, words_begun_ = false;
-  Work work_;  // last: it goes first, while its buffers are there
+  mutable std::vector<std::vector<std::int32_t>> kept_;  // for a checkpoint
+  std::vector<std::vector<std::int32_t>> restored_;      // by tag
+  Work work_;                                            // last: it goes first, while its buffers are there
 };
 
 }  // namespace chorale

@@ -54,19 +54,25 @@ class Preparation {
 
  private:
   void read_entities(PreparedData& out) {
-    const Schema& schema = table_.plan().schema;
     for (const EntityColumn& entity : request_.columns) {
-      if (entity.column.empty()) {
-        std::vector<EntityId>& ids = out.entities.emplace_back();
-        for (std::int64_t row = 1; row <= table_.plan().rows; ++row) ids.push_back(entity_id(entity.kind, std::to_string(row)));
-        continue;
-      }
-      const int column = column_at(schema, entity.column, "entity " + entity.kind);
-      const ColumnType type = schema[static_cast<std::size_t>(column)].type;
-      out.entities.push_back(table_.row_values("entities", [&](const TableChunk& chunk) {
-        return entity_ids(entity.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows, type);
-      }));
+      out.entities.push_back(ids_of(entity));
+      if (entity.kind == request_.key) out.key = out.entities.back();
     }
+    if (!request_.key.empty() && out.key.empty()) out.key = ids_of({.kind = request_.key, .column = request_.key});
+  }
+
+  std::vector<EntityId> ids_of(const EntityColumn& entity) {
+    if (entity.column.empty()) {
+      std::vector<EntityId> ids;
+      for (std::int64_t row = 1; row <= table_.plan().rows; ++row) ids.push_back(entity_id(entity.kind, std::to_string(row)));
+      return ids;
+    }
+    const Schema& schema = table_.plan().schema;
+    const int column = column_at(schema, entity.column, "entity " + entity.kind);
+    const ColumnType type = schema[static_cast<std::size_t>(column)].type;
+    return table_.row_values("entities", [&](const TableChunk& chunk) {
+      return entity_ids(entity.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows, type);
+    });
   }
 
   /// The time is a key, as an entity is, and no feature.

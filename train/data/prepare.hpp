@@ -28,6 +28,7 @@ struct EntityColumn {
 /// Of a task that shares representations of entities.
 struct EntityRequest {
   std::vector<EntityColumn> columns;
+  std::string key = {};    // of prototypes: the kind of one of the columns, or a column of the table; empty: none
   std::string split_kind;  // a row's part follows from its entity of this kind alone; empty: data.split decides
   std::array<double, 3> share = {0.7, 0.15, 0.15};
   std::uint64_t seed = 1;
@@ -40,6 +41,7 @@ struct PreparedData {
   std::vector<std::vector<EntityId>> entities;                           // by column of the request, by row of the table
   std::vector<std::int32_t> periods;                                     // by row of the table; empty: rows have no time
   std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // the first period after the training part
+  std::vector<EntityId> key = {};                                        // of the request's key, by row of the table
   std::int64_t rows = 0;
   double read_seconds = 0;
   /// Differs when training rows differ: what a resumed run and a score of the run's own part have to agree on.

@@ -24,7 +24,7 @@ constexpr std::int64_t kPeople = 1200, kFeatures = 4;
 /// view 1 the second, which decides the peer's target.
 struct PeopleTable {
   std::vector<float> x, target;
-  std::vector<EntityId> ids;
+  std::vector<EntityId> ids, segments;
 };
 
 std::shared_ptr<PeopleTable> people_table(int view, std::int64_t first = 0) {
@@ -37,6 +37,7 @@ std::shared_ptr<PeopleTable> people_table(int view, std::int64_t first = 0) {
     const double score = view == 0 ? traits[0] + 2 * traits[1] : traits[1];
     table->target.push_back(score + 0.3 * random.normal() > 0 ? 1.0f : 0.0f);
     table->ids.push_back(entity_id("person", std::to_string(p)));
+    table->segments.push_back(entity_id("segment", std::to_string(std::lround(4 * traits[1]) % 5)));
   }
   return table;
 }
@@ -50,7 +51,7 @@ TaskRows rows_of(const std::shared_ptr<PeopleTable>& table) {
     rows[3].push_back(r);
   }
   const auto set = [&](int part) { return std::make_shared<MatrixDataset>(matrix, rows[part]); };
-  return {.train = set(0), .validation = set(1), .test = set(2), .all = set(3), .entities = {table->ids}};
+  return {.train = set(0), .validation = set(1), .test = set(2), .all = set(3), .entities = {table->ids}, .key = table->segments};
 }
 
 struct QuietLog final : Log {
@@ -64,7 +65,9 @@ struct Collab {
   std::vector<int> order;  // by rank: its task; empty: consecutive
   CollabOptions options = {.width = 4, .plan = {.steps_per_tick = 8, .ticks = 20, .burn_in_ticks = 6, .sweep_ticks = 2}};
   std::int64_t virtual_workers = 4;
-  bool alone = false;  // the own layers only, without the rest
+  std::string layers = "linear(8) relu linear(1)";
+  std::string losses[2] = {"binary_cross_entropy", "binary_cross_entropy"};  // by task
+  bool alone = false;                                                        // the own layers only, without the rest
   std::string exchange = "replicated";
 
   struct Result {
@@ -72,13 +75,16 @@ struct Collab {
     std::vector<std::string> errors;
     std::int64_t ticks = 0;
     std::map<std::string, std::vector<GuardEvent>> guard;
+    std::vector<std::uint64_t> bytes;  // by rank: of sharing
+    std::vector<double> affinity;      // of rank 0
+    std::vector<TickNews> news;
   };
 
   Result run() const {
     const std::vector<int> task_of = order.empty() ? lay_out(tasks, ranks()) : order;
     auto world = make_thread_communicators(static_cast<int>(task_of.size()));
     Result result;
-    result.errors.resize(task_of.size());
+    result.errors.resize(task_of.size()), result.bytes.resize(task_of.size());
     std::vector<std::thread> threads;
     std::mutex mutex;
     for (std::size_t r = 0; r < task_of.size(); ++r)
@@ -109,8 +115,9 @@ struct Collab {
     register_all(registry);
     auto device = make_cpu_device();
     const TaskRows rows = rows_of(people_table(views[t], first_person[t]));
-    auto own = build_layers("linear(8) relu linear(1)", {kFeatures}, registry);
+    auto own = build_layers(layers, {kFeatures}, registry);
     TrainerConfig config;
+    config.train.loss = losses[t];
     config.train.batch = 24, config.train.steps = options.plan.ticks * options.plan.steps_per_tick;
     config.train.metrics = {"auc"}, config.train.early_stop = {"validation.auc", "3"};
     config.train.evaluate_every = 2 * options.plan.steps_per_tick;
@@ -135,7 +142,8 @@ struct Collab {
                                                             .device = *device,
                                                             .dtype = DType::f32,
                                                             .virtual_workers = virtual_workers,
-                                                            .options = options});
+                                                            .options = options,
+                                                            .on_news = [&](const TickNews& news) { result.news.push_back(news); }});
     TrainerParts parts{*comm,
                        *device,
                        alone ? static_cast<Module&>(*own) : task->model(),
@@ -152,6 +160,8 @@ struct Collab {
     const std::lock_guard lock(mutex);
     if (comm->rank() == 0) result.tasks[tasks[t].name] = summary;
     if (task) result.ticks = task->hook().ticks();
+    if (task) result.bytes[static_cast<std::size_t>(world.rank())] = task->bytes_sent();
+    if (task && world.rank() == 0) result.affinity = task->affinity();
     if (task) result.guard[tasks[t].name] = task->hook().guard_events();
   }
 };
@@ -250,4 +260,90 @@ TEST_CASE("ranks that do not add up are refused with what would fit") {
   const std::vector<TaskInfo> tasks = {{"a", TaskRole::both, {}, 2}, {"b", TaskRole::both, {}, 1}};
   CHECK(lay_out(tasks, 3) == std::vector<int>{0, 0, 1});
   CHECK_THROWS_WITH(lay_out(tasks, 4), Catch::Contains("the tasks have 3 ranks (a 2, b 1), the run has 4; start it with -n 3"));
+}
+
+namespace {
+
+Collab short_run(std::vector<std::string> strategies) {
+  Collab collab;
+  collab.options.plan.ticks = 8, collab.options.plan.burn_in_ticks = 2;
+  collab.options.strategies = std::move(strategies);
+  collab.virtual_workers = 3;
+  return collab;
+}
+
+}  // namespace
+
+TEST_CASE("bits depend on no layout with any strategy, nor with several, and each of them does something") {
+  const auto plain = short_run({"store"}).run();
+  check_no_errors(plain);
+  for (const auto& strategies :
+       std::vector<std::vector<std::string>>{{"distill"}, {"proto"}, {"align"}, {"store", "distill", "proto", "align"}}) {
+    CAPTURE(strategies);
+    Collab collab = short_run(strategies);
+    const auto reference = collab.run();
+    check_no_errors(reference);
+    CHECK(reference.tasks.at("buys").parameters_hash != plain.tasks.at("buys").parameters_hash);
+    if (strategies.size() == 1) {  // weight 0: as if alone
+      Collab off = collab;
+      off.options.distill.weight = off.options.proto.weight = off.options.align.weight = 0;
+      const auto without = off.run();
+      check_no_errors(without);
+      CHECK(without.tasks.at("buys").parameters_hash != reference.tasks.at("buys").parameters_hash);
+    }
+    collab.tasks[0].ranks = 2, collab.tasks[1].ranks = 3;
+    collab.order = {1, 0, 1, 0, 1}, collab.exchange = "shared";
+    const auto spread = collab.run();
+    check_no_errors(spread);
+    for (const auto& [name, summary] : reference.tasks) {
+      CHECK(spread.tasks.at(name).parameters_hash == summary.parameters_hash);
+      CHECK(spread.tasks.at(name).best_parameters_hash == summary.best_parameters_hash);
+      CHECK(spread.tasks.at(name).metrics == summary.metrics);
+    }
+    CHECK(spread.affinity == reference.affinity);
+  }
+}
+
+TEST_CASE("tasks of one label distil, and what they send is what the formula says") {
+  Collab collab = short_run({"distill"});
+  collab.options.plan.ticks = 20, collab.options.plan.burn_in_ticks = 4;
+  collab.views = {1, 1};
+  const auto together = collab.run();
+  check_no_errors(together);
+  CHECK(test_auc(together, "buys") > 0.95);
+  // By the formula: heads of 16 bytes a rank and tick, and 4 bytes a prediction. Ids are told once, at the start.
+  REQUIRE(together.bytes.size() == 2);
+  Collab longer = collab;
+  longer.options.plan.ticks = 30;
+  const auto more = longer.run();
+  const std::int64_t affinity = 16 + 4 * (8 + 256 * 8), distill = 16 + 4 * 256;
+  CHECK((more.bytes[0] - together.bytes[0]) == static_cast<std::uint64_t>(10 * (affinity + distill)));
+}
+
+TEST_CASE("tasks without one label space cannot distil, and are told which do not fit") {
+  Collab collab = short_run({"distill"});
+  collab.losses[1] = "mse";
+  for (const std::string& error : collab.run().errors)
+    CHECK_THAT(error, Catch::Contains("buys (yes or no) and stays (a number) do not fit"));
+  collab.losses[1] = "binary_cross_entropy", collab.options.strategies = {"gossip"};
+  for (const std::string& error : collab.run().errors) CHECK_THAT(error, Catch::Contains("collab.strategy 'gossip' is unknown"));
+}
+
+TEST_CASE("each tick says where tasks are and how alike they see what they have in common") {
+  Collab collab = short_run({"store"});
+  const auto result = collab.run();
+  check_no_errors(result);
+  REQUIRE(result.news.size() == 7);  // what is posted at a tick is known at the next
+  CHECK(result.news[0].tick == 1);
+  CHECK(result.news[0].tasks[0].steps == 8);
+  CHECK(result.news[0].tasks[0].stage == TaskStage::burn_in);
+  CHECK(result.news[0].tasks[0].open_peers == 0);
+  CHECK(result.news[6].tasks[1].stage == TaskStage::joint);
+  CHECK(result.news[6].tasks[1].open_peers == 1);
+  CHECK(result.news[6].tasks[1].bytes > result.news[5].tasks[1].bytes);
+  REQUIRE(result.affinity.size() == 4);
+  CHECK(result.affinity[1] == result.affinity[2]);
+  CHECK(result.affinity[0] == 1);
+  collab.views = {1, 1};
+  CHECK(collab.run().affinity[1] > result.affinity[1] + 0.2);  // one view against two
 }

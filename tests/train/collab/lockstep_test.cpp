@@ -242,6 +242,13 @@ TEST_CASE("shared layers are equal in all tasks, heads are not, and no layout sh
   same(run({2, 2, 2}, "shared", 2, {0, 1, 2, 0, 1, 2}));
 }
 
+namespace {
+/// Of a rank in some ticks: a head and, of a task's first rank, 8 words and 6 units of so many entities.
+std::uint64_t affinity_bytes(std::uint64_t ticks, bool is_first, std::uint64_t entities) {
+  return ticks * (16 + (is_first ? 4 * (8 + 6 * entities) : 0));
+}
+}  // namespace
+
 TEST_CASE("bytes of a trunk follow its formula") {
   Lockstep run = lockstep("trunk", {2, 1, 3});
   const Lockstep::Result six = run.run();
@@ -251,7 +258,8 @@ TEST_CASE("bytes of a trunk follow its formula") {
   for (std::size_t r = 0; r < 6; ++r) more += twelve.bytes[r] - six.bytes[r];
   // 8 * 4 + 8 + 6 * 8 + 6 shared values in one lane: T - 1 copies above 1 KiB, T below; then in each of two tasks of several ranks.
   const std::uint64_t elements = 8 * 4 + 8 + 6 * 8 + 6;
-  CHECK(more == 6 * 5 * 4 * elements * (3 + 2));
+  constexpr std::uint64_t kProbes = 260;  // of the three pairs of tasks, most of them the same
+  CHECK(more == 6 * 5 * 4 * elements * (3 + 2) + 3 * affinity_bytes(6, true, kProbes) + 3 * affinity_bytes(6, false, 0));
 }
 
 TEST_CASE("values that are averaged at ticks are equal behind them, with unequal steps") {
@@ -310,8 +318,10 @@ TEST_CASE("bytes of a stitch follow its formula") {
   REQUIRE(six.error().empty());
   run.options.plan.ticks = 12;
   const Lockstep::Result twelve = run.run();
-  // A rank has half of 32 rows of 6 values, forward and backward, and beside them a row of alpha for each of its three workers.
-  for (std::size_t r = 0; r < 6; ++r) CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + 3 * 3));
+  // Beside the affinity matrix a rank has half of 32 rows of 6 values, forward and backward, and beside them a row of alpha for each of its
+  // three workers.
+  for (std::size_t r = 0; r < 6; ++r)
+    CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + 3 * 3) + affinity_bytes(6, r % 2 == 0, 256));
 }
 
 TEST_CASE("tasks that a stitch cannot join are told what would fit") {
