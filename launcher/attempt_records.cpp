@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <map>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,19 @@ void move_records(const fs::path& logs, int attempt) {
 }
 
 }  // namespace
+
+void remove_drafts(const fs::path& run) noexcept {
+  try {
+    static const std::regex draft(
+        R"((summary\.json|recipe\.resolved\.ini|sharing\.jsonl|trace\.json|batch_step_\d+\.json)\.tmp\.\d+\.\d+)");
+    std::error_code ignored;
+    for (const fs::path& folder : {run, run / "logs"})
+      for (const fs::path& path : entries_of(folder))
+        if (std::regex_match(path.filename().string(), draft) && fs::is_regular_file(fs::symlink_status(path, ignored)))
+          fs::remove(path, ignored);
+  } catch (...) {  // of memory
+  }
+}
 
 void keep_records(const fs::path& run, int attempt) noexcept {
   try {

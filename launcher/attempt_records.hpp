@@ -9,6 +9,10 @@ namespace chorale {
 /// ranks open their recorders. A file that cannot be moved is left, for the recorder to remove: evidence is no reason to refuse a start.
 void keep_records(const std::filesystem::path& run, int attempt) noexcept;
 
+/// Removes what a rank that was killed had begun to write in `run` and its logs (summary.json.tmp.PROCESS.N and the like): under the run's
+/// lock no other attempt is at work. Files of other names stay, and so do links.
+void remove_drafts(const std::filesystem::path& run) noexcept;
+
 /// The folder with the newest flight records: `run`/logs, or the one of the last attempt that has left some; empty: there is none.
 std::filesystem::path newest_records(const std::filesystem::path& run);
 

@@ -129,6 +129,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   remove_leftovers(path_ / "checkpoints");
+  remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   const int before = last_attempt(path_).number;
   keep_records(path_, before);

@@ -16,7 +16,9 @@ namespace {
 int precedence(const RankEnd& end) {
   if (end.kind == CauseKind::follows) return 3;
   if (end.cause.empty()) return 1;
-  return end.kind == CauseKind::own ? 0 : 2;
+  // Ranks that have compared something say the same of one of them, and that one of itself: mpirun kills others when the first of them
+  // leaves.
+  return end.kind == CauseKind::own || (end.kind == CauseKind::peer && end.culprit == end.rank) ? 0 : 2;
 }
 
 constexpr int kAwaited = 4;

@@ -35,10 +35,10 @@ struct RankEnd {
   std::int64_t step = 0;
 };
 
-/// A rank's own trouble comes first, then a death without a word, then what a rank saw of its peers, then what only follows; of equals the
-/// first that became known. A death without a word comes last where others had waited in vain for that rank, or had said so of another one
-/// before. ends: in the order in which they became known. Words that several ranks have in common are not one rank's. Empty: no rank has
-/// failed.
+/// A rank's own trouble, or what it says of itself, comes first, then a death without a word, then what a rank saw of its peers, then what
+/// only follows; of equals the first that became known. A death without a word comes last where others had waited in vain for that rank, or
+/// had said so of another one before. ends: in the order in which they became known. Words that several ranks have in common are not one
+/// rank's. Empty: no rank has failed.
 std::optional<Verdict> verdict_of(std::span<const RankEnd> ends);
 
 /// "SIGKILL".

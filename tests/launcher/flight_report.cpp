@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/attempt_records.hpp>
@@ -119,4 +120,18 @@ TEST_CASE("a link in the place of an attempt's folder is not followed") {
   records.add(0, "x", {"a"});
   keep_records(records.path(), 1);
   CHECK(std::filesystem::file_size(outside / "flight_rank_0.json") == 2);
+}
+
+TEST_CASE("halves of files of a killed rank go, others stay") {
+  const Records records(1);
+  const auto touch = [&](const char* name) { std::ofstream(records.path() / name) << "x"; };
+  for (const char* name :
+       {"summary.json", "summary.json.tmp.17.0", "summary.json.tmp.17.0.bak", "mine.csv.tmp.17.0", "logs/batch_step_3.json.tmp.1.12"})
+    touch(name);
+  std::filesystem::create_symlink("summary.json", records.path() / "recipe.resolved.ini.tmp.1.1");
+  remove_drafts(records.path());
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(records.path())) left.insert(entry.path().filename().string());
+  CHECK(left ==
+        std::set<std::string>{"logs", "summary.json", "summary.json.tmp.17.0.bak", "mine.csv.tmp.17.0", "recipe.resolved.ini.tmp.1.1"});
 }

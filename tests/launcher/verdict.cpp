@@ -37,6 +37,16 @@ TEST_CASE("a rank's own trouble wins over deaths, over what peers saw and over w
   CHECK_FALSE(verdict_of({}));
 }
 
+TEST_CASE("what ranks have found of one that says it too is no death's consequence") {
+  const std::string text = "copies of the parameters differ after step 8: tensor '0.weight' of rank 2";
+  const RankEnd first = silent(0, SIGKILL), one = says(1, CauseKind::peer, text, 75, 2), itself = says(2, CauseKind::peer, text, 75, 2);
+  for (const auto& ends : {std::vector{first, one, itself}, std::vector{itself, one, first}}) {  // mpirun has killed rank 0
+    CHECK(verdict_of(ends)->cause == text);
+    CHECK(verdict_of(ends)->rank == 2);
+  }
+  CHECK(verdict_of(std::vector{one, silent(2, SIGKILL)})->cause.find("rank 2 (node b, process 42) has ended: SIGKILL") == 0);
+}
+
 TEST_CASE("a foreign error that only another start may help against is the rank's own, whatever its code") {
   const Verdict found = *verdict_of(std::vector{silent(1), says(0, CauseKind::own, "the library gave up")});
   CHECK(found.rank == 0);
