@@ -14,7 +14,12 @@ std::string directives(const JobRequest& job, const SaveLead& lead) {
   const auto line = [&](const std::string& text) { out += "#SBATCH --" + text + "\n"; };
   line("job-name=" + job.name);
   line(job.least_nodes < job.nodes ? fmt::format("nodes={}-{}", job.least_nodes, job.nodes) : fmt::format("nodes={}", job.nodes));
-  line(fmt::format("ntasks-per-node={}", job.ranks_per_node));
+  // With tasks named Slurm counts those of all nodes asked for, and a job that has lost a node waits for it for ever: no fewer nodes hold
+  // them.
+  if (job.least_nodes < job.nodes)
+    line(fmt::format("mincpus={}", job.ranks_per_node * job.threads));
+  else
+    line(fmt::format("ntasks-per-node={}", job.ranks_per_node));
   line(fmt::format("cpus-per-task={}", job.threads));
   line("time=" + time_limit_text(job.seconds));
   line(fmt::format("signal=USR2@{}", lead.seconds));

@@ -273,6 +273,20 @@ def a_node_that_goes_down_costs_the_steps_since_the_checkpoint_only(t):
     assert t.hash_of(run) == t.expected, "other bits"
 
 
+def with_min_ranks_a_job_goes_on_without_the_node_that_went_down(t):
+    job, run = t.submit("fewer", "--min-ranks", "2", "--checkpoint.every_steps", "50")
+    t.wait_step(run, 120)
+    assert "4 ranks on 2 nodes" in t.output(run), t.output(run)
+    t.slurm.take_down(1)
+    try:
+        t.slurm.release(job)
+        t.wait_end(job, run)
+    finally:
+        t.slurm.bring_back(1)
+    assert "2 ranks on 1 nodes" in t.output(run) and t.ends(run)[-1][1] == 0, t.output(run)
+    assert t.hash_of(run) == t.expected, "other bits"
+
+
 def without_pmix_mpirun_starts_the_ranks_and_is_told_to_save(t):
     job, run = t.submit_without_pmix("mpirun")
     t.wait_step(run, 60)
@@ -349,7 +363,8 @@ SHORT = [submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_c
 LONG = [usr1_to_the_job_during_a_checkpoint_saves_and_goes_on_twice, scontrol_requeue_saves_first,
         a_cancelled_job_stays_cancelled_and_its_checkpoint_goes_on_by_hand, killed_ranks_end_the_attempt_and_the_job_goes_on_from_its_checkpoint,
         without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue,
-        slurms_own_signal_before_the_limit_saves, a_node_that_goes_down_costs_the_steps_since_the_checkpoint_only]
+        slurms_own_signal_before_the_limit_saves, with_min_ranks_a_job_goes_on_without_the_node_that_went_down,
+        a_node_that_goes_down_costs_the_steps_since_the_checkpoint_only]
 
 
 def main(rows):

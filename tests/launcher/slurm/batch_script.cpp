@@ -98,8 +98,8 @@ TEST_CASE("lines for Slurm say what was asked and nothing else") {
       "--job-name=shoppers --nodes=2 --ntasks-per-node=4 --cpus-per-task=1 --time=0-04:00:00 --signal=USR2@90 --requeue --open-mode=append "
       "--output=slurm-%j.out ");
   job.min_ranks = 4, job.least_nodes = 1, job.partition = "p", job.account = "a", job.seeds = "1-5";
-  CHECK_THAT(lines(), Contains("--nodes=1-2 ") && Contains("--no-kill ") && Contains("--partition=p ") && Contains("--account=a ") &&
-                          Contains("--array=1-5 ") && Contains("--output=slurm-%A_%a.out"));
+  CHECK_THAT(lines(), Contains("--nodes=1-2 --mincpus=4 --cpus-per-task=1 ") && Contains("--no-kill ") && Contains("--partition=p ") &&
+                          Contains("--account=a ") && Contains("--array=1-5 ") && Contains("--output=slurm-%A_%a.out"));
 }
 
 TEST_CASE("a job is queued again when its ranks have saved, and only while Slurm says that it runs") {
