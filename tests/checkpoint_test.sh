@@ -48,6 +48,20 @@ for late in 0 1; do
   done
 done
 
+# And on two nodes, each of which has half of the state: in the background owners write their own, else it is gathered.
+for wire in f32 bf16; do
+  apart=(env CHORALE_FAKE_NODES=2 "${train[@]}" --launch mpirun --checkpoint.keep_last 9 --parallel.exchange sharded --parallel.wire $wire)
+  expect 0 "" "${apart[@]}" --run-dir "apart_$wire" --inject "sleep@1:10:save:read"
+  expect 0 "" "${apart[@]}" --run-dir "gathered_$wire" --checkpoint.background false
+  for step in 10 20 30 40 44; do
+    for file in model optimizer state; do
+      cmp "apart_$wire/checkpoints/step_$step/$file.safetensors" "gathered_$wire/checkpoints/step_$step/$file.safetensors" ||
+        fail "sharded over two nodes, $wire: $file of step $step differs"
+    done
+  done
+  expect 0 "sound    apart_$wire/checkpoints/step_44" "$chorale" checkpoint verify "apart_$wire"
+done
+
 # One file for other tools.
 expect 0 "tensors, last weights of step 44" "$chorale" checkpoint convert run --out model.safetensors
 expect 0 "wrote half.safetensors" "$chorale" checkpoint convert run/checkpoints/step_20 --dtype bf16 --out half.safetensors

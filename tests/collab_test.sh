@@ -79,6 +79,8 @@ for strategy in trunk stitch; do
   expect 0 "" collab train $strategy.ini --run-dir ${strategy}_a --launch threads --quiet
   expect 0 "restart 1" collab train $strategy.ini --run-dir ${strategy}_b --launch mpirun --task.answers.ranks 2 --task.half.ranks 2 --inject kill9@3:42
   check "bits of $strategy differ where a rank was killed" [ "$(hashes ${strategy}_a)" = "$(hashes ${strategy}_b)" ]
+  expect 0 "" collab train ${strategy}_a/recipe.resolved.ini --run-dir ${strategy}_d --launch threads --quiet
+  check "the resolved recipe of $strategy gives another run" [ "$(hashes ${strategy}_a)" = "$(hashes ${strategy}_d)" ]
   check "no hashes of $strategy" [ "$(hashes ${strategy}_a | wc -l)" = 2 ]
   expect 0 "lock-step: every step waits for all tasks" collab train $strategy.ini --run-dir ${strategy}_c --launch threads --collab.steps_per_tick ""
 done

@@ -1,5 +1,6 @@
 #include <chorale/train/background_save.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <system_error>
 
 #include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/wait_together.hpp>
 
 namespace chorale {
@@ -27,6 +29,10 @@ std::span<std::byte> page_aligned(std::span<std::byte> memory) {
   return memory.empty() ? memory : memory.subspan(off ? kPage - off : 0);
 }
 
+/// Of this thread: where cores are scarce the training thread goes first, and the disk's takes what its waits leave. Ten steps are a tenth
+/// of a share: less would leave it nothing where ranks exceed cores.
+void give_way() { (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10); }
+
 std::string text_of(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 }  // namespace
@@ -42,7 +48,7 @@ BackgroundSave::~BackgroundSave() {
   if (is_pending() && setup_.comm.rank() == 0) writer_->abandon();  // what other ranks still write stays for the next start to remove
 }
 
-void BackgroundSave::start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live) {
+bool BackgroundSave::start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live, const std::function<void()>& gather) {
   began_ = Clock::now();
   pass(SavePoint::snapshot);
   manifest_ = std::move(manifest), files_ = std::move(files);
@@ -52,9 +58,11 @@ void BackgroundSave::start(Manifest manifest, SaveFiles files, std::vector<LiveM
                                                                        .still_ours = setup_.still_ours,
                                                                        .at = setup_.at});
   is_guarded_ = setup_.snapshot.begin(files_, std::move(live));
+  if (!is_guarded_) gather();
   phase_ = Phase::parts;
   run([this] { return write_parts(); });
   if (!is_guarded_) wait_for_writing();
+  return !is_guarded_;
 }
 
 void BackgroundSave::run(std::function<std::string()> work) {
@@ -68,7 +76,10 @@ void BackgroundSave::run(std::function<std::string()> work) {
     }
   };
   try {
-    task_ = std::async(std::launch::async, guarded);
+    task_ = std::async(std::launch::async, [guarded, yields = is_guarded_] {
+      if (yields) give_way();
+      return guarded();
+    });
   } catch (const std::system_error&) {  // no thread to be had: the work is done here and now
     std::promise<Result> done;
     done.set_value(guarded());
@@ -92,7 +103,14 @@ std::string BackgroundSave::write_parts() {
       image.copy_range(range, staged.data());
       return staged.first(range.size());
     };
-    hashes.push_back(writer_->write_part(files_[f].name, file_share(image.size(), rank, size), piece, stop_.get_token()));
+    std::vector<ByteRange> mine;
+    if (is_guarded_)
+      mine = setup_.snapshot.slices(f);
+    else if (const ByteRange share = file_share(image.size(), rank, size); share.size() > 0)
+      mine = {share};
+    nlohmann::json& of_file = hashes.emplace_back(nlohmann::json::array());
+    for (const auto& [block, hash] : writer_->write_parts(files_[f].name, image.size(), mine, piece, stop_.get_token()))
+      of_file.push_back({block, hash});
   }
   return hashes.dump();
 }
@@ -108,8 +126,11 @@ std::string BackgroundSave::commit(const std::vector<Result>& parts) {
   for (const Result& part : parts) hashes.push_back(nlohmann::json::parse(part.text));
   for (std::size_t f = 0; f < files_.size(); ++f) {
     CheckpointFile file{files_[f].name, files_[f].image.size(), {}};
+    file.blocks.resize((file.bytes + kHashBlock - 1) / kHashBlock);
     for (const nlohmann::json& of_rank : hashes)
-      for (const nlohmann::json& block : of_rank.at(f)) file.blocks.push_back(block);
+      for (const nlohmann::json& block : of_rank.at(f)) file.blocks.at(block.at(0).get<std::size_t>()) = block.at(1);
+    for (std::size_t b = 0; b < file.blocks.size(); ++b)
+      if (file.blocks[b].empty()) file.blocks[b] = writer_->hash_of_block(file.name, b);  // several nodes wrote parts of it
     manifest_.files.push_back(std::move(file));
   }
   for (const auto& [name, text] : setup_.texts) manifest_.files.push_back(writer_->write_text(name, text));

@@ -55,8 +55,9 @@ class BackgroundSave {
   std::uint64_t reserve(const SaveFiles& largest, std::span<const LiveMemory> live) {
     return setup_.snapshot.reserve(setup_.comm, largest, live);
   }
-  /// Collective. Afterwards `live` may be overwritten by whoever tells the snapshot first.
-  void start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live);
+  /// Collective. Afterwards `live` may be overwritten by whoever tells the snapshot first. gather: where that cannot be had, brings to
+  /// every node what is held in parts. Returns whether it was called.
+  bool start(Manifest manifest, SaveFiles files, std::vector<LiveMemory> live, const std::function<void()>& gather);
   bool is_pending() const { return phase_ != Phase::idle; }
   /// This rank works on the save that is pending.
   bool is_writing() const;

@@ -94,16 +94,16 @@ SaveFiles Checkpointing::files(const std::vector<Carried>& carried, bool with_be
 
 std::vector<LiveMemory> Checkpointing::live(const Kept& kept) const {
   std::vector<LiveMemory> out = {{parts_.params.values(), kept.is_private}};
-  for (const Buffer& state : parts_.optimizer.state()) out.push_back({state, kept.is_private});
-  for (const Carried& each : kept.carried) out.push_back({each.values, each.is_private});
+  for (const Buffer& state : parts_.optimizer.state()) out.push_back({state, kept.is_private, kept.held});
+  for (const Carried& each : kept.carried) out.push_back({each.values, each.is_private, kept.held});
   if (parts_.best.elements > 0) out.push_back({parts_.best, false});
   return out;
 }
 
-void Checkpointing::start(const RunPosition& position, const Kept& kept) {
+bool Checkpointing::start(const RunPosition& position, const Kept& kept, const std::function<void()>& gather) {
   const bool has_best = parts_.best.elements > 0 && parts_.early.best_step > 0;
-  saves_.start({.step = position.step, .fields = fields(position), .score = position.score, .files = {}}, files(kept.carried, has_best),
-               live(kept));
+  return saves_.start({.step = position.step, .fields = fields(position), .score = position.score, .files = {}},
+                      files(kept.carried, has_best), live(kept), gather);
 }
 
 void Checkpointing::read_into(Buffer values, Writers writers, const SafetensorsFile& file, const std::string& prefix) const {

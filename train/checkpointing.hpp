@@ -46,7 +46,8 @@ class Checkpointing {
   /// What the exchange in use says of itself, on all ranks.
   struct Kept {
     std::vector<Carried> carried;
-    bool is_private;  // parameters and state are: every rank has its own
+    bool is_private;              // parameters and state are: every rank has its own
+    std::vector<Held> held = {};  // of the state and of what is carried, where that lies in parts on several nodes
   };
   explicit Checkpointing(Parts parts);
   /// The saves' way to the disk. Its collectives are the caller's to make.
@@ -54,7 +55,8 @@ class Checkpointing {
   /// Collective, once the exchange is known: memory for copies. Returns this rank's bytes; 0: training waits for each save.
   std::uint64_t reserve(const Kept& kept) { return saves_.reserve(files(kept.carried, parts_.best.elements > 0), live(kept)); }
   /// Collective. Afterwards training may go on; saves() tells what becomes of it.
-  void start(const RunPosition& position, const Kept& kept);
+  /// gather: brings to every node what is held in parts, where training has to wait for the save. Returns whether it was called.
+  bool start(const RunPosition& position, const Kept& kept, const std::function<void()>& gather);
   /// Whose work it is to fill parameters and state: of a node's shared ones each of its ranks has a part.
   struct Fillers {
     Writers values, state;

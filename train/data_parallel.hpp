@@ -77,6 +77,7 @@ class DataParallel {
   /// "a and b": the two nodes whose link was the slowest when it was measured; empty on one node.
   std::string slowest_link() const;
   std::vector<Carried> carried() const { return exchange_->carried(); }
+  std::vector<Held> held() const { return exchange_->held(); }
   /// Candidates of `auto` take turns for the first time.
   bool is_trying() const { return trial_ && !trial_->has_chosen(); }
   /// Replicas may differ between the steps that settle.

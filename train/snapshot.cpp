@@ -54,34 +54,53 @@ std::uint64_t Snapshot::reserve(Communicator& comm, const SaveFiles& largest, st
   local_of_.clear();
   int local = 0;
   for (int rank = 0; rank < comm.size(); ++rank) local_of_.push_back(comm.node_of(rank) == comm.node_index() ? local++ : -1);
-  const std::uint64_t each = SnapshotLayout::region_bytes(largest, comm.size()), all = each * static_cast<std::uint64_t>(node.size());
+  node_of_.clear();
+  for (int rank = 0; rank < comm.size(); ++rank) node_of_.push_back(comm.node_of(rank));
+  const std::uint64_t each = SnapshotLayout::region_room(largest, live, node_of_), all = each * static_cast<std::uint64_t>(node.size());
   if (!is_everywhere(comm, all <= static_cast<std::uint64_t>(available_memory()) / 2 && can_map(all), "snapshot fits")) return 0;
   regions_ = node.allocate(static_cast<std::int64_t>(each), DType::u8);
   words_ = node.allocate(static_cast<std::int64_t>(SnapshotLayout::units(live)), DType::i32);
   ::madvise(regions_.mine.data, each, MADV_HUGEPAGE);  // advice: small pages do too
   std::memset(regions_.mine.data, 0, each);
   node.barrier("snapshot is reserved").wait();  // before a peer copies to it
-  for (const SaveFile& file : largest) reserved_.push_back(file.image.size());
   return bytes_ = each;
 }
 
 bool Snapshot::begin(const SaveFiles& files, std::vector<LiveMemory> live) {
   if (bytes_ == 0) return false;
-  bool fits = files.size() == reserved_.size() && SnapshotLayout::units(live) <= static_cast<std::size_t>(words_.mine.elements);
-  for (std::size_t f = 0; fits && f < files.size(); ++f) fits = files[f].image.size() <= reserved_[f];
-  if (!fits) return false;
-  layout_ = SnapshotLayout(files, std::move(live), comm_->size());
+  SnapshotLayout layout(files, std::move(live), node_of_);
+  if (layout.region_bytes() > bytes_ || SnapshotLayout::units(layout.live()) > static_cast<std::size_t>(words_.mine.elements)) return false;
+  layout_ = std::move(layout);
   ++saves_;
+  share_mixed_pages();
   copy_constant_parts();
   return active_ = true;
 }
 
+/// Each byte of them is one node's, and zero elsewhere: the sum is the pages.
+void Snapshot::share_mixed_pages() {
+  const std::span<std::byte> pages = layout_.mixed();
+  if (pages.empty()) return;
+  if (comm_->node().rank() == 0) layout_.fill_mixed(comm_->node_index());
+  std::vector<std::int32_t> words(pages.size() / sizeof(std::int32_t));
+  std::memcpy(words.data(), pages.data(), pages.size());
+  comm_->all_reduce(buffer_of(std::span(words)), Reduce::sum, "pages of several nodes").wait();
+  std::memcpy(pages.data(), words.data(), pages.size());
+}
+
 void Snapshot::copy_constant_parts() {
-  const int rank = comm_->rank();
   for (std::size_t f = 0; f < layout_.files(); ++f)
-    layout_.each_part(f, layout_.share(rank, f), [&](const SnapshotLayout::Part& part) {
-      if (part.live < 0) copy_bytes(region(rank, true) + layout_.place(rank, f, part.at), part.bytes.data(), part.bytes.size());
-    });
+    for (const ByteRange& range : slices(f))
+      layout_.each_part(f, range, [&](const SnapshotLayout::Part& part) {
+        if (part.live < 0) copy_bytes(region(comm_->rank(), true) + layout_.place(f, part.at), part.bytes.data(), part.bytes.size());
+      });
+}
+
+std::vector<ByteRange> Snapshot::slices(std::size_t file) const {
+  std::vector<ByteRange> out;
+  for (const SnapshotLayout::Slice& slice : layout_.slices(file))
+    if (slice.rank == comm_->rank()) out.push_back(slice.range);
+  return out;
 }
 
 std::uint32_t& Snapshot::word(std::size_t live, std::size_t unit) const {
@@ -145,7 +164,7 @@ bool Snapshot::is_copied(std::size_t file, ByteRange range) const {
 }
 
 std::span<const std::byte> Snapshot::read(std::size_t file, ByteRange range, std::span<std::byte> staging, const std::stop_token& stop) {
-  const std::byte* copy = region(comm_->rank(), true) + layout_.place(comm_->rank(), file, range.first);
+  const std::byte* copy = region(comm_->rank(), true) + layout_.place(file, range.first);
   if (is_copied(file, range)) return {copy, range.size()};
   const std::lock_guard lock(reading_);
   layout_.each_part(file, range, [&](const SnapshotLayout::Part& part) {
@@ -161,7 +180,7 @@ std::span<const std::byte> Snapshot::read(std::size_t file, ByteRange range, std
 void Snapshot::read_part(std::size_t file, const SnapshotLayout::Part& part, std::byte* to, const std::stop_token& stop) {
   const auto m = static_cast<std::size_t>(part.live);
   const std::uint64_t unit = layout_.unit_bytes(m), end = part.first + part.bytes.size();
-  const std::byte* copy = region(comm_->rank(), true) + layout_.place(comm_->rank(), file, part.at);
+  const std::byte* copy = region(comm_->rank(), true) + layout_.place(file, part.at);
   for (std::uint64_t first = part.first, last = 0; first < end; first = last) {
     last = std::min(end, (first / unit + 1) * unit);
     const std::uint64_t at = first - part.first, count = last - first;

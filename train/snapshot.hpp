@@ -28,9 +28,13 @@ class Snapshot {
   /// yet. Returns the bytes of each rank; 0 where a node would give more than half of what it has free.
   std::uint64_t reserve(Communicator& comm, const SaveFiles& largest, std::span<const LiveMemory> live);
   std::uint64_t bytes() const { return bytes_; }
-  /// Collective, no waiting: from now on the files read as they would now. False on all ranks when they need more than was reserved;
-  /// nothing is guarded then. `files` must stay until end().
+  /// Collective: from now on the files read as they would now. No waiting, but for a small sum where memory is held in parts on several
+  /// nodes: of the few pages of files that no node has all of. False on all ranks when they need more than was reserved; nothing is
+  /// guarded then. `files` must stay until end().
   bool begin(const SaveFiles& files, std::vector<LiveMemory> live);
+  /// Of file `file`, in order: what is this rank's to read and to write. Borders are those of pages, of 1 MiB where every node has all of
+  /// a file.
+  std::vector<ByteRange> slices(std::size_t file) const;
   bool is_active() const { return active_; }
   /// Before bytes of a live memory are overwritten, by whom they are overwritten. Waits for nobody: ranks that both write a part of one
   /// block meet between this and the writing.
@@ -40,7 +44,8 @@ class Snapshot {
   /// No rank reads any more.
   void end() { active_ = false; }
 
-  /// Bytes of this rank's share of file `file`, valid until the next call; `staging` has room for them. Throws IoError after a stop.
+  /// Bytes of one of this rank's slices of file `file`, valid until the next call; `staging` has room for them. Throws IoError after a
+  /// stop.
   std::span<const std::byte> read(std::size_t file, ByteRange range, std::span<std::byte> staging, const std::stop_token& stop);
 
  private:
@@ -49,6 +54,7 @@ class Snapshot {
   std::uint32_t& word(std::size_t live, std::size_t unit) const;
   std::byte* region(int rank, bool is_private) const;
   void keep(std::size_t live, std::size_t unit);
+  void share_mixed_pages();
   void copy_constant_parts();
   bool is_copied(std::size_t file, ByteRange range) const;
   void read_part(std::size_t file, const SnapshotLayout::Part& part, std::byte* to, const std::stop_token& stop);
@@ -56,10 +62,10 @@ class Snapshot {
   void wait_for_copy(std::uint32_t& word, const std::stop_token& stop) const;
 
   Communicator* comm_ = nullptr;
+  std::vector<int> node_of_;      // by rank of comm
   std::vector<int> local_of_;     // by rank of comm; -1: another node's
   SharedMemory regions_, words_;  // by local rank
   std::uint64_t bytes_ = 0;
-  std::vector<std::uint64_t> reserved_;  // bytes of the largest files
   bool active_ = false;
   std::uint32_t saves_ = 0;  // begun so far: marks of older ones count for nothing, so none need be cleared
   SnapshotLayout layout_;

@@ -156,6 +156,7 @@ class Trainer {
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<Checkpointing> checkpointing_;
+  bool state_is_gathered_ = false;  // for the save that is pending
   SaveSchedule schedule_;
   SaveReport heard_;                      // what ranks said of checkpoints in the last step
   std::optional<CheckpointScore> score_;  // of the parameters of score_step_

@@ -93,19 +93,19 @@ void Trainer::start_save() {
   wait_for_save(false);
   const Stay stay(parts_.comm.watch(), Activity::saving, "checkpoint");
   const Clock::time_point start = Clock::now();
-  replicas_->gather_state();
-  checkpointing_->start({.step = step_,
-                         .virtual_workers = workers_,
-                         .identity = config_.identity,
-                         .exchange = replicas_->name(),
-                         .evaluation_missed = evaluation_missed_,
-                         .epoch_loss = epoch_loss_,
-                         .epoch_weight = epoch_weight_,
-                         .score = score_step_ == step_ ? score_ : std::nullopt,
-                         .lr_factor = lr_factor_,
-                         .skipped_steps = skipped_,
-                         .rollbacks = rollbacks_},
-                        {replicas_->carried(), replicas_->has_private_state()});
+  state_is_gathered_ = checkpointing_->start({.step = step_,
+                                              .virtual_workers = workers_,
+                                              .identity = config_.identity,
+                                              .exchange = replicas_->name(),
+                                              .evaluation_missed = evaluation_missed_,
+                                              .epoch_loss = epoch_loss_,
+                                              .epoch_weight = epoch_weight_,
+                                              .score = score_step_ == step_ ? score_ : std::nullopt,
+                                              .lr_factor = lr_factor_,
+                                              .skipped_steps = skipped_,
+                                              .rollbacks = rollbacks_},
+                                             {replicas_->carried(), replicas_->has_private_state(), replicas_->held()},
+                                             [this] { replicas_->gather_state(); });
   saved_step_ = step_;
   schedule_.begun(now_s());
   save_cost_ = {.pause_ms = ms_since(start), .steps_ms = 0, .usual_ms = statistics_.recent_step_ms()};
@@ -118,7 +118,7 @@ void Trainer::start_save() {
 void Trainer::end_save(const SaveOutcome& outcome, bool final) {
   const bool speaks = parts_.comm.rank() == 0, failed = outcome.code != ExitCode::done;
   Summary& told = saves_told_;
-  replicas_->release_state();  // written, or given up
+  if (state_is_gathered_) replicas_->release_state();  // written, or given up
   schedule_.ended((save_cost_.pause_ms + save_cost_.steps_ms) / 1000);
   (failed ? told.checkpoints_failed : told.checkpoints_written)++;
   if (!failed) {

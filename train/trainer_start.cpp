@@ -76,7 +76,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     replicas_->release_state();
   }
   if (checkpointing_ && config.checkpoint.background)
-    snapshot_bytes_ = checkpointing_->reserve({replicas_->carried(), replicas_->has_private_state()});
+    snapshot_bytes_ = checkpointing_->reserve({replicas_->carried(), replicas_->has_private_state(), replicas_->held()});
   replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
                                                       static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
                                                       traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});

@@ -55,18 +55,46 @@ std::vector<std::string> CheckpointWriter::write_part(const std::string& name, B
                                                       const std::stop_token& stop) {
   std::vector<std::string> hashes;
   if (range.size() == 0) return hashes;
+  for (BlockHash& each : write_parts(name, range.last, std::span(&range, 1), source, stop)) hashes.push_back(std::move(each.hash));
+  return hashes;
+}
+
+std::vector<CheckpointWriter::BlockHash> CheckpointWriter::write_parts(const std::string& name, std::uint64_t bytes,
+                                                                       std::span<const ByteRange> ranges, const PieceSource& source,
+                                                                       const std::stop_token& stop) {
+  std::vector<BlockHash> out;
+  if (ranges.empty()) return out;
   File file = File::open_write(draft_ / name);
   file.bypass_cache();  // the copy would cost the training threads their core
-  for (std::uint64_t first = range.first; first < range.last; first += kPiece) {
-    if (stop.stop_requested()) throw IoError("[write] " + file.path().string() + ": given up, the run ends");
-    const std::span<const std::byte> piece = source({first, std::min(first + kPiece, range.last)});
-    add_block_hashes(piece, hashes);
-    file.write_at(first, piece);
+  std::vector<std::string> hash;
+  for (const ByteRange& range : ranges) {
+    for (std::uint64_t first = range.first, last = 0; first < range.last; first = last) {
+      if (stop.stop_requested()) throw IoError("[write] " + file.path().string() + ": given up, the run ends");
+      last = std::min((first / kPiece + 1) * kPiece, range.last);
+      const std::span<const std::byte> piece = source({first, last});
+      for (std::uint64_t block = (first + kHashBlock - 1) / kHashBlock; block * kHashBlock < last; ++block) {
+        const std::uint64_t begin = block * kHashBlock, end = std::min(begin + kHashBlock, bytes);
+        if (end > last) break;
+        hash.clear();
+        add_block_hashes(piece.subspan(begin - first, end - begin), hash);
+        out.push_back({block, hash[0]});
+      }
+      file.write_at(first, piece);
+    }
   }
   file.sync();
   file.close();
   pass(SavePoint::part_written);
-  return hashes;
+  return out;
+}
+
+std::string CheckpointWriter::hash_of_block(const std::string& name, std::uint64_t block) const {
+  const File file = File::open_read(draft_ / name);
+  std::vector<std::byte> bytes(kHashBlock);
+  std::vector<std::string> hash;
+  add_block_hashes(std::span(bytes).first(file.read_at(block * kHashBlock, bytes)), hash);
+  if (hash.size() != 1) throw CheckpointError("[commit] " + file.path().string() + " ends before its block " + std::to_string(block));
+  return hash[0];
 }
 
 CheckpointFile CheckpointWriter::write_text(const std::string& name, const std::string& text) {

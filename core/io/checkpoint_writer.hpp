@@ -43,9 +43,20 @@ class CheckpointWriter {
   void join();
   /// Reserves the disk space of a file, so that a full disk is known before the work is done. One rank, at any time before commit.
   void reserve(const std::string& name, std::uint64_t bytes);
-  /// Writes and syncs the bytes of `range`, which begins at a border of kHashBlock, and returns the hashes of its blocks. A stop ends it
-  /// with an IoError.
+  /// Writes and syncs the bytes of `range`, which begins and ends at borders of kHashBlock or at the file's end, and returns the hashes of
+  /// its blocks. A stop ends it with an IoError.
   std::vector<std::string> write_part(const std::string& name, ByteRange range, const PieceSource& source, const std::stop_token& stop);
+  /// A block that is whole in what one rank has written.
+  struct BlockHash {
+    std::uint64_t block = 0;
+    std::string hash;
+  };
+  /// The same of several ranges of a file of `bytes` bytes, ascending, whose borders are those of pages. A block that several ranks write a
+  /// part of is nobody's: hash_of_block() when all parts are written.
+  std::vector<BlockHash> write_parts(const std::string& name, std::uint64_t bytes, std::span<const ByteRange> ranges,
+                                     const PieceSource& source, const std::stop_token& stop);
+  /// Reads a block of a file again.
+  std::string hash_of_block(const std::string& name, std::uint64_t block) const;
   /// Writes a small whole file, for instance the fitted preprocessing. Returns its line of the manifest.
   CheckpointFile write_text(const std::string& name, const std::string& text);
   /// Syncs the folder, writes the manifest last, renames and syncs the parent. Replaces a step_N that exists, in one exchange.

@@ -253,18 +253,17 @@ void CollabRecipe::check_strategies() const {
     if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=
         chosen.begin() + static_cast<std::ptrdiff_t>(i))
       throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
-  const auto has = [&](const std::string& name) { return std::find(chosen.begin(), chosen.end(), name) != chosen.end(); };
-  Registry registry;
-  register_all(registry);
-  for (const Option& option : table.all()) {
-    if (!option.given || !option.key.starts_with("collab.")) continue;
-    const std::string name = option.key.substr(7), owner = name.substr(0, name.find('.'));
-    const bool of_strategy = owner != name && registry.of<StrategyEntry>().contains(owner) && !has(owner);
-    const bool of_store = (name == "guard" || name == "probe") && !has("store");
-    if (of_strategy || of_store)
-      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " +
-                       (of_store ? "store" : owner) + " to the strategies");
-  }
+  for (const Option& option : table.all())
+    if (const std::string owner = idle_without(option.key); option.given && !owner.empty())
+      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " + owner +
+                       " to the strategies");
+}
+
+std::string CollabRecipe::idle_without(const std::string& key) const {
+  if (!key.starts_with("collab.")) return "";
+  const std::string name = key.substr(7), owner = name == "guard" || name == "probe" ? "store" : name.substr(0, name.find('.'));
+  const bool is_owned = owner != name && std::find(settings.strategy.begin(), settings.strategy.end(), owner) == settings.strategy.end();
+  return is_owned ? owner : "";
 }
 
 int CollabRecipe::wanted_ranks() const {
@@ -393,7 +392,8 @@ std::map<std::string, std::string> CollabRecipe::identity() const {
 std::string CollabRecipe::resolved() const {
   std::string out = "[collab]\n";
   for (const Option& option : table.all())
-    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
+    if (option.key.starts_with("collab.") && !option.text().empty() && idle_without(option.key).empty())
+      out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
     out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.weight,

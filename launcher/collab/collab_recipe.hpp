@@ -80,6 +80,8 @@ class CollabRecipe {
 
  private:
   void check_strategies() const;
+  /// The strategy that reads this key, where it is not among those chosen; else empty.
+  std::string idle_without(const std::string& key) const;
   void describe(CollabSettings& s);
   void describe(TaskSection& section);
   TimeRequest time_request(std::size_t task) const;

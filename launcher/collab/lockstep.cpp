@@ -47,14 +47,17 @@ void check_trunk_settings(const CollabRecipe& recipe) {
     throw UsageError(fmt::format("collab.trunk.{} is about gradients, and collab.trunk.average_every = {} shares none; remove one of them",
                                  plan.pcgrad ? "pcgrad" : "uncertainty_lr", plan.average_every));
   if (plan.average_every > 0) return;
-  std::vector<std::string> optimizer;
+  std::vector<std::string> rules = {"train.freeze", "train.unfreeze_steps"};
   for (const Option& option : recipe.tasks[0]->table.all())
-    if (option.key.starts_with("optimizer.") && option.key != "optimizer.clip_norm") optimizer.push_back(option.key);
-  check_equal(recipe, optimizer, "with collab.strategy = trunk every task makes the same update of shared parameters");
+    if (option.key.starts_with("optimizer.") && option.key != "optimizer.clip_norm") rules.push_back(option.key);
+  check_equal(recipe, rules, "with collab.strategy = trunk every task makes the same update of shared parameters");
   check_none(
       recipe, "optimizer.clip_norm", [](const Settings& s) { return s.optimizer.clip_norm > 0; },
       "a norm that private parameters count in would change shared ones differently in each task; use optimizer.clip_value, or "
       "collab.trunk.average_every");
+  check_none(
+      recipe, "train.unfreeze", [](const Settings& s) { return !s.train.unfreeze.empty(); },
+      "epochs of tasks end at different steps, and shared parameters are let go by all at once; use train.unfreeze_steps");
   check_none(
       recipe, "parallel.wire", [](const Settings& s) { return s.parallel.wire != "f32"; },
       "rounding between the nodes of one task would part its shared parameters from the others'; use f32");

@@ -16,8 +16,8 @@ namespace chorale {
 /// One thread a rank. Every call but slice() and the formulas is collective over all tasks.
 class Lanes {
  public:
-  /// world: all ranks of all tasks; task: the ranks of this one. ranks: of every task. name: of labels inside the task, as in
-  /// "buys/trunk/...". Both are split, so that what goes here meets nobody else's.
+  /// world: all ranks of all tasks; task: the ranks of this one. ranks: of every task. name: of labels inside the task ("buys/trunk/...").
+  /// Both are split, so that what goes here meets nobody else's.
   Lanes(Communicator& world, Communicator& task, int number, std::span<const std::int64_t> ranks, std::string_view name);
 
   int tasks() const { return tasks_; }

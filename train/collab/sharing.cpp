@@ -60,8 +60,10 @@ std::uint64_t Sharing::bytes_sent() const {
 }
 
 void Sharing::after_gradients(GradientView& gradient) {
+  const Clock::time_point start = Clock::now();
   for (const auto& strategy : parts_.strategies)
     if (strategy->takes_gradients()) strategy->after_gradients(gradient);
+  tick_seconds_ += seconds_since(start);
 }
 
 void Sharing::after_step(std::int64_t step) {

@@ -53,7 +53,7 @@ class Sharing final : public TrainingHook {
   std::string state_text() const;
   /// After the store has been restored. Throws CheckpointError.
   void restore(const SafetensorsFile& file, const std::string& text);
-  /// Seconds of this rank in ticks so far: waiting for peers and applying, then the sweep.
+  /// Seconds of this rank in ticks and with gradients of tasks so far: waiting for peers and applying, then the sweep.
   double seconds_in_ticks() const { return tick_seconds_; }
   double seconds_in_sweeps() const { return sweep_seconds_; }
 

@@ -97,6 +97,9 @@ class Exchange : public BucketSink {
   virtual void gather_state(Optimizer& optimizer) = 0;
   /// What gather_state() has brought here is no longer needed: its memory may go. Collective.
   virtual void release_state(Optimizer& optimizer) = 0;
+  /// Where the optimiser's state, and what carried() names, lies in parts on several nodes, and so needs gathering; empty: every node has
+  /// all.
+  virtual std::vector<Held> held() const { return {}; }
   /// State of its own, in the arena's layout, that a checkpoint must carry.
   virtual std::vector<Carried> carried() const = 0;
 };

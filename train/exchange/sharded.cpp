@@ -30,6 +30,7 @@ Sharded::Sharded(const ExchangeSetup& setup)
     : BlockExchange(setup, {.doubled = false, .everywhere = false},
                     {.parts = owned_parts(setup.buckets, setup.comm.rank(), setup.comm.size()), .among = &setup.comm}),
       copies_(setup, sum_.one_node() ? parts_by_owner(setup.buckets, setup.comm.size()) : sum_.link().written_by_local()),
+      buckets_(setup.buckets),
       elsewhere_(owned_elsewhere(setup.buckets, setup.comm)),
       arriving_(sum_.one_node() ? std::vector<Share>() : sum_.link().written_by_local()[static_cast<std::size_t>(comm_.node().rank())]) {
   if (sum_.one_node() || !sum_.link().is_narrow()) return;
@@ -90,6 +91,15 @@ void Sharded::release_state(Optimizer& optimizer) {
     if (is_narrow()) drop(residual_);
   }
   node.barrier("state is released").wait();  // the next gathering writes there
+}
+
+std::vector<Held> Sharded::held() const {
+  std::vector<Held> out;
+  if (sum_.one_node()) return out;
+  for (const Bucket& bucket : buckets_)
+    for (int owner = 0; owner < comm_.size(); ++owner)
+      if (const Share part = owned_part(bucket, owner, comm_.size()); part.count > 0) out.push_back({part.first, part.count, owner});
+  return out;
 }
 
 std::vector<Carried> Sharded::carried() const {

@@ -1,7 +1,7 @@
 // The `sharded` exchange: optimiser state and update are cut over all ranks of all nodes. The owner of a block sums it, updates it and
 // sends the new parameters to every other node, where they lie once (or once a NUMA domain). State that other nodes' ranks own takes memory
-// only while a checkpoint or a new plan of buckets needs all of it. On a narrow wire differences of parameters travel in bf16, and the
-// error of rounding is fed back.
+// only while a new plan of buckets, or a checkpoint that training waits for, needs all of it. On a narrow wire differences of parameters
+// travel in bf16, and the error of rounding is fed back.
 #pragma once
 #include <chorale/train/exchange/block_exchange.hpp>
 #include <chorale/train/exchange/domain_copies.hpp>
@@ -13,6 +13,7 @@ class Sharded final : public BlockExchange {
   explicit Sharded(const ExchangeSetup& setup);
   void gather_state(Optimizer& optimizer) override;
   void release_state(Optimizer& optimizer) override;
+  std::vector<Held> held() const override;
   std::vector<Carried> carried() const override;
 
  private:
@@ -24,6 +25,7 @@ class Sharded final : public BlockExchange {
   Buffer residual_;
   Tensor before_;  // parameters before the update
   DomainCopies copies_;
+  std::vector<Bucket> buckets_;
   std::vector<Share> elsewhere_;  // what ranks of other nodes own
   std::vector<Share> arriving_;   // what publish() has this rank write of the parameters, where there are several nodes
 };

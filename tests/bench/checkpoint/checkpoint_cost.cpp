@@ -2,6 +2,7 @@
 //   checkpoint_cost FOLDER [ROUNDS]     1 and 2 ranks (threads); a network of 25 million parameters with Adam, 300 MB; then 1.2 GB beside
 //   dd
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -25,6 +26,14 @@ using Clock = std::chrono::steady_clock;
 
 double ms_between(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double, std::milli>(to - from).count(); }
 
+/// Processor time of this process so far, of all its threads.
+double cpu_ms() {
+  struct rusage used {};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto ms = [](const timeval& t) { return 1000.0 * static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1000.0; };
+  return ms(used.ru_utime) + ms(used.ru_stime);
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values.empty() ? 0 : values[values.size() / 2];
@@ -32,14 +41,16 @@ double median(std::vector<double> values) {
 
 /// When each step ended, and which checkpoint was there by then.
 struct Times : Callback {
-  void on_step(const StepEvent& e) override { ended.emplace_back(e.step, Clock::now()); }
+  void on_step(const StepEvent& e) override { ended.emplace_back(e.step, Clock::now()), used.push_back(cpu_ms()); }
   void on_checkpoint(const CheckpointEvent& e) override { saves.emplace_back(e, ended.empty() ? 0 : ended.back().first); }
   std::vector<std::pair<std::int64_t, Clock::time_point>> ended;
+  std::vector<double> used;  // processor time by then
   std::vector<std::pair<CheckpointEvent, std::int64_t>> saves;
 };
 
 struct Cost {
   double pause_ms = 0, lost_ms = 0, write_ms = 0;
+  double cpu_ms = 0;       // of all ranks, beyond what as many usual steps take: what a save costs however busy the machine is
   double slower = 0;       // steps until the commit was known, over usual ones
   double next_slower = 0;  // the first of them: what it overwrites is copied there
 };
@@ -47,14 +58,17 @@ struct Cost {
 /// Of the checkpoint after step 8: the wall time from there to the end of the step after the commit, less as many usual steps.
 Cost cost_of(const Times& times) {
   const auto end_of = [&](std::int64_t step) { return times.ended.at(static_cast<std::size_t>(step - 1)).second; };
-  std::vector<double> steps;
-  for (std::int64_t s = 3; s <= 8; ++s) steps.push_back(ms_between(end_of(s - 1), end_of(s)));
+  const auto used_by = [&](std::int64_t step) { return times.used.at(static_cast<std::size_t>(step - 1)); };
+  std::vector<double> steps, step_cpu;
+  for (std::int64_t s = 3; s <= 8; ++s)
+    steps.push_back(ms_between(end_of(s - 1), end_of(s))), step_cpu.push_back(used_by(s) - used_by(s - 1));
   const auto& [event, known] = times.saves.at(0);
   const std::int64_t first = event.step, last = std::min<std::int64_t>(known + 1, std::ssize(times.ended));
   const double took = ms_between(end_of(first), end_of(last)), usual = static_cast<double>(last - first) * median(steps);
   return {.pause_ms = event.pause_ms,
           .lost_ms = took - usual,
           .write_ms = event.write_ms,
+          .cpu_ms = used_by(last) - used_by(first) - static_cast<double>(last - first) * median(step_cpu),
           .slower = took / usual,
           .next_slower = ms_between(end_of(first), end_of(first + 1)) / median(steps)};
 }
@@ -79,21 +93,23 @@ Cost train_once(const fs::path& folder, int ranks, bool background) {
 }
 
 void compare(const fs::path& folder, int ranks, int rounds) {
-  std::vector<double> pauses, losses, slower, next_slower;
+  std::vector<double> pauses, losses, slower, next_slower, cpu, plain_cpu;
   for (int i = 0; i < rounds; ++i) {
     const Cost plain = train_once(folder, ranks, false), hidden = train_once(folder, ranks, true);
     pauses.push_back(hidden.pause_ms / plain.pause_ms), losses.push_back(hidden.lost_ms / plain.pause_ms);
+    cpu.push_back(hidden.cpu_ms), plain_cpu.push_back(plain.cpu_ms);
     slower.push_back(hidden.slower), next_slower.push_back(hidden.next_slower);
     std::printf(
         "%d ranks: synchronous %7.1f ms (lost %7.1f) | background: pause %6.2f ms, lost %7.1f, until commit %7.1f, next step %.2f | "
-        "pause %.4f, lost %.2f\n",
+        "pause %.4f, lost %.2f | processor %7.1f and %7.1f ms\n",
         ranks, plain.pause_ms, plain.lost_ms, hidden.pause_ms, hidden.lost_ms, hidden.write_ms, hidden.next_slower, pauses.back(),
-        losses.back());
+        losses.back(), plain.cpu_ms, hidden.cpu_ms);
     std::fflush(stdout);
   }
   std::printf(
-      "%d ranks, medians: pause %.4f of a synchronous write, lost %.2f of it, steps meanwhile %.2f of usual ones, the next one %.2f\n",
-      ranks, median(pauses), median(losses), median(slower), median(next_slower));
+      "%d ranks, medians: pause %.4f of a synchronous write, lost %.2f of it, steps meanwhile %.2f of usual ones, the next one %.2f; "
+      "processor time %.0f ms of all ranks, of a synchronous write %.0f\n",
+      ranks, median(pauses), median(losses), median(slower), median(next_slower), median(cpu), median(plain_cpu));
 }
 
 /// Milliseconds that two ranks take for one file of a checkpoint, until it is committed.

@@ -275,6 +275,8 @@ TEST_CASE("what tasks in lock-step cannot differ in is refused by key, task and 
   refused(lockstep("trunk", "optimizer.lr = 0.1"), "task.calls.optimizer.lr = 0.1, but task.buys.optimizer.lr = 0.5");
   refused(lockstep("trunk", "optimizer.clip_norm = 1"), "task.calls.optimizer.clip_norm = 1 is refused");
   refused(lockstep("trunk", "parallel.wire = bf16"), "use f32");
+  refused(lockstep("trunk", "train.freeze = 0.weight"), "task.calls.train.freeze = 0.weight, but task.buys.train.freeze = ");
+  refused(lockstep("trunk", "train.freeze = 0.weight\ntrain.unfreeze = 0.weight:2"), "task.calls.train.");
   refused(lockstep("trunk", "parallel.exchange = local_sgd"), "use auto");
   refused(lockstep("trunk", "train.on_nan = skip"), "use stop");
   refused(lockstep("trunk", "role = target"), "task.calls.role = target is refused");
