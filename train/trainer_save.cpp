@@ -104,7 +104,8 @@ void Trainer::start_save() {
                          .score = score_step_ == step_ ? score_ : std::nullopt,
                          .lr_factor = lr_factor_,
                          .skipped_steps = skipped_,
-                         .rollbacks = rollbacks_},
+                         .rollbacks = rollbacks_,
+                         .pinned = parts_.hook ? parts_.hook->pinned() : ""},
                         {replicas_->carried(), replicas_->has_private_state()});
   saved_step_ = step_;
   schedule_.begun(now_s());

@@ -129,6 +129,7 @@ CollabTask::CollabTask(Setup setup) {
                                                       .dtype = setup.dtype,
                                                       .untrained = untrained_ ? &untrained_->model : nullptr,
                                                       .fetched = fetched_.get(),
+                                                      .kinds = me.kinds,
                                                       .publisher = publisher,
                                                       .train = setup.rows.train,
                                                       .all = setup.rows.all,
@@ -199,8 +200,11 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
     const std::vector<EntityId>& ids = store_->publishers()[static_cast<std::size_t>(publisher)].ids;
     for (std::size_t k = 0; k < me.kinds.size(); ++k) {
       if (std::find(peer.kinds.begin(), peer.kinds.end(), me.kinds[k]) == peer.kinds.end()) continue;
-      FetchSource source{
-          .publisher = publisher, .kind = me.kinds[k], .of_row = indexes_[k].of_row, .positions = positions_of(indexes_[k].ids, ids)};
+      FetchSource source{.publisher = publisher,
+                         .kind = me.kinds[k],
+                         .of_row = indexes_[k].of_row,
+                         .positions = positions_of(indexes_[k].ids, ids),
+                         .ids = indexes_[k].ids};
       const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
       if (matched == 0)
         throw DataError(

@@ -8,6 +8,7 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/sampler.hpp>
+#include <chorale/train/collab/pinned_version.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/replica.hpp>
 
@@ -65,6 +66,23 @@ bool Sharing::saves_after(std::int64_t step) const {
 
 void Sharing::after_save(std::int64_t step, bool is_good) {
   if (parts_.on_saved) parts_.on_saved(plan_.first_tick + step / plan_.steps_per_tick, is_good);
+}
+
+std::string Sharing::pinned() const {
+  PinnedVersion out{.tick = ticks_,
+                    .width = parts_.model.options().width,
+                    .fusion = parts_.model.options(),
+                    .kinds = parts_.kinds,
+                    .sources = {},
+                    .best = {},
+                    .last = {}};
+  if (!parts_.fetched) return out.to_json();
+  for (const FetchSource& source : parts_.fetched->sources())
+    out.sources.push_back({parts_.store.publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind});
+  out.best = {parts_.fetched->kept_version(), parts_.fetched->kept_hash(), kept_open_};
+  out.last = {parts_.fetched->version(), parts_.fetched->hash(), {}};
+  for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer) out.last.open.push_back(parts_.model.is_open(peer));
+  return out.to_json();
 }
 
 std::string Sharing::state_text() const {

@@ -36,6 +36,7 @@ class Sharing final : public TrainingHook {
     DType dtype;
     FusedModel* untrained = nullptr;                  // a control: what publishes, by the sweep alone, in the model's place
     FetchedRows* fetched = nullptr;                   // null: the task does not listen
+    std::vector<std::string> kinds = {};              // of the task's entities
     int publisher = -1;                               // in the store; -1: it does not publish
     std::shared_ptr<const Dataset> train, all;        // all: every row of the table
     std::vector<std::vector<std::int32_t>> entities;  // by kind, by row of the table: position among the publisher's ids; -1: none
@@ -53,6 +54,8 @@ class Sharing final : public TrainingHook {
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;
+  /// As PinnedVersion.
+  std::string pinned() const override;
   Stop stop() const override { return stop_; }
   void after_evaluation() override;
   void keep_best() override;

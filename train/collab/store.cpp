@@ -107,6 +107,7 @@ std::vector<NamedTensor> Store::state() {
     const std::string at = publishers_[static_cast<std::size_t>(p)].task + ".";
     const auto entities = static_cast<std::int64_t>(table.present.size());
     out.push_back({at + "rows", DType::f32, {entities, options_.width}, table.rows.data()});
+    out.push_back({at + "ids", DType::i64, {entities}, publishers_[static_cast<std::size_t>(p)].ids.data()});
     out.push_back({at + "present", DType::u8, {entities}, table.present.data()});
     out.push_back({at + "mean", DType::f64, {options_.width}, table.scale.mean.data()});
     out.push_back({at + "deviation", DType::f64, {options_.width}, table.scale.deviation.data()});
