@@ -142,13 +142,17 @@ void Trainer::check_memory_need() const {
 }
 
 void Trainer::allocate() {
-  replicas_ =
-      std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
-                                                         config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of, parts_.pace});
+  DataParallel::Parts parts{
+      parts_.comm,      params_,    parts_.optimizer, parts_.registry, parts_.log, config_.parallel, traces() ? &trace_ : nullptr,
+      parts_.domain_of, parts_.pace};
+  if (parts_.hook && parts_.hook->takes_gradients())
+    parts.on_gradients = [this](GradientView& gradient) { parts_.hook->after_gradients(gradient); };
+  replicas_ = std::make_unique<DataParallel>(parts);
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (replicas_->fills() && config_.starting_weights && !config_.resume) config_.starting_weights(params_);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
+  if (parts_.hook) parts_.hook->begin({.params = &params_, .write = [this](Buffer values) { replicas_->write_back(values); }});
   make_checkpointing();
 }
 
@@ -166,7 +170,8 @@ std::string Trainer::change_from(const RunPosition& found) const {
 void Trainer::restore() {
   const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
   const std::optional<RunPosition> found =
-      checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills(), [&](const RunPosition& p) { return change_from(p); })
+      checkpointing_ ? checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()},
+                                               [&](const RunPosition& p) { return change_from(p); })
                      : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {

@@ -1,6 +1,7 @@
 // Differentiable operations, each with forward and backward side by side in its source. Float types f32 and f64; operands agree in type.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include <chorale/core/autograd/variable.hpp>
 
@@ -39,6 +40,8 @@ inline Variable operator-(const Variable& x, double b) { return affine(x, 1, -b)
 
 /// Softmax over the last dimension.
 Variable softmax(const Variable& x);
+/// y [B, D] = sum over e of weights [B, E] column e times experts[e] [B, D]: what a gate makes of its experts. Throws ShapeError.
+Variable mix(const Variable& weights, const std::vector<Variable>& experts);
 /// Sum of all elements, accumulated in f64: [].
 Variable sum(const Variable& x);
 /// Sum over everything behind the first dimension: [B, ...] to [B].

@@ -74,6 +74,24 @@ struct SoftmaxGradient {
   int64_t rows, cols;
 };
 
+/// y [rows, cols] = w x by row, or added to y; row r's w is w[r * stride].
+template <class T>
+struct ScaledRows {
+  const T* x;
+  const T* w;
+  T* y;
+  int64_t rows, cols, stride;
+  bool accumulate;
+};
+/// out[r * stride] = <a_r, b_r> for a, b [rows, cols].
+template <class T>
+struct RowDots {
+  const T* a;
+  const T* b;
+  T* out;
+  int64_t rows, cols, stride;
+};
+
 /// row_loss [rows] = weight loss; dz [rows, cols] its gradient (null: not wanted). weight [rows] or null, class_weight [classes] or null.
 /// weight_used [rows]: the weight that each row counted with.
 template <class T>
@@ -132,6 +150,8 @@ struct TypedKernels {
   void (*row_vector)(const T* x, const T* w, T* y, int64_t rows, int64_t cols, T bias);  // y [rows] = x w + bias
   void (*softmax)(const Softmax<T>& p);
   void (*softmax_gradient)(const SoftmaxGradient<T>& p);
+  void (*scaled_rows)(const ScaledRows<T>& p);
+  void (*row_dots)(const RowDots<T>& p);
   void (*pointwise_loss)(Pointwise op, const RowLoss<T>& p);
   void (*cross_entropy)(const RowLoss<T>& p);
   void (*dropout)(const DropoutMap<T>& p);

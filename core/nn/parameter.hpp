@@ -12,7 +12,7 @@ namespace chorale {
 struct Init {
   enum class Role : std::uint8_t { weight, bias, zeros, ones } role = Role::weight;
   std::int64_t fan_in = 1, fan_out = 1;
-  double gain = 1;  // what is drawn is multiplied by it
+  double gain = 1;  // what is drawn is multiplied by it, ones too
 };
 
 /// Which part of the arena: trainable ones get gradients and optimiser state; frozen ones and buffers do not.

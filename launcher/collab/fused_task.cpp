@@ -60,6 +60,11 @@ std::optional<FusedTask> FusedTask::open(const std::string& path, Log& log) {
 FusedTask::FusedTask(Checkpoint checkpoint, fs::path folder)
     : checkpoint_(std::move(checkpoint)), run_(folder.parent_path().parent_path()), name_(folder.filename().string()) {
   version_ = PinnedVersion::from_json(pinned_text(checkpoint_));
+  if (std::find(version_.strategies.begin(), version_.strategies.end(), "stitch") != version_.strategies.end())
+    throw UsageError(folder.string() +
+                     ": a task of collab.strategy = stitch computes with its peers' layers, and is scored in its collaboration alone");
+  if (version_.has_time && !version_.sources.empty())
+    throw UsageError(folder.string() + ": its peers' rows are by period (collab.time), and it is scored in its collaboration alone");
   CollabRecipe recipe;
   const std::string path = (run_ / "recipe.resolved.ini").string();
   recipe.declare_tasks_of(path);

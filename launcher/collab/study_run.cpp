@@ -33,16 +33,24 @@ class Runner {
 
   void work() {
     trials_ = std::make_unique<CollabTrials>(recipe_, log_);
+    if (std::any_of(keys_.begin(), keys_.end(), [](const StudyKey& key) { return key.arm == "disjoint"; })) speak_of_disjoint();
     // Arms of one seed go to different ranks; what a rank has left over does not depend on who has finished.
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (static_cast<int>(i) % ranks_ != rank_) continue;
       if (requested_stop() != Stop::none) return;
-      run(keys_[i], i);
+      if (can_run(keys_[i])) run(keys_[i], i);
     }
   }
   const std::string& identity() const { return trials_->identity(); }
+  bool can_run(const StudyKey& key) const { return trials_->hindrance(key.arm).empty(); }
 
  private:
+  void speak_of_disjoint() const {
+    if (rank_ != 0 || !trials_->disjoint_differs()) return;
+    const std::string why = trials_->hindrance("disjoint");
+    log_.warning(fmt::format("the arm disjoint {}; training rows without entities that other tasks are tested with: {}",
+                             why.empty() ? "trains on fewer rows" : "is left out: " + why, trials_->disjoint_text()));
+  }
   void run(const StudyKey& key, std::size_t number) {
     try {
       load_result(runs_, key, trials_->identity());
@@ -69,9 +77,10 @@ class Runner {
   std::unique_ptr<CollabTrials> trials_;
 };
 
-void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const std::string& identity) {
+void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const Runner& runner) {
   std::vector<StudyResult> results;
-  for (const StudyKey& key : keys) results.push_back(load_result(place.folder / "runs", key, identity));
+  for (const StudyKey& key : keys)
+    if (runner.can_run(key)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
   const Study study =
       summarise({.subject = place.name, .every = recipe.settings.every, .width = recipe.settings.width, .bootstrap = {}}, results);
   const bool drawn = write_study(place.folder, study);
@@ -99,7 +108,7 @@ int run_study_rank(Communicator& world, const CollabRecipe& recipe, const std::v
     if (world.rank() == 0) std::fprintf(stderr, "chorale: stopped; the same command goes on with what is missing\n");
     return static_cast<int>(ExitCode::interrupted);
   }
-  if (world.rank() == 0) write_report(recipe, keys, place, runner.identity());
+  if (world.rank() == 0) write_report(recipe, keys, place, runner);
   world.barrier("end of the study").wait();
   return 0;
 }

@@ -37,7 +37,9 @@ TaskRows task_rows(const PreparedData& data) {
           .validation = data.validation,
           .test = data.test,
           .all = std::make_shared<MatrixDataset>(data.train->matrix(), std::move(every)),
-          .entities = data.entities};
+          .entities = data.entities,
+          .periods = data.periods,
+          .scale_before = data.scale_before};
 }
 
 }  // namespace chorale

@@ -21,6 +21,8 @@ RowsVersion rows_from(const Json& j) { return {j.at("version"), j.at("hash"), j.
 std::string PinnedVersion::to_json() const {
   Json j = {{"tick", tick},
             {"width", width},
+            {"strategies", strategies},
+            {"has_time", has_time},
             {"exports", fusion.exports},
             {"exports_features", fusion.exports_features},
             {"hidden", fusion.hidden},
@@ -35,7 +37,15 @@ std::string PinnedVersion::to_json() const {
 PinnedVersion PinnedVersion::from_json(const std::string& text) {
   try {
     const Json j = Json::parse(text);
-    PinnedVersion out{.tick = j.at("tick"), .width = j.at("width"), .fusion = {}, .kinds = {}, .sources = {}, .best = {}, .last = {}};
+    PinnedVersion out{.tick = j.at("tick"),
+                      .width = j.at("width"),
+                      .strategies = j.at("strategies").get<std::vector<std::string>>(),
+                      .has_time = j.at("has_time"),
+                      .fusion = {},
+                      .kinds = {},
+                      .sources = {},
+                      .best = {},
+                      .last = {}};
     for (const Json& source : j.at("sources")) out.sources.push_back({source.at("task"), source.at("kind")});
     out.kinds = j.at("kinds").get<std::vector<std::string>>();
     out.best = rows_from(j.at("best")), out.last = rows_from(j.at("last"));

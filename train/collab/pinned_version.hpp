@@ -22,6 +22,8 @@ struct RowsVersion {
 
 struct PinnedVersion {
   std::int64_t tick = 0, width = 0;
+  std::vector<std::string> strategies;
+  bool has_time = false;  // entities have a row for each period
   FusionOptions fusion;
   std::vector<std::string> kinds;     // of the task's entities
   std::vector<PinnedSource> sources;  // in the order of "shared"

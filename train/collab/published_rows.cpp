@@ -17,6 +17,9 @@ std::vector<Publisher> publishers_in(const SafetensorsFile& file) {
     if (!ids || ids->dtype != DType::i64 || t.shape.rank() != 2 || ids->shape != Shape({t.shape[0]}))
       throw CheckpointError(file.path().string() + ": does not say whose rows those of " + publisher.task +
                             " are; it was written by an older program, resume the collaboration with this one");
+    if (file.find(publisher.task + ".periods"))
+      throw UsageError(file.path().string() + ": rows of " + publisher.task +
+                       " are by period (collab.time), which only tasks of the collaboration itself read; publish without collab.time");
     const auto* first = static_cast<const EntityId*>(ids->data);
     publisher.ids.assign(first, first + ids->shape.elements());
     out.push_back(std::move(publisher));

@@ -41,7 +41,7 @@ struct Published {
     return {.publisher = publisher,
             .kind = "person",
             .of_row = {},
-            .positions = positions_of(mine, store.publishers()[static_cast<std::size_t>(publisher)].ids),
+            .positions = positions_of({.ids = mine}, store.publishers()[static_cast<std::size_t>(publisher)].keys()),
             .ids = mine};
   }
   /// Both tasks publish something of all of their entities that the number decides; it is applied.
@@ -92,8 +92,8 @@ TEST_CASE("published rows are read again as a peer would read them, what was pos
   const auto check = [&](const PublishedRows& rows) {
     for (int i = 0; i < 25; ++i) {
       float expected[kWidth], found[kWidth];
-      const std::vector<EntityId>& ids = p.store.publishers()[0].ids;
-      const auto at = positions_of({person(i)}, ids)[0];
+      const std::vector<EntityId>&ids = p.store.publishers()[0].ids, one = {person(i)};
+      const auto at = positions_of({.ids = one}, {.ids = ids})[0];
       CHECK(rows.fetch("a", person(i), found) == p.store.fetch(0, at, expected));
       CHECK(std::equal(found, found + kWidth, expected));
     }
@@ -117,8 +117,9 @@ TEST_CASE("a task is scored with the rows of its version, and rows of another on
   const SafetensorsFile store = p.store_file(), task = p.task_file();
   const PinnedRows last(version, task, store, 0.5, false), best(version, task, store, 0.5, true);
   float row[kWidth], now[kWidth];
+  const std::vector<EntityId> four = {person(4)};
   CHECK(last.fetch(0, person(4), row));
-  p.store.fetch(0, positions_of({person(4)}, p.store.publishers()[0].ids)[0], now);
+  p.store.fetch(0, positions_of({.ids = four}, p.store.publishers()[0].keys())[0], now);
   CHECK(std::equal(row, row + kWidth, now));
   CHECK(last.fetch(0, person(15), row));   // not the task's own, but of the same version in the store
   CHECK(!best.fetch(0, person(15), row));  // the store has gone on

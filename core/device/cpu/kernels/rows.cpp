@@ -1,4 +1,4 @@
-// Row-wise softmax and cross-entropy, with -ffast-math (see transcendental.cpp).
+// Row-wise softmax, mixing and cross-entropy, with -ffast-math (see transcendental.cpp).
 // Source: shifted log-sum-exp, Blanchard, Higham & Higham, IMA J. Numer. Anal. 2021.
 #include <chorale/core/device/cpu/kernels/isa.hpp>
 #include <chorale/core/device/functors.hpp>
@@ -45,6 +45,32 @@ void softmax_gradient(const SoftmaxGradient<T>& p) {
   }
 }
 
+template <class T>
+void scaled_rows(const ScaledRows<T>& p) {
+  for (int64_t r = 0; r < p.rows; ++r) {
+    const T* x = p.x + r * p.cols;
+    T* y = p.y + r * p.cols;
+    const T w = p.w[r * p.stride];
+    if (p.accumulate) {
+#pragma GCC ivdep
+      for (int64_t c = 0; c < p.cols; ++c) y[c] += w * x[c];
+    } else {
+#pragma GCC ivdep
+      for (int64_t c = 0; c < p.cols; ++c) y[c] = w * x[c];
+    }
+  }
+}
+
+template <class T>
+void row_dots(const RowDots<T>& p) {
+  for (int64_t r = 0; r < p.rows; ++r) {
+    const T *a = p.a + r * p.cols, *b = p.b + r * p.cols;
+    T dot = 0;
+    for (int64_t c = 0; c < p.cols; ++c) dot += a[c] * b[c];
+    p.out[r * p.stride] = dot;
+  }
+}
+
 /// Sum of exp(z - top) without one of the greatest terms, which are 1: a sure answer's loss and slope are made of what is left.
 /// e [n], or null: where the terms go.
 template <bool kKeep, class T>
@@ -86,6 +112,8 @@ template <class T>
 void fill_rows(TypedKernels<T>& k) {
   k.softmax = softmax<T>;
   k.softmax_gradient = softmax_gradient<T>;
+  k.scaled_rows = scaled_rows<T>;
+  k.row_dots = row_dots<T>;
   k.cross_entropy = cross_entropy<T>;
 }
 template void fill_rows(TypedKernels<float>&);
