@@ -66,13 +66,27 @@ Json recipe_json(const std::string& path) {
 }
 
 Json run_json(const std::string& path) {
-  const TrainedRun run(path);
+  const TrainedRun run(path, "zeros");
   Json j = {{"checkpoint", run.checkpoint->folder().string()},
             {"step", run.checkpoint->manifest().step},
             {"version", run.checkpoint->manifest().version},
             {"best_weights", run.best}};
   j["data"] = data_summary(run.pipeline);
-  j["layers"] = layers_of(*run.model, {run.pipeline.features()});
+  if (run.published)
+    j["representations"] = {
+        {"run", run.pipeline.published.run}, {"version", run.pipeline.published.version}, {"tasks", run.pipeline.published.tasks}};
+  j["layers"] = layers_of(*run.layers, {run.pipeline.features()});
+  if (run.task) {
+    const PinnedVersion& v = run.task->version();
+    j["collaboration"] = {{"task", run.task->name()}, {"tick", v.tick}, {"width", v.width}, {"kinds", v.kinds}};
+    for (std::size_t s = 0; s < v.sources.size(); ++s) {
+      const RowsVersion& rows = run.best ? v.best : v.last;
+      j["peers"].push_back({{"task", v.sources[s].task},
+                            {"kind", v.sources[s].kind},
+                            {"heard", static_cast<bool>(rows.open[s])},
+                            {"version", rows.version}});
+    }
+  }
   j["parameters"] = run.params->parameter_count();
   const SafetensorsFile model = run.checkpoint->tensors("model.safetensors");
   j["parameters_hash"] = tensors_hash(model.tensors());

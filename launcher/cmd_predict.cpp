@@ -14,11 +14,12 @@ namespace chorale {
 namespace {
 
 struct Words {
-  std::string file, out;
+  std::string file, out, missing_rows = "refuse";
 };
 void describe(OptionTable& t, Words& w) {
   t.add("file", w.file, "The rows to predict, with the columns of the training file; the target may be missing.");
   t.add("out", w.out, "CSV file to write: id columns, then probability and class, or value.");
+  describe_missing_rows(t, w.missing_rows);
 }
 
 std::string csv_field(const std::string& text) {
@@ -73,11 +74,12 @@ int run_predict(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
-  TrainedRun run(rest[0]);
-  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype()};
+  TrainedRun run(rest[0], w.missing_rows);
+  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype(), .published = run.published};
   settings.data.file = {w.file};
   EncodedFile file(run.pipeline, settings, *run.comm, run.session->log);
-  const std::vector<Prediction> predictions = predict_all(run, file.rows());
+  const std::shared_ptr<const Dataset> rows = run.for_model(file.shared_rows(), file.entities(run.request().columns));
+  const std::vector<Prediction> predictions = predict_all(run, *rows);
   AtomicWriter out(w.out);
   out.write(header(run));
   file.each_id([&](std::int64_t row, std::span<const std::string> ids) {
@@ -90,6 +92,7 @@ int run_predict(std::span<const std::string> arguments) {
   });
   out.finish();
   std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), w.out.c_str());
+  if (const std::string unseen = run.unseen_text(*rows); !unseen.empty()) std::printf("%s\n", unseen.c_str());
   return 0;
 }
 

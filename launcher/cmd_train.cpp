@@ -90,6 +90,8 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.trace = parse_trace_window(s.train.trace), config.trace_file = (folder / "trace.json").string();
   config.resume = t.words.resume;
   config.identity = t.identity();
+  // Before "data", which differs too: the message is to name the versions.
+  if (const PublishedFeatures& rows = data.pipeline.published; !rows.tasks.empty()) config.identity["collab.rows"] = rows.version;
   config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = requested_stop;
@@ -150,6 +152,7 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   for (std::string& file : t.settings.data.file)
     file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here

@@ -34,7 +34,8 @@ std::string machine() {
 /// State and start of a process; nothing when there is none. The name in brackets may hold anything.
 std::optional<std::pair<char, std::uint64_t>> process(std::int64_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  std::string line;
+  std::getline(in, line, '\0');  // not by iterators of the buffer: those throw where the process goes while it is read
   const std::size_t end = line.rfind(')');
   if (end == std::string::npos) return {};
   std::istringstream rest(line.substr(end + 1));

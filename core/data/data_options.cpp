@@ -73,6 +73,14 @@ void describe_features(OptionTable& table, DataOptions& o) {
             "Add a feature that tells a missing number, for columns that miss some in training rows?");
 }
 
+void describe_representations(OptionTable& table, DataOptions& o) {
+  table.add("data.representations", o.representations,
+            "Features beside the columns: the vectors that tasks of a finished collaboration have published of each row's entity, as RUN : "
+            "KIND : COLUMN, the column holding keys; RUN : KIND where each row is an entity.",
+            {.mathematics = false});
+  table.add("data.representations_tasks", o.representations_tasks, "Whose vectors; empty: of all tasks that publish.");
+}
+
 void describe_split(OptionTable& table, DataOptions& o) {
   table.add(
       "data.split", o.split,
@@ -89,6 +97,7 @@ void describe(OptionTable& table, DataOptions& options) {
   describe_reading(table, options);
   describe_columns(table, options);
   describe_features(table, options);
+  describe_representations(table, options);
   describe_split(table, options);
 }
 

@@ -41,6 +41,10 @@ struct DataOptions {
   std::string impute_categorical = "own";  // own most_frequent
   bool missing_indicator = true;           // an is-missing column for each numeric column that misses values in training rows
 
+  // What a collaboration has published, as features.
+  std::string representations = {};                     // "RUN : KIND : COLUMN"
+  std::vector<std::string> representations_tasks = {};  // empty: all
+
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};
   std::int64_t split_seed = 1;

@@ -62,8 +62,9 @@ double normal_quantile(double p) {
   return x - u / (1 + x * u / 2);
 }
 
-Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema)
-    : pipeline_(pipeline), schema_(schema), features_(pipeline.features()) {
+Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema, const AddedFeatures* added)
+    : pipeline_(pipeline), schema_(schema), features_(pipeline.features()), added_(added) {
+  if (pipeline.published.count() != (added ? added->width() : 0)) throw InternalError("published features and who gives them do not fit");
   for (const FittedColumn& column : pipeline.columns) {
     const int source = position_of(schema, column.name);
     if (source < 0) throw DataError("the model needs column '" + column.name + "', which the file lacks; add it (it may be empty)");
@@ -181,6 +182,13 @@ void Encoder::encode_rows(const TableChunk& chunk, const EncodedRowsOf<T>& out) 
       else
         encode_number(column, values, chunk.first_row, x);
       x += column.width();
+    }
+    if (added_) {
+      std::vector<float> values(static_cast<std::size_t>(added_->width()));
+      for (std::int64_t r = 0; r < chunk.rows; ++r, x += features_) {
+        added_->fill(chunk.first_row + r, values.data());
+        std::copy(values.begin(), values.end(), x);
+      }
     }
   }
   if (out.target && has_target()) encode_target(chunk, out.target);

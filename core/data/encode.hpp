@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include <chorale/core/data/added_features.hpp>
 #include <chorale/core/data/pipeline.hpp>
 #include <chorale/core/data/table.hpp>
 
@@ -24,7 +25,8 @@ class Encoder {
  public:
   /// Binds the pipeline to a file's columns by name. Throws DataError when a column is missing or has another type.
   /// Target and weight may be missing from the file.
-  Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema);
+  /// added: of pipeline.published, where that has tasks; outlives it.
+  Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema, const AddedFeatures* added = nullptr);
   bool has_target() const { return target_ >= 0; }
   bool has_weight() const { return weight_ >= 0; }
   /// All rows of the chunk. Throws DataError for an infinite number, a value too large for the type, or a target that training has
@@ -45,6 +47,7 @@ class Encoder {
   std::vector<ColumnSchema> schema_;
   std::vector<int> sources_;
   std::int64_t features_;
+  const AddedFeatures* added_ = nullptr;
   int target_ = -1, weight_ = -1;
 };
 

@@ -177,15 +177,23 @@ void FittedColumn::add_names(std::vector<std::string>& out) const {
   if (indicator) out.push_back(full + " is missing");
 }
 
+void PublishedFeatures::add_names(std::vector<std::string>& out) const {
+  for (const std::string& task : tasks) {
+    for (std::int64_t i = 0; i < width; ++i) out.push_back(task + "." + kind + "#" + std::to_string(i));
+    out.push_back(task + "." + kind + " is known");
+  }
+}
+
 std::int64_t Pipeline::features() const {
   std::int64_t n = 0;
   for (const FittedColumn& column : columns) n += column.width();
-  return n;
+  return n + published.count();
 }
 
 std::vector<std::string> Pipeline::feature_names() const {
   std::vector<std::string> out;
   for (const FittedColumn& column : columns) column.add_names(out);
+  published.add_names(out);
   return out;
 }
 

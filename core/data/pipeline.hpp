@@ -33,9 +33,20 @@ struct FittedColumn {
   void add_names(std::vector<std::string>& out) const;
 };
 
+/// Features that the file does not hold: vectors that tasks of a collaboration have published of each row's entity, behind the columns'.
+struct PublishedFeatures {
+  std::string run, kind, column;   // column: of the keys; empty: the number of the row
+  std::vector<std::string> tasks;  // empty: there are none
+  std::int64_t width = 0;
+  std::string version;  // which rows: what the model is bound to
+  std::int64_t count() const { return static_cast<std::int64_t>(tasks.size()) * (width + 1); }
+  void add_names(std::vector<std::string>& out) const;
+};
+
 struct Pipeline {
   std::vector<ColumnSchema> schema;  // of the training file
   std::vector<FittedColumn> columns;
+  PublishedFeatures published;
   std::string target, weight;
   std::vector<std::string> ids, left_out;
   TargetKind target_kind = TargetKind::value;

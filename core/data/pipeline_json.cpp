@@ -9,7 +9,7 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 2;
+constexpr int kVersion = 3, kWithPositive = 2;
 constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
 constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
@@ -69,7 +69,9 @@ FittedColumn column_from(const Json& in) {
 }  // namespace
 
 std::string Pipeline::to_json() const {
-  Json out{{"version", positive.empty() ? 1 : kVersion}};  // what an older program can read, it may
+  Json out{{"version", !published.tasks.empty() ? kVersion
+                       : !positive.empty()      ? kWithPositive
+                                                : 1}};  // what an older program can read, it may
   for (const ColumnSchema& c : schema) {
     Json column{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
     if (c.type == ColumnType::date) column["date_order"] = kOrders[static_cast<int>(c.date_order)];
@@ -82,6 +84,9 @@ std::string Pipeline::to_json() const {
   out["split"] = split, out["split_seed"] = split_seed, out["training_rows"] = training_rows;
   out["columns"] = Json::array();
   for (const FittedColumn& c : columns) out["columns"].push_back(chorale::to_json(c));
+  if (!published.tasks.empty())
+    out["published"] = {{"run", published.run},     {"kind", published.kind},   {"column", published.column},
+                        {"tasks", published.tasks}, {"width", published.width}, {"version", published.version}};
   out["feature_names"] = feature_names();
   return out.dump(1) + "\n";
 }
@@ -106,6 +111,13 @@ Pipeline Pipeline::from_json(const std::string& text) {
     p.split = in.at("split").get<std::string>(), p.split_seed = in.at("split_seed").get<std::int64_t>();
     p.training_rows = in.at("training_rows").get<std::int64_t>();
     for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
+    if (in.contains("published")) {
+      const Json& r = in.at("published");
+      p.published = {r.at("run"),   r.at("kind"),   r.at("column"), r.at("tasks").get<std::vector<std::string>>(),
+                     r.at("width"), r.at("version")};
+      if (p.published.width < 1 || p.published.width > kMostBuckets)
+        throw CheckpointError("pipeline.json: published rows have width " + std::to_string(p.published.width));
+    }
     return p;
   } catch (const Json::exception& e) {
     throw CheckpointError(std::string("pipeline.json is damaged: ") + e.what());

@@ -33,7 +33,8 @@ void redirect(int stream, const std::string& path) {
 /// 0: it has gone.
 pid_t parent_of(pid_t process) {
   std::ifstream in("/proc/" + std::to_string(process) + "/stat");
-  const std::string line{std::istreambuf_iterator<char>(in), {}};
+  std::string line;
+  std::getline(in, line, '\0');             // not by iterators of the buffer: those throw where the process goes while it is read
   const std::size_t end = line.rfind(')');  // the name in brackets may hold anything
   if (end == std::string::npos) return 0;
   std::istringstream rest(line.substr(end + 1));

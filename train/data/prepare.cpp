@@ -28,8 +28,10 @@ void rows_of(const std::vector<Part>& parts, Part wanted, std::vector<std::int64
 
 class Preparation {
  public:
-  Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm)
-      : data_(data),
+  Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm,
+              std::shared_ptr<Representations> published)
+      : published_(std::move(published)),
+        data_(data),
         train_(train),
         request_(entities),
         comm_(comm),
@@ -47,6 +49,7 @@ class Preparation {
     read_times(out);
     split(out);
     fit(out);
+    if (published_) publish(out, log);
     encode(out, log);
     out.rows = plan.rows;
     return out;
@@ -73,6 +76,28 @@ class Preparation {
     return table_.row_values("entities", [&](const TableChunk& chunk) {
       return entity_ids(entity.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows, type);
     });
+  }
+
+  void publish(PreparedData& out, Log& log) {
+    const Schema& schema = table_.plan().schema;
+    out.pipeline.published = published_->features();
+    const auto& [run, kind, key, tasks, width, version] = out.pipeline.published;
+    std::vector<EntityId> ids;
+    if (key.empty())
+      for (std::int64_t row = 1; row <= table_.plan().rows; ++row) ids.push_back(entity_id(kind, std::to_string(row)));
+    const int column = key.empty() ? -1 : column_at(schema, key, "data.representations");
+    if (column >= 0)
+      ids = table_.row_values("entities", [&](const TableChunk& chunk) {
+        return entity_ids(out.pipeline.published.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows,
+                          schema[static_cast<std::size_t>(column)].type);
+      });
+    const auto rows = static_cast<std::int64_t>(ids.size());
+    published_->set_entities(std::move(ids));
+    if (comm_.rank() == 0) log.info("data.representations, " + version + ": " + published_->coverage());
+    if (published_->is_there() && published_->unseen() == rows)
+      throw DataError("data.representations: none of " + std::to_string(rows) + " rows has a " + kind + " of which " + run +
+                      " has published anything; is '" + (key.empty() ? "the row's number" : key) + "' its key, and '" + kind +
+                      "' the kind?");
   }
 
   /// The time is a key, as an entity is, and no feature.
@@ -163,7 +188,7 @@ class Preparation {
     if (!store.is_in_memory() && comm_.rank() == 0)
       log.info(fmt::format("the feature matrix of {} goes to a file: half of data.memory is {}", bytes_text(shape.bytes()),
                            bytes_text(budget_ / 2)));
-    const Encoder encoder(out.pipeline, table_.plan().schema);
+    const Encoder encoder(out.pipeline, table_.plan().schema, published_.get());
     table_.each_piece_on_node("encoding", [&](std::int64_t, const TableChunk& chunk) { store.write(encoder, chunk); });
     const FeatureMatrix matrix = store.finish();
     std::shared_ptr<MatrixDataset>* sets[] = {&out.train, &out.validation, &out.test};
@@ -174,6 +199,7 @@ class Preparation {
     }
   }
 
+  std::shared_ptr<Representations> published_;
   const DataOptions& data_;
   const TrainOptions& train_;
   const EntityRequest& request_;
@@ -198,11 +224,19 @@ TargetKind target_kind(const std::string& loss) {
   return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
 }
 
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities) {
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities,
+                          std::shared_ptr<Representations> published) {
   if (data.file.empty()) throw UsageError("data.file is missing; name the file to train on");
   if (data.target.empty()) throw UsageError("data.target is missing; name the column to predict");
   const Clock::time_point start = Clock::now();
-  return Preparation(data, train, entities, comm).run(log, start);
+  DataOptions all = data;
+  if (const std::string key = parse_representations(data.representations).column; !key.empty()) {  // a key is no feature
+    const auto has = [&](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), key) != list.end(); };
+    if (!has(all.id) && !has(all.drop) && key != all.target) all.id.push_back(key);
+  }
+  if (!published && !data.representations.empty())
+    published = Representations::open(data.representations, data.representations_tasks, comm, log);
+  return Preparation(all, train, entities, comm, std::move(published)).run(log, start);
 }
 
 }  // namespace chorale
