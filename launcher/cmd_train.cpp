@@ -69,9 +69,11 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
   if (comm.watch().faults()) config.at_save = [&comm](SavePoint point) { comm.watch().at("save:" + std::string(name(point))); };
-  Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
-                   data.validation, data.test},
-                  config);
+  TrainerParts trainer_parts{comm,        *session.device, *parts.model.module, *parts.loss, *parts.optimizer, session.registry,
+                             session.log, data.train,      data.validation,     data.test};
+  if (const MultiTask* model = parts.model.multi_task)
+    trainer_parts.is_shared = [model](std::string_view parameter) { return model->is_shared(parameter); };
+  Trainer trainer(trainer_parts, config);
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
   if (comm.rank() == 0) run.start(recipe);

@@ -28,9 +28,9 @@ TrainedRun::TrainedRun(const std::string& path) : comm(make_self_communicator())
   recipe.read((checkpoint->folder() / "recipe.ini").string());
   pipeline = Pipeline::from_json(checkpoint->text("pipeline.json"));
   session = std::make_unique<Session>(*comm, recipe.settings.parallel);
-  model = build_layers(recipe.settings.model.layers, {pipeline.features()}, session->registry);
-  loss = make_loss(recipe.settings.train, pipeline.class_rows, session->registry);
-  params = std::make_unique<FlatParams>(*model, *session->device, parse_dtype(recipe.settings.train.dtype));
+  model = build_model(recipe.settings.model, recipe.settings.train, pipeline, session->registry);
+  loss = make_objective(recipe.settings.train, pipeline.targets, session->registry);
+  params = std::make_unique<FlatParams>(*model.module, *session->device, parse_dtype(recipe.settings.train.dtype));
   memory.push_back(Tensor::zeros(*session->device, {params->elements()}, params->dtype()));
   params->bind(memory.back().buffer());
   const SafetensorsFile last = checkpoint->tensors("model.safetensors"), state = checkpoint->tensors("state.safetensors");

@@ -4,9 +4,8 @@
 #include <string>
 
 #include <chorale/core/io/checkpoint.hpp>
-#include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
-#include <chorale/core/nn/sequential.hpp>
+#include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/session.hpp>
 #include <chorale/train/data/prepare.hpp>
@@ -20,8 +19,8 @@ struct TrainedRun {
   Pipeline pipeline;
   std::unique_ptr<Communicator> comm;
   std::unique_ptr<Session> session;
-  std::unique_ptr<Sequential> model;
-  std::unique_ptr<Loss> loss;
+  AnyModel model;
+  std::unique_ptr<Objective> loss;
   std::unique_ptr<FlatParams> params;
   std::vector<Tensor> memory;
   std::unique_ptr<Checkpoint> checkpoint;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <future>
+#include <map>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/collab/study_report.hpp>
@@ -33,14 +34,21 @@ class Runner {
 
   void work() {
     trials_ = std::make_unique<CollabTrials>(recipe_, log_);
+    for (const StudyKey& key : keys_)
+      if (!left_out_.contains(key.arm))
+        if (const std::string why = trials_->why_not(key.arm); !why.empty()) left_out_[key.arm] = why;
+    for (const auto& [arm, why] : left_out_)
+      if (rank_ == 0) log_.warning("arm " + arm + " is left out: " + why);
     // Arms of one seed go to different ranks; what a rank has left over does not depend on who has finished.
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (static_cast<int>(i) % ranks_ != rank_) continue;
       if (requested_stop() != Stop::none) return;
-      run(keys_[i], i);
+      if (!left_out_.contains(keys_[i].arm)) run(keys_[i], i);
     }
   }
   const std::string& identity() const { return trials_->identity(); }
+  /// Arms that these tasks cannot have, and why. Equal on all ranks.
+  const std::map<std::string, std::string>& left_out() const { return left_out_; }
 
  private:
   void run(const StudyKey& key, std::size_t number) {
@@ -67,13 +75,20 @@ class Runner {
   int rank_, ranks_;
   Log& log_;
   std::unique_ptr<CollabTrials> trials_;
+  std::map<std::string, std::string> left_out_;
 };
 
-void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const std::string& identity) {
+void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const Runner& runner) {
   std::vector<StudyResult> results;
-  for (const StudyKey& key : keys) results.push_back(load_result(place.folder / "runs", key, identity));
-  const Study study =
-      summarise({.subject = place.name, .every = recipe.settings.every, .width = recipe.settings.width, .bootstrap = {}}, results);
+  for (const StudyKey& key : keys)
+    if (!runner.left_out().contains(key.arm)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
+  if (results.empty()) throw UsageError("no arm of the study can be run: " + runner.left_out().begin()->second);
+  const Study study = summarise({.subject = place.name,
+                                 .every = recipe.settings.every,
+                                 .width = recipe.settings.width,
+                                 .bootstrap = {},
+                                 .left_out = runner.left_out()},
+                                results);
   const bool drawn = write_study(place.folder, study);
   for (const StudyCell& cell : study.base.cells)
     for (const StudyTask& task : cell.tasks) std::printf("labels %s: %s\n", labels_text(cell.labels).c_str(), sentence(task.asked).c_str());
@@ -99,7 +114,7 @@ int run_study_rank(Communicator& world, const CollabRecipe& recipe, const std::v
     if (world.rank() == 0) std::fprintf(stderr, "chorale: stopped; the same command goes on with what is missing\n");
     return static_cast<int>(ExitCode::interrupted);
   }
-  if (world.rank() == 0) write_report(recipe, keys, place, runner.identity());
+  if (world.rank() == 0) write_report(recipe, keys, place, runner);
   world.barrier("end of the study").wait();
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <chorale/launcher/collab/collab_recipe.hpp>
+#include <chorale/launcher/collab/joint_trial.hpp>
 #include <chorale/launcher/collab/study_result.hpp>
 
 namespace chorale {
@@ -25,6 +26,8 @@ class CollabTrials {
   ~CollabTrials();
   /// Deterministic in the key.
   StudyResult run(const StudyKey& key);
+  /// Why this arm cannot be run with these tasks; empty: it can.
+  std::string why_not(std::string_view arm) const;
   /// Hash of what a result was made from: recipe and data.
   const std::string& identity() const { return identity_; }
   /// Does `disjoint` leave out any training row here? Else it is the same run as collab.
@@ -34,6 +37,8 @@ class CollabTrials {
   struct Task;
   struct Plan;
   Plan plan_of(const StudyKey& key) const;
+  std::vector<JointMember> members(const Plan& plan) const;
+  std::vector<std::uint64_t> test_entities(std::size_t task) const;
   /// Of a task's own step; a result has the mean over tasks, which have one rank each.
   struct Cost {
     double step_ms = 0, bytes_per_step = 0;

@@ -10,6 +10,7 @@
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
@@ -40,7 +41,7 @@ class Preparation {
     const TablePlan& plan = table_.plan();
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
-    preprocess_ = make_plan(data_, plan.schema, target_kind(train_.loss));
+    preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
     read_entities(out);
     split(out);
     fit(out);
@@ -71,7 +72,7 @@ class Preparation {
     const SplitRule rule = parse_split(data_.split);
     std::vector<std::uint64_t> keys;
     if (rule.needs_keys()) {
-      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.target : preprocess_.split;
+      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.targets[0].source : preprocess_.split;
       const ColumnType type = table_.plan().schema[static_cast<std::size_t>(column)].type;
       keys = table_.row_values("split keys", [&](const TableChunk& chunk) { return split_keys(rule, chunk, column, type); });
     }
@@ -102,7 +103,11 @@ class Preparation {
     try {
       out.pipeline = fit_pipeline(preprocess_, all);
     } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
-      throw DataError(table_.place_of(data_.target) + ": " + error.what());
+      const std::vector<std::string> targets = target_names(data_.target);
+      const auto of = std::find_if(targets.begin(), targets.end(), [&](const std::string& name) {
+        return std::string_view(error.what()).find("column '" + name + "' ") != std::string_view::npos;
+      });
+      throw DataError(table_.place_of(of == targets.end() ? targets[0] : *of) + ": " + error.what());
     }
     if (!request_.split_kind.empty())
       out.pipeline.split = fmt::format("entity {} {} {} {}", request_.split_kind, request_.share[0], request_.share[1], request_.share[2]);
@@ -114,7 +119,7 @@ class Preparation {
   void encode(PreparedData& out, Log& log) {
     const MatrixShape shape{.rows = table_.plan().rows,
                             .features = out.pipeline.features(),
-                            .target = true,
+                            .targets = target_fields(target_names(data_.target)),
                             .weight = preprocess_.weight >= 0,
                             .dtype = parse_dtype(train_.dtype)};
     MatrixStore store(comm_, shape, budget_ / 2, {});
@@ -154,6 +159,12 @@ std::string PreparedData::identity() const {
 TargetKind target_kind(const std::string& loss) {
   if (loss == "binary_cross_entropy") return TargetKind::binary;
   return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
+}
+
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets) {
+  std::vector<TargetKind> out;
+  for (std::size_t t = 0; t < targets.size(); ++t) out.push_back(target_kind(loss_of_target(losses, targets, t)));
+  return out;
 }
 
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities) {
