@@ -5,5 +5,8 @@ if(CHORALE_SANITIZE MATCHES address)
        core/io/npy.cpp core/data/csv_*.cpp core/data/infer_*.cpp core/data/gzip.cpp core/base/option.cpp comm/control/message.cpp
        launcher/recipe.cpp launcher/supervisor/host_list.cpp launcher/slurm/*.cpp)
   set_property(SOURCE ${fuzzed_sources} APPEND PROPERTY COMPILE_OPTIONS -fsanitize-coverage=trace-pc)
+  if(CHORALE_SANITIZE MATCHES undefined)
+    set_property(SOURCE ${fuzzed_sources} APPEND PROPERTY COMPILE_OPTIONS -fsanitize=alignment)
+  endif()
   target_sources(chorale PRIVATE ${PROJECT_SOURCE_DIR}/tests/fuzz/nobody_counts.cpp)
 endif()

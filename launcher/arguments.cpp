@@ -126,7 +126,7 @@ std::string resolved_recipe(const OptionTable& table) {
       out += (section.empty() ? "[" : "\n[") + section_of(o.key) + "]\n";
       section = section_of(o.key);
     }
-    out += fmt::format("{} = {}\n", o.key.substr(section.size() + 1), o.text());
+    out += fmt::format("{} = {}\n", o.key.substr(section.size() + 1), recipe_value(o));
   }
   return out;
 }

@@ -7,6 +7,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/slurm/batch_script.hpp>
@@ -79,6 +80,7 @@ int run_submit(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("submit needs a recipe: chorale submit RECIPE.ini --nodes 2 --ranks-per-node 4 --time 04:00:00");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   for (std::string& file : t.settings.data.file) file = fs::absolute(file).lexically_normal().string();
   const std::string name = fs::path(rest[0]).stem().string();
   const JobRequest job = checked(t.words.job, name, t.settings.parallel.threads);

@@ -7,6 +7,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/run_directory.hpp>
+#include <chorale/launcher/supervisor/repeated_end.hpp>
 
 namespace chorale {
 
@@ -34,7 +35,7 @@ std::optional<Verdict> LastWord::settle(const RankEnd& mine, const std::function
     if (mine.rank == 0 && mine.kind != CauseKind::own) std::this_thread::sleep_for(kGatherFor);
     while (mine.rank != 0 && Clock::now() < until && !end_of_first() && !RunDirectory::has_ended(run_, attempt_))
       std::this_thread::sleep_for(20ms);
-    const std::optional<Verdict> verdict = verdict_of(with_own(mine, heard ? heard() : std::vector<RankEnd>{}));
+    std::optional<Verdict> verdict = verdict_of(with_own(mine, heard ? heard() : std::vector<RankEnd>{}));
     if (verdict && write(*verdict)) return verdict;
   } catch (const std::exception& e) {
     complain(e.what());
@@ -42,7 +43,7 @@ std::optional<Verdict> LastWord::settle(const RankEnd& mine, const std::function
   return std::nullopt;
 }
 
-bool LastWord::say(const Verdict& verdict) noexcept {
+bool LastWord::say(Verdict verdict) noexcept {
   try {
     const std::lock_guard lock(mutex_);
     return attempt_ != 0 && write(verdict);
@@ -60,9 +61,14 @@ std::vector<RankEnd> LastWord::with_own(const RankEnd& mine, std::vector<RankEnd
   return ends;
 }
 
-bool LastWord::write(const Verdict& verdict) const {
+/// In a job that is started again and again, the third end of one step is final: code 70 ends the chain. `verdict` is what is written.
+bool LastWord::write(Verdict& verdict) const {
   const std::optional<RunOwner> holder = RunLock::holder(run_);
   if (!holder || holder->nonce != first_->nonce) return false;  // given back in order, or another attempt's by now
+  if (verdict.code == static_cast<int>(ExitCode::comm) && is_requeued_job()) {
+    RepeatedEnd same = RepeatedEnd::in_events_of(run_);
+    if (same.add(verdict)) verdict = same.final_verdict(verdict, run_);
+  }
   return RunDirectory::end_once(run_, attempt_, verdict);
 }
 

@@ -30,14 +30,14 @@ class LastWord {
   /// nothing has come 0.6 s later: mpirun kills 1 s after the first death. Returns what it has written; empty: nothing. Never throws.
   std::optional<Verdict> settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept;
   /// Writes this verdict, unless there is one or another attempt has the run directory. Never throws.
-  bool say(const Verdict& verdict) noexcept;
+  bool say(Verdict verdict) noexcept;
   void close() {
     if (close_) close_();
   }
 
  private:
   std::vector<RankEnd> with_own(const RankEnd& mine, std::vector<RankEnd> ends);
-  bool write(const Verdict& verdict) const;
+  bool write(Verdict& verdict) const;
   std::optional<RankEnd> end_of_first();
   std::function<void()> close_;
   mutable std::mutex mutex_;  // guards what follows

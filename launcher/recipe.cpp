@@ -74,8 +74,10 @@ void read_recipe(const std::string& path, OptionTable& table) {
       throw UsageError(where + "key " + excerpt(key) + " is given twice, first in line " + std::to_string(first->second));
     std::string_view value = trimmed(text.substr(equals + 1));
     if (value.starts_with('#')) value = {};  // "key =# y": written out with a blank it would be a comment
+    const Option* option = table.find(key);
     try {
-      table.set(key, value, path + ":" + std::to_string(number));
+      table.set(key, option && option->type == "text" && !option->verbatim ? unquoted(value) : std::string(value),
+                path + ":" + std::to_string(number));
     } catch (const UsageError& error) {
       throw UsageError(where + error.what());
     }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/recipe.hpp>
 
 namespace chorale {
@@ -16,6 +17,7 @@ void RecipeTable::read(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (std::string& file : settings.data.file)
     if (!std::filesystem::path(file).is_absolute()) file = std::filesystem::absolute(folder / file).lexically_normal().string();
+  settings.train.init_from = absolute_run(settings.train.init_from, folder.string());
 }
 
 std::map<std::string, std::string> RecipeTable::identity() const {

@@ -34,9 +34,16 @@ std::string own_job() {
   return array && task ? std::string(array) + "_" + task : job ? job : "";
 }
 
+/// Of the newest checkpoint; null: there is none.
+nlohmann::ordered_json newest_step(const fs::path& run) {
+  const std::vector<std::int64_t> steps = list_checkpoints(run / "checkpoints").steps;
+  return steps.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(steps.back());
+}
+
 struct LastAttempt {
   int number = 0;
   bool has_ended = false;
+  std::string watcher = {};  // of its start
 };
 
 /// One process at a time, as far as the file system has such locks: also a network's mostly does.
@@ -63,7 +70,10 @@ LastAttempt last_attempt(const fs::path& run) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("attempt") || !json["attempt"].is_number_integer()) continue;
     const int number = json["attempt"];
-    if (number >= last.number) last = {number, json.value("event", "") == "end"};
+    if (number < last.number) continue;
+    last.has_ended = json.value("event", "") == "end";
+    if (number > last.number || !last.has_ended) last.watcher = json.value("watcher", "");
+    last.number = number;
   }
   return last;
 }
@@ -146,15 +156,28 @@ bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& ver
 
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
 
-void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict) {
+RunDirectory::Seen RunDirectory::look(const fs::path& run) {
+  const std::optional<RunOwner> holder = RunLock::holder(run);
+  return {holder ? holder->nonce : "", last_attempt(run).number};
+}
+
+void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before) {
   if (verdict.code == static_cast<int>(ExitCode::owned)) return;  // the folder is another attempt's, and so are its lines
   std::error_code failed;
   // Another start will go on in it.
   if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);
   if (!fs::is_directory(run, failed)) return;
+  const FolderGuard guard(run);  // who takes a lock over waits for it
+  const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
-  event(run, last.number + (last.has_ended || last.number == 0 ? 1 : 0), "end", verdict, true,
-        own_job());  // one that ended before it could say that it began
+  const bool is_foreign = holder && holder->watcher != watcher && is_alive_here(*holder).value_or(true);
+  if (is_foreign && holder->nonce == before.lock) return;
+  if (is_foreign || (last.number > before.attempt && last.watcher != watcher))
+    throw OwnedError("run directory " + run.string() + " has another owner now (" +
+                     (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
+                     "); this attempt's verdict is not written there: " + verdict.cause);
+  const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
+  event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job());
 }
 
 void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended,
@@ -166,8 +189,11 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   json["step"] = has_ended ? Json(v.step) : Json(nullptr);
   json["code"] = has_ended ? Json(v.code) : Json(nullptr);
   json["cause"] = v.cause;
+  if (has_ended) json["checkpoint"] = newest_step(run);
+  if (const char* watcher = std::getenv("CHORALE_SUPERVISOR"); watcher && name == "start") json["watcher"] = watcher;
   if (!job.empty()) json["job"] = job;
   File file = File::open_write(run / "events.jsonl");
+  (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then: a writer that was stopped in between overwrites no line
   const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();

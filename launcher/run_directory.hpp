@@ -36,9 +36,17 @@ class RunDirectory {
   /// The same by whoever of the attempt's ranks comes first, of any process and node. False: it has such a line already.
   static bool end_once(const std::filesystem::path& run, int attempt, const Verdict& verdict);
   static bool has_ended(const std::filesystem::path& run, int attempt);
-  /// The same from outside: the attempt's ranks have gone. Where nothing has been written yet, only a verdict is that lets the
-  /// run be started again; nothing of an attempt that does not own the folder.
-  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict);
+  /// What is there before an attempt is started from outside.
+  struct Seen {
+    std::string lock;  // whose nonce; empty: nobody's
+    int attempt = 0;   // the last one
+  };
+  static Seen look(const std::filesystem::path& run);
+  /// end() from outside, by the supervisor that is called `watcher`: the attempt's ranks have gone. before: from when they were started.
+  /// Where nothing has been written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so
+  /// far as to own the folder. Throws OwnedError, having written nothing, when another attempt has taken the folder meanwhile: the
+  /// supervisor had been stopped, or cut off. IoError.
+  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before);
   /// Rank 0, when nothing writes any more: others may take the folder.
   void release() { lock_.reset(); }
   /// From any thread: throws OwnedError when another attempt has taken the folder.

@@ -54,6 +54,13 @@ std::string summary_json(const Summary& s) {
   return j.dump(2) + "\n";
 }
 
+std::string RunFiles::whole_summary(const Summary& summary) const {
+  if (more_.empty()) return summary_json(summary);
+  Json j = Json::parse(summary_json(summary));
+  for (const auto& [key, json] : more_) j[key] = Json::parse(json);
+  return j.dump(2) + "\n";
+}
+
 void RunFiles::line(const std::string& json) {
   if (must_be_ours_) must_be_ours_();
   std::ofstream out(folder_ / "metrics.jsonl", std::ios::app);
@@ -113,7 +120,7 @@ void RunFiles::failed() {
   so_far_.seconds_total = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   try {
     if (must_be_ours_) must_be_ours_();
-    write_file_atomically(folder_ / "summary.json", summary_json(so_far_));
+    write_file_atomically(folder_ / "summary.json", whole_summary(so_far_));
   } catch (const Error& e) {
     log_.warning(e.what());  // the first error is what the run ends with
   }
@@ -121,7 +128,7 @@ void RunFiles::failed() {
 
 void RunFiles::on_end(const Summary& summary) {
   if (must_be_ours_) must_be_ours_();
-  write_file_atomically(folder_ / "summary.json", summary_json(summary));
+  write_file_atomically(folder_ / "summary.json", whole_summary(summary));
   draw_curves(folder_);
 }
 

@@ -19,6 +19,8 @@ class RunFiles final : public Callback {
   /// must_be_ours: throws where another attempt has taken the folder; asked before each write.
   RunFiles(std::filesystem::path folder, Log& log, std::function<void()> must_be_ours = {})
       : folder_(std::move(folder)), log_(log), must_be_ours_(std::move(must_be_ours)) {}
+  /// One more field of summary.json, as JSON.
+  void add_to_summary(std::string key, std::string json) { more_.emplace_back(std::move(key), std::move(json)); }
   /// After an error, where on_end does not come: a summary with status failed and what is known.
   void failed();
   std::int64_t steps() const { return so_far_.steps; }
@@ -33,6 +35,8 @@ class RunFiles final : public Callback {
   std::filesystem::path folder_;
   Log& log_;
   std::function<void()> must_be_ours_;
+  std::string whole_summary(const Summary& summary) const;
+  std::vector<std::pair<std::string, std::string>> more_;
   bool warned_ = false;
   Summary so_far_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

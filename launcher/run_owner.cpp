@@ -64,12 +64,13 @@ RunOwner this_owner(double deadline_s) {
   std::snprintf(nonce, sizeof nonce, "%08x%08x%08x%08x", device(), device(), device(), device());
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
-  const char* job = std::getenv("SLURM_JOB_ID");
+  const char *job = std::getenv("SLURM_JOB_ID"), *watcher = std::getenv("CHORALE_SUPERVISOR");
   const auto self = process(::getpid());
   return {.nonce = nonce,
           .job = job ? job : "",
           .restart = number_of("SLURM_RESTART_COUNT"),
           .supervisor = number_of("CHORALE_SUPERVISOR_RESTART"),
+          .watcher = watcher ? watcher : "",
           .host = host,
           .machine = machine(),
           .pid = ::getpid(),
@@ -79,8 +80,8 @@ RunOwner this_owner(double deadline_s) {
 
 std::string owner_json(const RunOwner& a) {
   const nlohmann::ordered_json j = {
-      {"nonce", a.nonce},     {"job", a.job}, {"restart", a.restart}, {"supervisor", a.supervisor}, {"host", a.host},
-      {"machine", a.machine}, {"pid", a.pid}, {"started", a.started}, {"deadline_s", a.deadline_s}};
+      {"nonce", a.nonce}, {"job", a.job},         {"restart", a.restart}, {"supervisor", a.supervisor}, {"watcher", a.watcher},
+      {"host", a.host},   {"machine", a.machine}, {"pid", a.pid},         {"started", a.started},       {"deadline_s", a.deadline_s}};
   return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -91,6 +92,7 @@ std::optional<RunOwner> parse_owner(const std::string& text) {
                     .job = j.at("job"),
                     .restart = j.at("restart"),
                     .supervisor = j.at("supervisor"),
+                    .watcher = j.value("watcher", ""),
                     .host = j.at("host"),
                     .machine = j.at("machine"),
                     .pid = j.at("pid"),

@@ -11,6 +11,7 @@ struct RunOwner {
   std::string job;              // of Slurm; empty outside
   std::int64_t restart = 0;     // of the job, by Slurm
   std::int64_t supervisor = 0;  // of the ranks, by who starts them again: CHORALE_SUPERVISOR_RESTART
+  std::string watcher;          // nonce of the supervisor that started the ranks: CHORALE_SUPERVISOR; empty: nobody watches
   std::string host;
   std::string machine;  // boot and process name space: where pid means something
   std::int64_t pid = 0;

@@ -72,6 +72,17 @@ check "the resolved recipe gives another run" [ "$(hashes one)" = "$(hashes agai
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 
+# In lock-step: equal bits for any ranks, also where a rank is killed and all go on from one tick; what waiting costs is said.
+persons() { section answers answers answers "person : person" ""; section half answers answers "person : person" ""; }
+for strategy in trunk stitch; do
+  { printf "$collab"'strategy = %s\nsteps_per_tick = answers:5 half:5\ncheckpoint_every = 2\n' $strategy; persons; } >$strategy.ini
+  expect 0 "" collab train $strategy.ini --run-dir ${strategy}_a --launch threads --quiet
+  expect 0 "restart 1" collab train $strategy.ini --run-dir ${strategy}_b --launch mpirun --task.answers.ranks 2 --task.half.ranks 2 --inject kill9@3:42
+  check "bits of $strategy differ where a rank was killed" [ "$(hashes ${strategy}_a)" = "$(hashes ${strategy}_b)" ]
+  check "no hashes of $strategy" [ "$(hashes ${strategy}_a | wc -l)" = 2 ]
+  expect 0 "lock-step: every step waits for all tasks" collab train $strategy.ini --run-dir ${strategy}_c --launch threads --collab.steps_per_tick ""
+done
+
 # Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send a head and an entry for each training row and each row of
 # the table six times more.
 whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
@@ -110,6 +121,19 @@ for name in ("answers", "buys"):
     check(f"files of {name}", all(os.path.exists(f"one/tasks/{name}/{f}") for f in ("summary.json", "metrics.jsonl", "recipe.resolved.ini", "pipeline.json")))
 END
 
+# A peer whose rows are there because of the label, and one that learns the label itself, are said before they are believed.
+awk -F, 'NR == 1 || $4 == 1 || NR % 9 == 0' answers.csv >orders.csv
+awk -F, -v OFS=, 'NR == 1 { print "person,g,again"; next } { print $1, $4 + NR % 7 / 20, $4 }' answers.csv >copy.csv
+{ printf "$collab"; section answers answers answers "person : person" "role = target"
+  section orders orders a "person : person" $'role = peer\ntrain.loss = mse\ntrain.metrics = rmse'
+  section copy copy again "person : person" "role = peer"; } >leak.ini
+leaking() { "$chorale" collab train leak.ini --run-dir leak --launch threads --collab.steps_per_tick "answers:5 orders:5 copy:5" </dev/null; }
+leaking >leak.log 2>&1 || { cat leak.log; failed=1; }
+check "no warning of presence: $(cat leak.log)" grep -q "LEAK? whether orders has a row of a person tells answers its label: correlation 0.[89]" leak.log
+check "no warning of vectors: $(cat leak.log)" grep -q "LEAK? what copy says about persons tells answers its label: correlation 0.9" leak.log
+check "other warnings than those two: $(grep LEAK leak.log)" [ "$(grep -c LEAK leak.log)" = 2 ]
+check "leaks are not in summary.json" [ "$(grep -c '"peer": "\(orders\|copy\)"' leak/summary.json)" = 2 ]
+
 # A study: what exists is not run again, also after a cut.
 study=(collab study three.ini --launch threads --out study)
 expect 0 "labels all:" "${study[@]}" -n 1 --seeds 1 --arms "alone matched collab shuffled untrained pooled"
@@ -129,7 +153,7 @@ check "runs of the first seed were made again" [ "$before" = "$(stat -c '%n %y %
 check "runs from before the cut were made again" [ "$kept" = "$(stat -c '%n %y %i' $(cut -d' ' -f1 <<<"$kept"))" ]
 printf 'X' | dd of="$(ls study/runs/*_collab_seed-2.result)" bs=1 seek=500 conv=notrunc status=none
 expect 0 "it is run again" "${study[@]}" -n 1 --seeds 2
-expect 0 "arm mmoe is left out: model.layers of task answers" collab study two.ini --launch threads -n 1 --seeds 1 --arms "alone mmoe" --out shallow \
+expect 0 "the arm mmoe is left out: model.layers of task answers" collab study two.ini --launch threads -n 1 --seeds 1 --arms "alone mmoe" --out shallow \
   --task.answers.model.layers "linear(1)"
 check "study.json does not say what is left out" grep -q '"mmoe": "model.layers of task answers' shallow/study.json
 expect 64 "made from another recipe" "${study[@]}" -n 1 --seeds 2 --task.buys.optimizer.lr 0.5
@@ -175,5 +199,10 @@ for launch in threads mpirun; do
   expect 65 "customer_id" collab train two.ini --run-dir x --launch $launch --task.buys.entity "person : customer_id"
   expect 65 "no person in common" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
 done
+expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for instance 1" collab train stitch.ini --run-dir y --overwrite --launch threads --task.answers.ranks 2
+expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
+expect 64 "collab.trunk.parameters: 'tower.*' meets no trainable parameter; there are" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
+expect 64 "0.weight [16, 2], half has" collab train trunk.ini --run-dir y --overwrite --launch threads --task.half.data.drop b
+expect 64 "task.half.optimizer.lr = 0.5, but task.answers.optimizer.lr = 0.01" collab train trunk.ini --run-dir x --task.half.optimizer.lr 0.5
 check "a refused run made a run directory" [ ! -e x ]
 exit $failed

@@ -28,6 +28,7 @@ class ArenaMemory {
   const std::vector<Buffer>& copies() const { return copies_; }
   const std::vector<Buffer>& state() const { return state_; }
   Writers writers_of_values() const { return values_writers_; }
+  Writers writers_of_state() const { return state_writers_; }
   /// Local rank 0 has filled its copy of the parameters: afterwards all copies hold that.
   void spread_filled();
   /// Takes over what another holds.

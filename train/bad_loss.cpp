@@ -25,7 +25,9 @@ std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
     if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
   }
   std::string text;
+  if (parts_.hook) parts_.hook->set_alone(true);
   if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
+  if (parts_.hook) parts_.hook->set_alone(false);
   return "loss is not finite at step " + std::to_string(outcome.bad_step) + " on rank " + std::to_string(owner) + ": " +
          text_from(parts_.comm, owner, text, "bad loss");
 }
@@ -64,7 +66,7 @@ void Trainer::roll_back(const std::string& why) {
   std::optional<RunPosition> found;
   {
     const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
-    found = checkpointing_->restore(parts_.log, replicas_->fills());
+    found = checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()});
     if (!found) throw NumericError(why + "; there is no checkpoint to go back to yet");
     replicas_->filled();
     replicas_->restart();

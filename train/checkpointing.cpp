@@ -7,18 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include <chorale/comm/rank_watch.hpp>
-#include <chorale/train/agreement.hpp>
+#include <chorale/train/shared_verification.hpp>
 
 namespace chorale {
 
 namespace {
-
-/// The first rank's complaint on all ranks; empty when nobody has one.
-std::string first_complaint(Communicator& comm, const std::string& mine, Label label) {
-  for (const auto& bytes : all_gather_bytes(comm, std::as_bytes(std::span(mine)), label))
-    if (!bytes.empty()) return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return "";
-}
 
 std::string exact(double value) {  // JSON has neither NaN nor all bits
   char text[48];
@@ -28,14 +21,16 @@ std::string exact(double value) {  // JSON has neither NaN nor all bits
 
 double number(const nlohmann::json& text) { return std::strtod(text.get_ref<const std::string&>().c_str(), nullptr); }
 
-template <class F>
-std::string complaint_of(F&& f) {
-  try {
-    f();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
-  return "";
+/// The part of a tensor of the file that lies in this writer's part of `values`.
+void copy_part(Buffer values, Writers writers, const NamedTensor& wanted, const NamedTensor& found) {
+  const Share part = share_of(values.elements, writers.place, writers.count);
+  const Buffer mine = values.part(part.first, part.count);
+  const auto *first = mine.as<const std::byte>(), *last = first + mine.bytes();
+  const auto* begin = static_cast<const std::byte*>(wanted.data);
+  const std::byte *from = std::max(first, begin), *to = std::min(last, begin + wanted.bytes());
+  if (from < to)
+    std::memcpy(const_cast<std::byte*>(from), static_cast<const std::byte*>(found.data) + (from - begin),
+                static_cast<std::size_t>(to - from));
 }
 
 }  // namespace
@@ -111,36 +106,31 @@ void Checkpointing::start(const RunPosition& position, const Kept& kept) {
                live(kept));
 }
 
-void Checkpointing::read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const {
+void Checkpointing::read_into(Buffer values, Writers writers, const SafetensorsFile& file, const std::string& prefix) const {
   for (const NamedTensor& wanted : named_parameters(parts_.params, values, prefix)) {
     const NamedTensor& found = file.at(wanted.name);
     if (found.shape != wanted.shape || found.dtype != wanted.dtype)
       throw CheckpointError(file.path().string() + ": " + wanted.name + " is " + std::string(name(found.dtype)) + " " + found.shape.text() +
                             ", the model has " + std::string(name(wanted.dtype)) + " " + wanted.shape.text());
-    std::memcpy(const_cast<void*>(wanted.data), found.data, wanted.bytes());
+    copy_part(values, writers, wanted, found);
   }
 }
 
-std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
-  std::string folder;
-  const std::string why = text_from(parts_.comm, 0, parts_.comm.rank() ? "" : complaint_of([&] {
-                                      if (auto newest = newest_valid_checkpoint(parts_.save.folder, log))
-                                        folder = newest->folder().string();
-                                    }),
-                                    "checkpoint choice");
-  if (!why.empty()) throw CheckpointError(why);
-  folder = text_from(parts_.comm, 0, folder, "checkpoint folder");
-  if (folder.empty()) return std::nullopt;
-
+std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers, const std::function<std::string(const RunPosition&)>& refuse) {
+  restored_ = newest_valid_together(parts_.comm, parts_.save.folder, log);
+  if (!restored_) return std::nullopt;
+  const Checkpoint& checkpoint = *restored_;
+  std::string refused;
   RunPosition position;
   const std::string trouble = first_complaint(
       parts_.comm, complaint_of([&] {
-        const Checkpoint checkpoint = open_checkpoint(folder);
         const auto j = nlohmann::json::parse(checkpoint.manifest().fields);
         position.step = checkpoint.manifest().step;
         position.virtual_workers = j.at("virtual_workers");
         position.identity = j.at("identity").get<std::map<std::string, std::string>>();
         position.exchange = j.value("exchange", "");
+        if (refuse) refused = refuse(position);
+        if (!refused.empty()) return;
         position.evaluation_missed = j.at("evaluation_missed");
         position.epoch_loss = number(j.at("epoch_loss").at(0)), position.epoch_weight = number(j.at("epoch_loss").at(1));
         if (j.contains("on_nan")) {
@@ -152,32 +142,32 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, bool fills) {
         if (early.at("metric") == parts_.early.metric())  // another score starts anew
           parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
-        if (fills) read_into(parts_.params.values(), model, "");
+        read_into(parts_.params.values(), fillers.values, model, "");
         parts_.comm.watch().at("restore:read");
         for (const NamedTensor& t : optimizer_tensors()) {
           const NamedTensor& found = state.at(t.name);
           if (found.shape != t.shape || found.dtype != t.dtype)
-            throw CheckpointError(folder + ": optimiser state " + t.name + " has another shape or type");
-          if (fills) std::memcpy(const_cast<void*>(t.data), found.data, t.bytes());
+            throw CheckpointError(checkpoint.folder().string() + ": optimiser state " + t.name + " has another shape or type");
+          for (const Buffer& values : parts_.optimizer.state()) copy_part(values, fillers.state, t, found);  // it lies in one of them
         }
-        if (parts_.comm.node().rank() == 0 && parts_.best.elements > 0 && parts_.early.best_step > 0)
-          read_into(parts_.best, checkpoint.tensors("state.safetensors"), "best.");
+        if (parts_.best.elements > 0 && parts_.early.best_step > 0)
+          read_into(parts_.best, of_node(), checkpoint.tensors("state.safetensors"), "best.");
       }),
       "checkpoint reading");
   if (!trouble.empty()) throw CheckpointError(trouble);
-  restored_ = folder;
+  if (!refused.empty()) throw UsageError(refused);
   return position;
 }
 
-void Checkpointing::read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const {
+void Checkpointing::read_carried(const Carried& carried, const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const {
   const NamedTensor* found = file.find(wanted.name);
   if (!found) {
     if (parts_.comm.rank() == 0) log.warning("the checkpoint has no " + wanted.name + ": it starts at 0");
     return;
   }
   if (found->shape != wanted.shape || found->dtype != wanted.dtype)
-    throw CheckpointError(restored_ + ": " + wanted.name + " has another shape or type");
-  std::memcpy(const_cast<void*>(wanted.data), found->data, wanted.bytes());
+    throw CheckpointError(restored_->folder().string() + ": " + wanted.name + " has another shape or type");
+  copy_part(carried.values, carried.is_private ? Writers() : of_node(), wanted, *found);
 }
 
 void Checkpointing::say_dropped(const std::vector<Carried>& carried, const SafetensorsFile& file, Log& log) const {
@@ -192,14 +182,12 @@ void Checkpointing::say_dropped(const std::vector<Carried>& carried, const Safet
 }
 
 void Checkpointing::restore_carried(const std::vector<Carried>& carried, Log& log) {
-  if (restored_.empty()) return;
+  if (!restored_) return;
   const auto read = [&] {
-    const Checkpoint checkpoint = open_checkpoint(restored_);
-    const SafetensorsFile file = checkpoint.tensors("state.safetensors");
+    const SafetensorsFile file = restored_->tensors("state.safetensors");
     if (parts_.comm.rank() == 0) say_dropped(carried, file, log);
     for (const Carried& each : carried)
-      if (each.is_private || parts_.comm.node().rank() == 0)
-        for (const NamedTensor& wanted : carried_tensors(each)) read_carried(wanted, file, log);
+      for (const NamedTensor& wanted : carried_tensors(each)) read_carried(each, wanted, file, log);
   };
   const std::string trouble = first_complaint(parts_.comm, complaint_of(read), "checkpoint reading");
   if (!trouble.empty()) throw CheckpointError(trouble);

@@ -1,6 +1,7 @@
 // A run's state to and from checkpoints: parameters, optimiser state, best weights, position, early stopping. How the
 // files are written is BackgroundSave's.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <chorale/core/io/named_tensor.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/arena_memory.hpp>
 #include <chorale/train/background_save.hpp>
 #include <chorale/train/early_stopping.hpp>
 #include <chorale/train/exchange/exchange.hpp>
@@ -53,10 +55,15 @@ class Checkpointing {
   std::uint64_t reserve(const Kept& kept) { return saves_.reserve(files(kept.carried, parts_.best.elements > 0), live(kept)); }
   /// Collective. Afterwards training may go on; saves() tells what becomes of it.
   void start(const RunPosition& position, const Kept& kept);
-  /// Collective. Rank 0 picks the newest sound checkpoint, all read it. Empty when there is none.
+  /// Whose work it is to fill parameters and state: of a node's shared ones each of its ranks has a part.
+  struct Fillers {
+    Writers values, state;
+  };
+  /// Collective. Rank 0 picks the newest checkpoint that is sound to all ranks, which verify a share each and then read what they fill.
+  /// Empty when there is none.
   /// `workers` and `identity` of the result are the checkpoint's; the caller compares. Throws CheckpointError on every rank.
-  /// fills: this rank writes parameters and state, for its node or for itself.
-  std::optional<RunPosition> restore(Log& log, bool fills);
+  /// refuse: asked before tensors are read; a text ends it as a UsageError. Equal on all ranks.
+  std::optional<RunPosition> restore(Log& log, Fillers fillers, const std::function<std::string(const RunPosition&)>& refuse = {});
   /// After restore(): what the exchange keeps, from the same checkpoint; zeros where that was made with another exchange.
   /// What only another exchange keeps is dropped with a warning. Collective.
   void restore_carried(const std::vector<Carried>& carried, Log& log);
@@ -66,13 +73,14 @@ class Checkpointing {
   SaveFiles files(const std::vector<Carried>& carried, bool with_best) const;
   std::vector<LiveMemory> live(const Kept& kept) const;
   std::vector<NamedTensor> optimizer_tensors() const;
-  void read_into(Buffer values, const SafetensorsFile& file, const std::string& prefix) const;
+  Writers of_node() const { return {parts_.comm.node().rank(), parts_.comm.node().size()}; }
+  void read_into(Buffer values, Writers writers, const SafetensorsFile& file, const std::string& prefix) const;
   std::vector<NamedTensor> carried_tensors(const Carried& carried) const;
-  void read_carried(const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const;
+  void read_carried(const Carried& carried, const NamedTensor& wanted, const SafetensorsFile& file, Log& log) const;
   void say_dropped(const std::vector<Carried>& carried, const SafetensorsFile& file, Log& log) const;
   Parts parts_;
   BackgroundSave saves_;
-  std::string restored_;  // folder
+  std::optional<Checkpoint> restored_;
 };
 
 /// Every parameter as files name it, its data in `values` (the arena or a copy of it).

@@ -32,6 +32,9 @@ DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
   refuse_idle(parts_.options, parts_.params.dtype(), wish == "auto" ? nullptr : &entry(wish));
   const std::vector<std::string> names = candidates(parts.options.exchange);
   name_ = names[0];
+  if (parts_.on_gradients && drifts())
+    throw UsageError("parallel.exchange = " + name_ +
+                     " agrees on no gradient that tasks could share before the update; take replicated, shared or sharded");
   if (names.size() > 1) trial_.emplace(names, parts.pace);
   const auto bytes = parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
   copy_plan_ = plan_copies(parts_.comm.node(), parts_.options.copies, bytes, parts_.domain_of);
@@ -150,7 +153,8 @@ void DataParallel::use(const std::string& exchange) {
                                     .wire = parse_dtype(o.wire),
                                     .copies = memory_->copies(),
                                     .local = {.steps = o.local_steps, .outer_lr = o.outer_lr, .outer_momentum = o.outer_momentum},
-                                    .trace = parts_.trace});
+                                    .trace = parts_.trace,
+                                    .on_gradients = parts_.on_gradients});
   if (before) hand_over(*before);
   exchange_->release_state(parts_.optimizer);
   if (has_thread_) thread_ = std::make_unique<CommunicationThread>(*exchange_, has_free_core_);

@@ -30,6 +30,7 @@ class DataParallel {
     Trace* trace = nullptr;
     std::function<int(int local_rank)> domain_of = {};  // NUMA domain of this rank, where the caller knows better than the system
     TrialPace pace = {};                                // of exchange = auto
+    OnGradients on_gradients = {};                      // empty: nobody sees gradients before the update
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);
@@ -39,6 +40,9 @@ class DataParallel {
 
   /// Who writes values that all ranks know alike (initialising, restoring): everybody where copies are private, else one rank a node.
   bool fills() const { return memory_->is_private() || parts_.comm.node().rank() == 0; }
+  /// Where ranks fill together: this one's part of its parameters, and of the state.
+  Writers writers_of_values() const { return memory_->writers_of_values(); }
+  Writers writers_of_state() const { return memory_->writers_of_state(); }
   /// After filling: all ranks see what was written, in every copy of the parameters.
   void filled() { memory_->spread_filled(); }
   /// Once the number of virtual workers is known, before the first step. passes: of backward, that each makes in a step.

@@ -30,6 +30,7 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
   const ParallelOptions& o = options_.parallel;
   const std::string idle = o.threads != usual.threads ? "threads" : o.isa != usual.isa ? "isa" : "";
   if (!idle.empty()) throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it");
+  if (!options_.optimizer.lr_factors.empty()) throw UsageError("[gradient engine] optimizer.lr_factors does nothing here; remove it");
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);
   if (const std::int64_t v = options_.parallel.virtual_workers; v != 0 && v != comm.size())

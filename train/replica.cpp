@@ -97,14 +97,17 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     enter(Activity::forward);
     parts_.params.bind_gradients(into, started);
     started = true;
-    const Values results = parts_.model.forward(in, pass_of(step, first));
+    const Pass pass = pass_of(step, first);
+    const Values results = parts_.model.forward(in, pass);
     const LossValue loss = only_ ? parts_.loss.of_task(*only_, results, in) : parts_.loss.of(results, in);
-    if (parts_.hook) parts_.hook->on_results(v, rows, results);
-    const Variable total = total_loss(loss.total, results, in);
+    double weights = 0;
     with_float_type(parts_.params.dtype(), [&]<class T>() {
       report.loss += device.typed<T>().sum(loss.sample_loss.data<T>(), loss.sample_loss.elements());
-      report.weight += device.typed<T>().sum(loss.sample_weight.data<T>(), loss.sample_weight.elements());
+      weights = device.typed<T>().sum(loss.sample_weight.data<T>(), loss.sample_weight.elements());
     });
+    report.weight += weights;
+    Variable total = total_loss(loss.total, results, in);
+    if (parts_.hook) total = with_hook(total, {v, first, rows, in, results, pass}, weights);
     lap(from, phases_.forward);
     trace_phase("forward", forward_start, from);
     const auto backward_start = from;
@@ -128,6 +131,12 @@ Variable Replica::total_loss(const Variable& main, const Values& results, const 
     total = total + aim.weight * parts_.loss.of(held, in).total;
   }
   return total;
+}
+
+Variable Replica::with_hook(const Variable& total, const WorkerPass& pass, double weights) {
+  parts_.hook->on_results(pass);
+  const Variable term = parts_.hook->loss_term(pass);
+  return term.value().defined() && weights > 0 ? total + weights * term : total;  // losses are sums until the update divides them
 }
 
 void Replica::enter(Activity activity, std::string_view what) {

@@ -56,6 +56,7 @@ class Replica {
   void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
   void take_batch(const BatchCut& batch, std::int64_t step);
   Variable total_loss(const Variable& main, const Values& results, const Values& in) const;
+  Variable with_hook(const Variable& total, const WorkerPass& pass, double weights);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;
   std::vector<Tensor> partial_;  // by depth: sums of right subtrees

@@ -7,6 +7,7 @@
 #include <chorale/core/nn/multi_task.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/parameter_groups.hpp>
 #include <chorale/train/trace_file.hpp>
 
 namespace chorale {
@@ -122,6 +123,26 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.min = 1, .max = 1e6, .mathematics = false});
 }
 
+void describe_transfer(OptionTable& t, TrainOptions& o) {
+  t.add("train.init_from", o.init_from,
+        "Start with the weights of this run or checkpoint, or of RUN/tasks/NAME, by name and shape; a first layer by the names of "
+        "features. What was loaded is said. A resumed run does not load again.",
+        {.short_flag = "init-from", .mathematics = false});
+  t.add("train.init_only", o.init_only,
+        "Of train.init_from: which parameters are loaded, as globs over their names: encoder (all layers before the last), head, 0, "
+        "*.bias. Empty: all.",
+        {.short_flag = "init-only", .mathematics = false});
+  t.add("train.freeze", o.freeze,
+        "Parameters that keep what they start with, as globs as in train.init_only: no gradient, no optimiser state, no communication.",
+        {.short_flag = "freeze"});
+  t.add("train.unfreeze", o.unfreeze,
+        "Gradual unfreezing: PATTERN:EPOCHS, parameters that are not updated before so many epochs; the first pattern that means one "
+        "decides: encoder.2:5 encoder:10.",
+        {.check = [](const std::string& value) { parse_pattern_numbers("train.unfreeze", words_of(value), "epochs above 0"); }});
+  t.add("train.unfreeze_steps", o.unfreeze_steps, "The same in updates: PATTERN:UPDATES.",
+        {.check = [](const std::string& value) { parse_pattern_numbers("train.unfreeze_steps", words_of(value), "updates above 0"); }});
+}
+
 void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& registry) {
   t.add("optimizer.name", o.name, "The update rule.", {.choices = registry.of<OptimizerEntry>().names()});
   t.add("optimizer.lr", o.lr, "Learning rate.", {.min = 0, .max = 1e6, .short_flag = "lr"});
@@ -138,6 +159,10 @@ void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& reg
         {.choices = {"auto", "l2", "decoupled"}});
   t.add("optimizer.clip_norm", o.clip_norm, "Greatest global norm of the gradient; 0: no limit.", {.min = 0, .max = 1e30});
   t.add("optimizer.clip_value", o.clip_value, "Greatest absolute value of each gradient element; 0: no limit.", {.min = 0, .max = 1e30});
+  t.add("optimizer.lr_factors", o.lr_factors,
+        "Discriminative fine-tuning: PATTERN:FACTOR, what the rate of these parameters is multiplied with; patterns as in "
+        "train.init_only, the first that means one decides: encoder.0:0.05 encoder:0.1.",
+        {.check = [](const std::string& value) { parse_pattern_numbers("optimizer.lr_factors", words_of(value), "above 0"); }});
 }
 
 void describe_parallel(OptionTable& t, ParallelOptions& o, const Registry& registry) {
@@ -238,6 +263,7 @@ void describe(OptionTable& table, Settings& settings, const Registry& registry) 
   describe(table, settings.data);
   describe_model(table, settings.model, registry);
   describe_train(table, settings.train, registry);
+  describe_transfer(table, settings.train);
   describe_optimizer(table, settings.optimizer, registry);
   describe_parallel(table, settings.parallel, registry);
   describe_checkpoint(table, settings.checkpoint);

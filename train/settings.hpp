@@ -41,6 +41,10 @@ struct TrainOptions {
   std::string on_nan = "stop";      // stop skip rollback
   double rollback_lr_factor = 0.5;
   std::int64_t rollbacks = 3;
+  std::string init_from = {};                                   // a run, or one of its checkpoints, whose weights are started with
+  std::vector<std::string> init_only = {};                      // patterns of ParameterNames; empty: all
+  std::vector<std::string> freeze = {};                         // the same
+  std::vector<std::string> unfreeze = {}, unfreeze_steps = {};  // "encoder.2:5", in epochs; in updates
 };
 
 struct OptimizerOptions {
@@ -50,6 +54,7 @@ struct OptimizerOptions {
   double weight_decay = 0;
   std::string decay = "auto";  // l2 decoupled auto: decoupled for adamw
   double clip_norm = 0, clip_value = 0;
+  std::vector<std::string> lr_factors = {};  // "encoder:0.1"
 };
 
 struct ParallelOptions {

@@ -82,6 +82,7 @@ void Trainer::one_step() {
   const std::int64_t per_epoch = sampler_.steps_per_epoch();
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
   cut_->take(batch);
+  groups_.begin_step(step_ + 1);
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
   in_step_ = true;

@@ -18,6 +18,7 @@
 #include <chorale/train/data_parallel.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/gradient_surgery.hpp>
+#include <chorale/train/parameter_groups.hpp>
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
@@ -35,8 +36,10 @@ struct TrainerConfig {
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   WatchdogOptions watchdog = {};
+  std::vector<std::string> lr_factors = {};  // of optimizer.lr_factors
   std::string init = "torch";
-  std::string checkpoint_folder;  // empty: none are written
+  std::function<void(const FlatParams&)> starting_weights = {};  // writes over what was drawn, on each rank that fills; not at a resume
+  std::string checkpoint_folder;                                 // empty: none are written
   bool resume = false;
   std::map<std::string, std::string> identity;             // settings that a resumed run may not change
   std::vector<std::pair<std::string, std::string>> texts;  // small files that every checkpoint carries (fitted preprocessing, recipe)
@@ -94,10 +97,12 @@ class Trainer {
   void check_sizes() const;
   void check_memory_need() const;
   void check_costs() const;
+  void make_groups();
   std::span<const double> costs() const;  // empty: workers get equal numbers of rows
   void allocate();
   void restore();
-  void check_model() const;  // before a node's ranks share memory of its size
+  std::string change_from(const RunPosition& found) const;  // what forbids to go on from there; empty: nothing
+  void check_model() const;                                 // before a node's ranks share memory of its size
   void check_ranks();
   void one_step();
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
@@ -143,6 +148,7 @@ class Trainer {
   TrainerConfig config_;
   FlatParams params_;
   Sampler sampler_;
+  ParameterGroups groups_;
   std::optional<BatchCut> cut_;  // of the step under way
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;

@@ -26,8 +26,9 @@ bool is_of_rounds(const std::string& key) {
 Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
     : parts_(parts),
       config_(config),
-      params_(parts.model, parts.device, model_dtype(config.train)),
+      params_(freeze(parts.model, config.train), parts.device, model_dtype(config.train)),
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
+      groups_(params_, config.train, config.lr_factors, sampler_.steps_per_epoch()),
       early_(config.train.early_stop, parts.registry),
       schedule_(config.checkpoint, sampler_.steps_per_epoch(),
                 std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count()),
@@ -48,6 +49,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                             {"train.dtype", t.dtype},
                                                             {"parallel.balance", config.parallel.balance}});
   check_costs();
+  make_groups();
   check_model();
   check_memory_need();
   allocate();
@@ -87,7 +89,7 @@ void Trainer::make_surgery() {
   if (wish != "pcgrad") throw UsageError(what + " is refused: expected none or pcgrad");
   const std::size_t tasks = parts_.loss.tasks().size();
   if (tasks < 2 || !parts_.is_shared) throw UsageError(what + " needs a model of several targets; remove it");
-  if (!parts_.aims.empty()) throw UsageError(what + " knows nothing of further terms of the loss; remove it");
+  if (!parts_.aims.empty() || parts_.hook) throw UsageError(what + " knows nothing of further terms of the loss; remove it");
   if (replicas_->drifts())
     throw UsageError(what + " needs the gradients of the whole batch at each step, which parallel.exchange = " + replicas_->name() +
                      " does not have; use another exchange");
@@ -136,6 +138,15 @@ void Trainer::check_costs() const {
                        std::to_string(given[row]) + "; give finite costs above 0");
 }
 
+void Trainer::make_groups() {
+  if (groups_.holds() && config_.parallel.exchange == "local_sgd")
+    throw UsageError(
+        "train.unfreeze holds parameters as they are, and the averages of parallel.exchange = local_sgd would round them; use another "
+        "exchange, or train.freeze");
+  parts_.optimizer.set_groups(groups_.groups());
+  if (const std::string text = groups_.text(); !text.empty() && parts_.comm.rank() == 0) parts_.log.info("trained otherwise: " + text);
+}
+
 void Trainer::check_memory_need() const {
   const auto bytes = static_cast<std::int64_t>(size_bytes(params_.dtype()));
   check_memory(memory_need(params_.elements() * bytes, params_.trainable_elements() * bytes,
@@ -144,30 +155,43 @@ void Trainer::check_memory_need() const {
 }
 
 void Trainer::allocate() {
-  replicas_ =
-      std::make_unique<DataParallel>(DataParallel::Parts{parts_.comm, params_, parts_.optimizer, parts_.registry, parts_.log,
-                                                         config_.parallel, traces() ? &trace_ : nullptr, parts_.domain_of, parts_.pace});
+  DataParallel::Parts parts{
+      parts_.comm,      params_,    parts_.optimizer, parts_.registry, parts_.log, config_.parallel, traces() ? &trace_ : nullptr,
+      parts_.domain_of, parts_.pace};
+  if (parts_.hook && parts_.hook->takes_gradients())
+    parts.on_gradients = [this](GradientView& gradient) { parts_.hook->after_gradients(gradient); };
+  replicas_ = std::make_unique<DataParallel>(parts);
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
+  if (replicas_->fills() && config_.starting_weights && !config_.resume) config_.starting_weights(params_);
   if (early_.active()) best_ = replicas_->allocate_copy();
   replicas_->filled();
+  if (parts_.hook) parts_.hook->begin({.params = &params_, .write = [this](Buffer values) { replicas_->write_back(values); }});
   make_checkpointing();
+}
+
+std::string Trainer::change_from(const RunPosition& found) const {
+  const bool goes_on_in_rounds = replicas_->drifts() && replicas_->change_from(found.exchange).empty();
+  for (const auto& [key, value] : config_.identity) {
+    const auto old = found.identity.find(key);
+    if (is_of_rounds(key) && !goes_on_in_rounds) continue;  // one of the two runs does not read it
+    if (old != found.identity.end() && old->second != value)
+      return "--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second + "'; keep it, or start a new run";
+  }
+  return "";
 }
 
 void Trainer::restore() {
   const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
-  const std::optional<RunPosition> found = checkpointing_ ? checkpointing_->restore(parts_.log, replicas_->fills()) : std::nullopt;
+  const std::optional<RunPosition> found =
+      checkpointing_ ? checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()},
+                                               [&](const RunPosition& p) { return change_from(p); })
+                     : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
     if (speaks) parts_.log.warning("there is no checkpoint to resume from; training starts at step 0");
+    if (replicas_->fills() && config_.starting_weights) config_.starting_weights(params_);
+    replicas_->filled();
     return;
-  }
-  const bool goes_on_in_rounds = replicas_->drifts() && replicas_->change_from(found->exchange).empty();
-  for (const auto& [key, value] : config_.identity) {
-    const auto old = found->identity.find(key);
-    if (is_of_rounds(key) && !goes_on_in_rounds) continue;  // one of the two runs does not read it
-    if (old != found->identity.end() && old->second != value)
-      throw UsageError("--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second +
-                       "'; keep it, or start a new run");
   }
   if (config_.parallel.virtual_workers == 0)
     workers_ = found->virtual_workers;

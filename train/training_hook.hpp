@@ -2,11 +2,13 @@
 // training thread. Calls that are marked collective come at the same step on all ranks of the trainer's communicator.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
-#include <chorale/core/autograd/variable.hpp>
+#include <chorale/core/nn/module.hpp>
+#include <chorale/train/gradient_view.hpp>
 #include <chorale/train/stop.hpp>
 
 namespace chorale {
@@ -17,13 +19,42 @@ struct Aim {
   double weight = 1;   // of the term
 };
 
+/// The forward pass of a virtual worker, or of a part of its rows.
+struct WorkerPass {
+  std::int64_t worker;
+  std::int64_t first_position;         // of its rows in the global batch
+  std::span<const std::int64_t> rows;  // numbers in the data set
+  const Values& in;                    // their fields
+  const Values& results;               // what the model made of them
+  const Pass& pass;                    // as the model had it
+};
+
+/// The parameters of a run, for a hook that changes them between steps.
+struct TrainedParameters {
+  FlatParams* params = nullptr;
+  std::function<void(Buffer values)> write;  // collective: all of the arena, given alike on all ranks
+};
+
 class TrainingHook {
  public:
   virtual ~TrainingHook() = default;
-  /// In the pass of a virtual worker: the data set's rows that it saw (numbers in the data set) and what the model made of them.
-  virtual void on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
-    (void)worker, (void)rows, (void)results;
+  /// Collective, once: parameters have their first values; those of a checkpoint come next. What is given outlives the training.
+  virtual void begin(const TrainedParameters& parameters) { (void)parameters; }
+  /// From now on this rank alone computes a pass again, to find out what went wrong in it; false: no longer.
+  virtual void set_alone(bool is_alone) { (void)is_alone; }
+  /// In the pass of a virtual worker, before its backward.
+  virtual void on_results(const WorkerPass& pass) { (void)pass; }
+  /// One more term of the pass's loss, [], as a mean over its rows: it counts as the other terms do, whatever their sum of weights. Without
+  /// value: none. No communication: ranks make different numbers of passes.
+  virtual Variable loss_term(const WorkerPass& pass) {
+    (void)pass;
+    return {};
   }
+  /// Whether after_gradients() is to be called. Equal on all ranks and all the time. Costs a copy of the gradient and, where ranks own
+  /// parts of it, one all-reduce of it.
+  virtual bool takes_gradients() const { return false; }
+  /// Collective, at every step: between the agreement on its gradient and clipping and update.
+  virtual void after_gradients(GradientView& gradient) { (void)gradient; }
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
   /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.

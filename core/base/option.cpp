@@ -1,5 +1,6 @@
 #include <chorale/core/base/option.hpp>
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstdio>
@@ -47,6 +48,28 @@ double checked_number(const std::string& key, std::string_view value, const Opti
 
 bool parts_words(char c) { return c == ' ' || c == ',' || c == '\t'; }
 
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + '"';
+}
+
+/// What a recipe's line would take for its edge, a comment or quotes.
+bool needs_quotes(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  if (text.empty()) return false;
+  if (text.front() == '"' || text.front() == '#') return true;
+  if (kBlanks.find(text.front()) != std::string_view::npos || kBlanks.find(text.back()) != std::string_view::npos) return true;
+  return text.find(" #") != std::string_view::npos || text.find("\t#") != std::string_view::npos;
+}
+
+/// A value of a recipe is one line, whoever gives it.
+void refuse_control_characters(std::string_view key, std::string_view value) {
+  const auto is_control = [](unsigned char c) { return (c < 32 && c != '\t' && c != '\r') || c == 127; };
+  if (key.find('.') != std::string_view::npos && std::any_of(value.begin(), value.end(), is_control))
+    refuse(std::string(key), value, "a control character stands in it, which no line of a recipe can hold");
+}
+
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -83,9 +106,24 @@ std::string list_text(const std::vector<std::string>& words) {
       out += word;
       continue;
     }
-    out += '"';
-    for (const char c : word) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-    out += '"';
+    out += quoted(word);
+  }
+  return out;
+}
+
+std::string recipe_value(const Option& option) {
+  const std::string text = option.text();
+  return option.type == "text" && !option.verbatim && needs_quotes(text) ? quoted(text) : text;
+}
+
+std::string unquoted(std::string_view value) {
+  std::string out;
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return std::string(value);
+  const std::string_view inside = value.substr(1, value.size() - 2);
+  for (std::size_t at = 0; at < inside.size(); ++at) {
+    if (inside[at] == '"' && (at + 1 == inside.size() || inside[++at] != '"'))
+      return std::string(value);  // these quotes end before the text
+    out += inside[at];
   }
   return out;
 }
@@ -98,6 +136,7 @@ Option& OptionTable::declare(std::string key, std::string help, OptionExtra& ext
   option.range = range_text(extra);
   option.short_flag = extra.short_flag;
   option.mathematics = extra.mathematics;
+  option.verbatim = extra.verbatim;
   return option;
 }
 
@@ -173,6 +212,7 @@ void OptionTable::add(std::string key, std::vector<std::string>& field, std::str
 void OptionTable::set(std::string_view key, std::string_view value, std::string origin) {
   for (Option& option : options_) {
     if (option.key != key && (option.short_flag.empty() || option.short_flag != key)) continue;
+    refuse_control_characters(key, value);
     option.parse(value);
     option.given = true;
     option.origin = std::move(origin);

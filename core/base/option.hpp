@@ -20,6 +20,7 @@ struct Option {
   std::string help;                             // one sentence
   std::string short_flag;                       // "threads" for --threads; empty: none
   bool mathematics = true;                      // may a resumed run change it? only when false
+  bool verbatim = false;                        // of texts: quotes in a recipe belong to the value
   bool given = false;                           // set by recipe or flag
   std::string origin;                           // "shop.ini:7" when a recipe set it
   std::function<void(std::string_view)> parse;  // writes the field; throws UsageError that says what is allowed
@@ -33,6 +34,7 @@ struct OptionExtra {
   std::vector<std::string> choices = {};
   std::string short_flag = {};
   bool mathematics = true;
+  bool verbatim = false;                                     // of texts: quotes in a recipe belong to the value
   bool adds_up = false;                                      // of lists: given again, the words are added
   std::function<void(const std::string& value)> check = {};  // of texts and lists: throws UsageError that says what is allowed
 };
@@ -63,5 +65,11 @@ class OptionTable {
 std::vector<std::string> words_of(std::string_view text);
 /// What words_of reads back; empty words are left out.
 std::string list_text(const std::vector<std::string>& words);
+
+/// An option's present value as it stands behind the = of a recipe: a text that would be cut there, at a # or at blanks around it, stands
+/// in quotes, a quote in it written twice.
+std::string recipe_value(const Option& option);
+/// The text that stands in such quotes; else `value` as it is.
+std::string unquoted(std::string_view value);
 
 }  // namespace chorale

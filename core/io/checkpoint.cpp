@@ -26,12 +26,12 @@ std::string what_lies_at(const std::filesystem::path& path, std::uint64_t offset
   return "";
 }
 
-/// Read in pieces: a failing disk is an IoError here, where mapped memory would be a signal.
-void verify_blocks(const std::filesystem::path& path, const CheckpointFile& file) {
+/// Blocks [first, last). Read in pieces: a failing disk is an IoError here, where mapped memory would be a signal.
+void verify_blocks(const std::filesystem::path& path, const CheckpointFile& file, std::size_t first, std::size_t last) {
   const File in = File::open_read(path);
   std::vector<std::byte> piece(kHashBlock);
   std::vector<std::string> hash;
-  for (std::size_t b = 0; b < file.blocks.size(); ++b) {
+  for (std::size_t b = first; b < last; ++b) {
     const std::uint64_t offset = b * kHashBlock;
     hash.clear();
     add_block_hashes(std::span(piece).first(in.read_at(offset, piece)), hash);
@@ -43,7 +43,7 @@ void verify_blocks(const std::filesystem::path& path, const CheckpointFile& file
   }
 }
 
-void verify_file(const std::filesystem::path& folder, const CheckpointFile& file) {
+void check_size(const std::filesystem::path& folder, const CheckpointFile& file) {
   const std::filesystem::path path = folder / file.name;
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path, ignored)) throw CheckpointError(path.string() + ": is missing, the manifest names it");
@@ -51,23 +51,52 @@ void verify_file(const std::filesystem::path& folder, const CheckpointFile& file
   if (bytes != file.bytes)
     throw CheckpointError(path.string() + ": has " + std::to_string(bytes) + " bytes, the manifest says " + std::to_string(file.bytes) +
                           (bytes < file.bytes ? "; it was cut" : "; something was added"));
-  verify_blocks(path, file);
 }
 
 }  // namespace
 
-Checkpoint open_checkpoint(const std::filesystem::path& folder) {
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(folder, ignored)) throw CheckpointError(folder.string() + ": is no folder; expected a checkpoint");
+Checkpoint described_checkpoint(const std::filesystem::path& folder, Manifest manifest) {
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
-  checkpoint.manifest_ = read_manifest(folder);
-  for (const CheckpointFile& file : checkpoint.manifest_.files) verify_file(folder, file);
+  checkpoint.manifest_ = std::move(manifest);
+  return checkpoint;
+}
+
+Checkpoint described_checkpoint(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) throw CheckpointError(folder.string() + ": is no folder; expected a checkpoint");
+  Checkpoint checkpoint = described_checkpoint(folder, read_manifest(folder));
+  for (const CheckpointFile& file : checkpoint.manifest().files) check_size(folder, file);
+  return checkpoint;
+}
+
+void verify_share(const Checkpoint& checkpoint, int place, int count) {
+  const std::vector<CheckpointFile>& files = checkpoint.manifest().files;
+  std::size_t all = 0, at = 0;
+  for (const CheckpointFile& file : files) all += file.blocks.size();
+  const auto n = static_cast<std::size_t>(count), first = all * static_cast<std::size_t>(place) / n,
+             last = all * (static_cast<std::size_t>(place) + 1) / n;
+  for (const CheckpointFile& file : files) {
+    const std::size_t from = std::max(first, at), to = std::min(last, at + file.blocks.size());
+    if (from < to) verify_blocks(checkpoint.folder() / file.name, file, from - at, to - at);
+    at += file.blocks.size();
+  }
+}
+
+Checkpoint open_checkpoint(const std::filesystem::path& folder) {
+  Checkpoint checkpoint = described_checkpoint(folder);
+  verify_share(checkpoint, 0, 1);
   return checkpoint;
 }
 
 Checkpoint open_step(const std::filesystem::path& checkpoints, std::int64_t step) {
-  Checkpoint checkpoint = open_checkpoint(checkpoints / checkpoint_name(step));
+  Checkpoint checkpoint = described_step(checkpoints, step);
+  verify_share(checkpoint, 0, 1);
+  return checkpoint;
+}
+
+Checkpoint described_step(const std::filesystem::path& checkpoints, std::int64_t step) {
+  Checkpoint checkpoint = described_checkpoint(checkpoints / checkpoint_name(step));
   if (checkpoint.manifest().step != step)
     throw CheckpointError(checkpoint.folder().string() + ": holds step " + std::to_string(checkpoint.manifest().step) +
                           ", not the one its name says");

@@ -10,7 +10,7 @@
 
 namespace chorale {
 
-/// A verified checkpoint. Read-only, so any thread may look.
+/// A checkpoint; verified, unless described_checkpoint() made it. Read-only, so any thread may look.
 class Checkpoint {
  public:
   const Manifest& manifest() const { return manifest_; }
@@ -22,11 +22,22 @@ class Checkpoint {
   std::string text(const std::string& name) const;
 
  private:
-  friend Checkpoint open_checkpoint(const std::filesystem::path& folder);
+  friend Checkpoint described_checkpoint(const std::filesystem::path& folder, Manifest manifest);
   std::filesystem::path path_of(const std::string& name) const;
   std::filesystem::path folder_;
   Manifest manifest_;
 };
+
+/// What `manifest` says of `folder`; nothing is read, and verify_share() is still to be called.
+Checkpoint described_checkpoint(const std::filesystem::path& folder, Manifest manifest);
+/// The same by its own manifest, with its files there in their sizes. Throws CheckpointError.
+Checkpoint described_checkpoint(const std::filesystem::path& folder);
+/// The same of CHECKPOINTS/step_N, which must hold the step that its name says.
+Checkpoint described_step(const std::filesystem::path& checkpoints, std::int64_t step);
+
+/// One of several that verify a checkpoint together: reads and hashes the share_of its blocks, counted over all files in order, that
+/// `place` of `count` has. Throws CheckpointError that names file, bytes and tensor, IoError when the disk fails.
+void verify_share(const Checkpoint& checkpoint, int place, int count);
 
 /// Reads every byte once. Throws CheckpointError that says what differs: no manifest, a newer version, the manifest's own hash,
 /// a file that is missing, its size, its hash. IoError when the disk fails.

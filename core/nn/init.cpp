@@ -44,7 +44,7 @@ void FlatParams::initialise(std::uint64_t seed, const std::string& scheme) {
         if (d.bound > 0)
           value = static_cast<T>(gain * d.bound * (2 * random.uniform() - 1));
         else
-          value = static_cast<T>(d.deviation > 0 ? gain * d.deviation * random.normal() : d.constant);
+          value = static_cast<T>(d.deviation > 0 ? gain * d.deviation * random.normal() : gain * d.constant);
       }
     });
   }

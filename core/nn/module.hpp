@@ -51,6 +51,10 @@ class Module {
   Parameter& add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment = Segment::trainable);
   /// A member of the derived class, or one that it owns.
   void add_child(const std::string& name, Module& child) { children_.emplace_back(name, &child); }
+  /// The same, before the child at `position`.
+  void insert_child(std::size_t position, const std::string& name, Module& child) {
+    children_.emplace(children_.begin() + static_cast<std::ptrdiff_t>(position), name, &child);
+  }
   /// The key of this module's random numbers in this pass. It follows from the module's path: what is added elsewhere in a model changes
   /// no module's numbers.
   std::uint64_t random_key(const Pass& pass) const { return mix(pass.random_key, path_key_); }

@@ -12,7 +12,7 @@ namespace chorale {
 struct Init {
   enum class Role : std::uint8_t { weight, bias, zeros, ones } role = Role::weight;
   std::int64_t fan_in = 1, fan_out = 1;
-  double gain = 1;  // what is drawn is multiplied by it
+  double gain = 1;  // what is drawn is multiplied by it, ones too
 };
 
 /// Which part of the arena: trainable ones get gradients and optimiser state; frozen ones and buffers do not.
@@ -28,16 +28,25 @@ class Parameter {
   /// Before the arena draws it.
   void set_gain(double gain) { init_.gain = gain; }
   Segment segment() const { return segment_; }
+  /// Before the arena is laid out: it keeps what it starts with. Buffers stay buffers.
+  void freeze() {
+    if (segment_ == Segment::trainable) segment_ = Segment::frozen;
+  }
+  /// Between steps: it is used as it is, and no graph is recorded through it; its gradient counts as zero.
+  void set_held(bool is_held) { is_held_ = is_held; }
   const Tensor& value() const { return value_; }
   LeafNode& leaf() { return *leaf_; }
   void bind(Tensor value) { value_ = std::move(value); }
   /// For a forward pass; with `record` the gradient will reach the arena.
-  Variable use(bool record) const { return record && segment_ == Segment::trainable ? Variable(value_, leaf_) : Variable(value_); }
+  Variable use(bool record) const {
+    return record && segment_ == Segment::trainable && !is_held_ ? Variable(value_, leaf_) : Variable(value_);
+  }
 
  private:
   Shape shape_;
   Init init_;
   Segment segment_;
+  bool is_held_ = false;
   Tensor value_;
   std::shared_ptr<LeafNode> leaf_;
 };

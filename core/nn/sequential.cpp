@@ -11,6 +11,11 @@ void Sequential::add(std::unique_ptr<Layer> layer) {
   layers_.push_back(std::move(layer));
 }
 
+void Sequential::insert(std::size_t position, const std::string& name, std::unique_ptr<Layer> layer) {
+  insert_child(position, name, *layer);
+  layers_.insert(layers_.begin() + static_cast<std::ptrdiff_t>(position), std::move(layer));
+}
+
 Variable Sequential::forward(const Variable& x, const Pass& pass) { return forward_through(x, 0, layers_.size(), pass); }
 
 Variable Sequential::forward_through(const Variable& x, std::size_t first, std::size_t last, const Pass& pass) {
@@ -20,7 +25,7 @@ Variable Sequential::forward_through(const Variable& x, std::size_t first, std::
     Layer& layer = *layers_[i];
     if (pass.observer) pass.observer->forward(layer.path());
     if (traces) {
-      const std::string name = std::to_string(i) + " " + layer.name();
+      const std::string name = children()[i].first + " " + layer.name();
       const TraceSpan span(pass.trace, name);
       y = layer.forward(y, pass);
     } else {

@@ -14,6 +14,8 @@ namespace chorale {
 class Sequential final : public Layer {
  public:
   void add(std::unique_ptr<Layer> layer);
+  /// Before layer `position`, under a name of its own; the others keep theirs. After the last add().
+  void insert(std::size_t position, const std::string& name, std::unique_ptr<Layer> layer);
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
   /// Layers [first, last) only: what lies before a head, or the head alone.

@@ -26,23 +26,32 @@ Optimizer::Optimizer(Rule rule, const OptimizerConfig& config) : rule_(rule), co
 }
 
 void Optimizer::begin_step(std::int64_t step, double grad_scale) {
+  step_ = step;
+  scalars_ = scalars_of(step, config_.lr, grad_scale);
+  group_scalars_.clear();
+  for (const ParameterGroup& group : groups_)
+    group_scalars_.push_back(scalars_of(std::max<std::int64_t>(1, step - group.first_step + 1), config_.lr * group.lr_factor, grad_scale));
+}
+
+UpdateScalars Optimizer::scalars_of(std::int64_t step, double lr, double grad_scale) const {
   const double t = static_cast<double>(step);
-  scalars_ = {.lr = config_.lr,
-              .momentum = config_.momentum,
-              .dampening = config_.dampening,
-              .beta1 = config_.beta1,
-              .beta2 = config_.beta2,
-              .eps = config_.eps,
-              .l2 = config_.decoupled ? 0 : config_.weight_decay,
-              .decoupled = config_.decoupled ? config_.weight_decay : 0,
-              .grad_scale = grad_scale,
-              .clip_value = config_.clip_value,
-              .nesterov = config_.nesterov,
-              .first_step = step == 1};
-  if (rule_ == Rule::rmsprop) scalars_.beta2 = config_.alpha;
-  if (rule_ != Rule::adam) return;
-  scalars_.correction1 = 1 / (1 - std::pow(config_.beta1, t));
-  scalars_.correction2 = 1 / (1 - std::pow(config_.beta2, t));
+  UpdateScalars out = {.lr = lr,
+                       .momentum = config_.momentum,
+                       .dampening = config_.dampening,
+                       .beta1 = config_.beta1,
+                       .beta2 = config_.beta2,
+                       .eps = config_.eps,
+                       .l2 = config_.decoupled ? 0 : config_.weight_decay,
+                       .decoupled = config_.decoupled ? config_.weight_decay : 0,
+                       .grad_scale = grad_scale,
+                       .clip_value = config_.clip_value,
+                       .nesterov = config_.nesterov,
+                       .first_step = step == 1};
+  if (rule_ == Rule::rmsprop) out.beta2 = config_.alpha;
+  if (rule_ != Rule::adam) return out;
+  out.correction1 = 1 / (1 - std::pow(config_.beta1, t));
+  out.correction2 = 1 / (1 - std::pow(config_.beta2, t));
+  return out;
 }
 
 void register_optimizers(Registry& registry) {

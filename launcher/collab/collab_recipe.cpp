@@ -12,7 +12,9 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/split.hpp>
+#include <chorale/launcher/collab/lockstep.hpp>
 #include <chorale/launcher/recipe.hpp>
+#include <chorale/train/collab/strategy.hpp>
 
 namespace chorale {
 
@@ -94,7 +96,18 @@ std::vector<EntityColumn> parse_entities(const std::string& text, const std::str
 }
 
 void CollabRecipe::describe(CollabSettings& s) {
-  table.add("collab.strategy", s.strategy, "How tasks share: store, vectors of entities by their ids.", {.choices = {"store"}});
+  Registry registry;
+  register_all(registry);
+  const std::vector<std::string> known = registry.of<StrategyEntry>().names();
+  std::string kinds;
+  for (const std::string& name : known) kinds += (kinds.empty() ? "" : "; ") + name + ": " + registry.of<StrategyEntry>().at(name, "").help;
+  table.add("collab.strategy", s.strategy, "How tasks share, one or several, in this order. " + kinds + ".",
+            {.check = [known](const std::string& text) {
+              for (const std::string& name : words_of(text))
+                if (std::find(known.begin(), known.end(), name) == known.end())
+                  throw UsageError("collab.strategy = " + text + " is refused: there is no strategy '" + name + "'; there are " +
+                                   list_text(known));
+            }});
   table.add("collab.every", s.every, "Steps of the fastest task between two ticks, at which vectors are exchanged.",
             {.min = 1, .max = kMany});
   table.add("collab.width", s.width, "Numbers in the vector that a task publishes of an entity.", {.min = 1, .max = 1024});
@@ -117,9 +130,34 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.sweep", s.sweep,
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});
+  table.add("collab.trunk.parameters", s.trunk.parameters,
+            "Parameters that all tasks have in common, by name: 0.* 2.weight. Empty: all layers before the last one with parameters.");
+  table.add("collab.trunk.average_every", s.trunk.average_every,
+            "Ticks after which the values of common parameters are averaged, so that no task waits at its steps; 0: their gradients are "
+            "added at every step, in lock-step.",
+            {.min = 0, .max = kMany});
+  table.add("collab.trunk.pcgrad", s.trunk.pcgrad,
+            "Whether a task's gradient loses what points against another's before they are added (Yu et al. 2020).");
+  table.add(
+      "collab.trunk.uncertainty_lr", s.trunk.uncertainty_lr,
+      "Rate at which tasks' weights are learnt from their losses (Kendall et al. 2018): exp(-s), s falling by this times (1 - 2 w L) / "
+      "2 a step. 0: they stay as given.",
+      {.min = 0, .max = 1});
+  table.add("collab.stitch.layer", s.stitch_layer,
+            "Layer behind which tasks read each other, by its number in model.layers, from 0. Empty: the one before the last with "
+            "parameters.");
   table.add("collab.split", s.split,
-            "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Empty: "
-            "data.split decides, and a test row of one task may train its peer.");
+            "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Or by time: "
+            "time 2011-09-01 2011-10-01, train before the first and test from the second on. Empty: data.split decides, and a test row of "
+            "one task may train its peer.");
+  table.add(
+      "collab.time", s.time,
+      "Column that says when a row happened, of dates or numbers; no feature. A row then hears of its entity only what rows of earlier "
+      "periods say.");
+  table.add(
+      "collab.period", s.period,
+      "With collab.time: what counts as one time, week, day, 12 hours; a number for columns of numbers. An entity has a vector for each.",
+      {.check = [](const std::string& text) { parse_period(text); }});
   table.add("collab.split_seed", s.split_seed, "Of collab.split.", {.min = 0, .max = kMany});
   table.add("collab.checkpoint_every", s.checkpoint_every, "Ticks between checkpoints of all tasks; 0: only at the end.",
             {.min = 0, .max = kMany, .mathematics = false});
@@ -134,10 +172,13 @@ void CollabRecipe::describe(TaskSection& section) {
   table.add(at + "ranks", section.ranks, "Ranks that train this task: a number, or share 0.5 of all.");
   table.add(at + "role", section.role, "Whether it publishes vectors (peer), listens to others' (target), or both.",
             {.choices = {"both", "peer", "target"}});
+  table.add(at + "weight", section.weight, "What its gradients count in common parameters (collab.strategy = trunk).",
+            {.min = 1e-6, .max = 1e6});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");
+  table.add(at + "time", section.time, "As collab.time, for this task.");
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
-  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.");
+  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.", {.verbatim = true});
 }
 
 void CollabRecipe::declare_tasks_of(const std::string& path) {
@@ -176,7 +217,9 @@ void CollabRecipe::resolve(const std::string& path) {
       if (!option.given || !option.key.starts_with(at)) continue;
       const std::string key = option.key.substr(at.size());
       if (!section->keys.contains(key)) continue;
-      keys->table.set(key, section->keys[key], option.origin);
+      const std::string& text = section->keys[key];
+      const bool has_quotes = !option.origin.empty() && keys->table.find(key)->type == "text";  // a flag's value is the text itself
+      keys->table.set(key, has_quotes ? unquoted(text) : text, option.origin);
       if (key != "data.file") continue;
       for (std::string& file : keys->settings.data.file) {  // a recipe's is relative to the recipe, a flag's to here
         const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : folder;
@@ -191,12 +234,37 @@ void CollabRecipe::resolve(const std::string& path) {
           std::find(keys->settings.data.drop.begin(), keys->settings.data.drop.end(), entity.column) == keys->settings.data.drop.end() &&
           entity.column != keys->settings.data.target)
         ids.push_back(entity.column);
+    if (!keys->settings.train.init_from.empty() || !keys->settings.train.init_only.empty())
+      throw UsageError(at + "train.init_from is for chorale train: tasks of a collaboration start with what is drawn; remove it");
     if (keys->settings.train.on_nan == "rollback")
       throw UsageError(at + "train.on_nan = rollback would part the ticks of the tasks; use skip or stop");
     tasks.push_back(std::move(keys));
   }
+  check_strategies();
+  check_lockstep(*this);
   pinned_steps();
   for (std::size_t t = 0; t < sections.size(); ++t) request(t);
+}
+
+void CollabRecipe::check_strategies() const {
+  const std::vector<std::string>& chosen = settings.strategy;
+  if (chosen.empty()) throw UsageError("collab.strategy names none; take it out for store, the default");
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=
+        chosen.begin() + static_cast<std::ptrdiff_t>(i))
+      throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
+  const auto has = [&](const std::string& name) { return std::find(chosen.begin(), chosen.end(), name) != chosen.end(); };
+  Registry registry;
+  register_all(registry);
+  for (const Option& option : table.all()) {
+    if (!option.given || !option.key.starts_with("collab.")) continue;
+    const std::string name = option.key.substr(7), owner = name.substr(0, name.find('.'));
+    const bool of_strategy = owner != name && registry.of<StrategyEntry>().contains(owner) && !has(owner);
+    const bool of_store = (name == "guard" || name == "probe") && !has("store");
+    if (of_strategy || of_store)
+      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " +
+                       (of_store ? "store" : owner) + " to the strategies");
+  }
 }
 
 int CollabRecipe::wanted_ranks() const {
@@ -214,7 +282,11 @@ std::vector<TaskInfo> CollabRecipe::infos(int world) const {
   std::int64_t left = world;
   double shares = 0;
   for (const auto& section : sections) {
-    TaskInfo info{.name = section->name, .role = parse_role(section->role), .kinds = {}, .ranks = number_of_ranks(*section)};
+    TaskInfo info{.name = section->name,
+                  .role = parse_role(section->role),
+                  .kinds = {},
+                  .ranks = number_of_ranks(*section),
+                  .weight = section->weight};
     for (const EntityColumn& entity : parse_entities(section->entity, "task." + section->name + ".entity"))
       info.kinds.push_back(entity.kind);
     left -= info.ranks;
@@ -240,7 +312,8 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   EntityRequest out;
   out.columns = parse_entities(sections[task]->entity, "task." + sections[task]->name + ".entity");
   out.seed = static_cast<std::uint64_t>(settings.split_seed);
-  if (settings.split.empty()) return out;
+  out.time = time_request(task);
+  if (settings.split.empty() || !out.time.cutoffs.empty()) return out;
   const std::string kind = settings.split[0];
   bool known = false;
   for (const auto& section : sections)
@@ -257,6 +330,29 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   out.split_kind = out.columns[0].kind;
   for (const EntityColumn& entity : out.columns)
     if (entity.kind == kind) out.split_kind = kind;
+  return out;
+}
+
+TimeRequest CollabRecipe::time_request(std::size_t task) const {
+  const auto column_of = [&](const TaskSection& s) { return s.time.empty() ? settings.time : s.time; };
+  TimeRequest out{.column = column_of(*sections[task]), .period = settings.period, .cutoffs = {}};
+  for (const auto& other : sections)
+    if (column_of(*other).empty() != out.column.empty())
+      throw UsageError(
+          "task " + (out.column.empty() ? *sections[task] : *other).name +
+          " has no time, others have: what it publishes could be from after their rows; give collab.time, or task.NAME.time of "
+          "each task");
+  if (settings.split.empty() || settings.split[0] != "time") return out;
+  const std::string given = "collab.split = " + list_text(settings.split) + " is refused: ";
+  if (out.column.empty()) throw UsageError(given + "no column says when a row happened; name it in collab.time");
+  if (settings.split.size() != 3)
+    throw UsageError(given +
+                     "write time and two cut-offs common to all tasks, time 2011-09-01 2011-10-01: train before the first, test "
+                     "from the second on");
+  out.cutoffs = {settings.split[1], settings.split[2]};
+  const Cutoff first = parse_cutoff(out.cutoffs[0], "collab.split"), second = parse_cutoff(out.cutoffs[1], "collab.split");
+  if (first.is_date != second.is_date || !(first.value < second.value))
+    throw UsageError(given + "the second cut-off is not after the first");
   return out;
 }
 
@@ -297,12 +393,14 @@ std::map<std::string, std::string> CollabRecipe::identity() const {
 std::string CollabRecipe::resolved() const {
   std::string out = "[collab]\n";
   for (const Option& option : table.all())
-    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + option.text() + "\n";
+    if (option.key.starts_with("collab.") && !option.text().empty()) out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
-    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nentity = {}\n", s.name, s.ranks, s.role, s.entity);
+    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.weight,
+                       recipe_value(*table.find("task." + s.name + ".entity")));
+    if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
-      if (!option.text().empty()) out += option.key + " = " + option.text() + "\n";
+      if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";
   }
   return out;
 }

@@ -15,16 +15,20 @@
 namespace chorale {
 
 struct CollabSettings {
-  std::string strategy = "store";
-  std::int64_t every = 50;  // steps of the fastest task between ticks
+  std::vector<std::string> strategy = {"store"};  // names of the Registry, in the order of the calls
+  std::int64_t every = 50;                        // steps of the fastest task between ticks
   std::int64_t width = 8;
   double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
+  TrunkPlan trunk;
+  std::string stitch_layer;
   double burn_in = 0.4;            // share of the ticks
   double probe = 0.2;              // share of the ticks
   std::int64_t sweep = 10;         // ticks
-  std::vector<std::string> split;  // "customer 0.70 0.15 0.15"; empty: each task's data.split
+  std::vector<std::string> split;  // "customer 0.70 0.15 0.15", "time 2011-09-01 2011-10-01"; empty: each task's data.split
+  std::string time;                // column; empty: rows have no time
+  std::string period = "week";
   std::int64_t split_seed = 1;
   std::int64_t checkpoint_every = 20;       // ticks; 0: only at the end
   std::vector<std::string> steps_per_tick;  // "purchase:50 returns:17"; empty: measured
@@ -36,7 +40,9 @@ struct TaskSection {
   std::string recipe;
   std::string ranks = "1";  // a number, or "share 0.5" of the world
   std::string role = "both";
+  double weight = 1;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
+  std::string time;                         // column; empty: that of [collab]
   std::map<std::string, std::string> keys;  // of the task's recipe, given here
 };
 
@@ -73,8 +79,10 @@ class CollabRecipe {
   std::string resolved() const;
 
  private:
+  void check_strategies() const;
   void describe(CollabSettings& s);
   void describe(TaskSection& section);
+  TimeRequest time_request(std::size_t task) const;
 };
 
 /// "customer : customer_id, product : product_id". Throws UsageError.

@@ -12,6 +12,7 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/collab/lockstep.hpp>
 #include <chorale/launcher/collab/steps_per_tick.hpp>
 #include <chorale/launcher/collab/task_config.hpp>
 #include <chorale/launcher/model_parts.hpp>
@@ -172,7 +173,10 @@ class CollabRank {
       const double limit = std::min(kLongestTickS, settings_.watchdog.seconds / 4);
       const std::vector<double> times = by_task(ms), limits = by_task(limit);
       const double shortest = *std::min_element(limits.begin(), limits.end());
-      per_tick_ = steps_per_tick(recipe_.settings.every, times, shortest);
+      const bool waits = goes_in_lockstep(recipe_);
+      const std::vector<double> paces = waits ? std::vector<double>(times.size(), *std::max_element(times.begin(), times.end())) : times;
+      per_tick_ = steps_per_tick(recipe_.settings.every, paces, shortest);
+      if (waits) say_waiting(times);
       const std::int64_t most = *std::max_element(per_tick_.begin(), per_tick_.end());
       if (world_.rank() == 0 && most < recipe_.settings.every)
         session_.log.warning(fmt::format("collab.every = {} would make a tick last longer than {:.1f} s; it is lowered to {}",
@@ -197,6 +201,14 @@ class CollabRank {
     }
     if (!per_tick_.empty() && per_tick_ != resumed_->steps_per_tick)
       throw UsageError("--resume: collab.steps_per_tick differs from the checkpoint's; keep it, or leave it out");
+  }
+
+  void say_waiting(const std::vector<double>& step_ms) {
+    std::vector<std::string> names;
+    for (const TaskInfo& info : infos_) names.push_back(info.name);
+    const std::string text = waiting_text(names, step_ms);
+    if (world_.rank() == 0)
+      session_.log.info("lock-step: every step waits for all tasks; " + (text.empty() ? "they are equally fast" : text));
   }
 
   std::string steps_text() const {
@@ -231,6 +243,7 @@ class CollabRank {
     config.identity["data"] = data_.identity();
     if (trial) {
       config.train.steps = kTrialSteps, config.train.early_stop = {}, config.final_evaluation = false;
+      config.train.freeze = config.train.unfreeze = config.train.unfreeze_steps = config.lr_factors = {};  // of the model that shares
       return config;
     }
     config.parallel.virtual_workers = workers_[number_];
@@ -245,6 +258,9 @@ class CollabRank {
 
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o;
+    o.strategies = recipe_.settings.strategy;
+    o.trunk = recipe_.settings.trunk, o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
+    o.stitch_layer = recipe_.settings.stitch_layer;
     o.guard = recipe_.settings.guard, o.exports_features = recipe_.settings.exports_features;
     o.width = recipe_.settings.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = per_tick_[number_],
@@ -289,13 +305,23 @@ class CollabRank {
     mine["sharing_seconds"] = hook.seconds_in_ticks() - hook.seconds_in_sweeps();
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
     mine["training_seconds"] = seconds;
-    mine["sharing_bytes"] = sharing_->bytes_sent();
+    mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();
+    if (const std::int64_t n = task.test_entities_peers_trained_on(); n >= 0) mine["test_entities_peers_trained_on"] = n;
+    mine["leaks"] = Json::array();
+    for (const Leak& leak : task.leaks()) {
+      const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(leak.source)];
+      mine["leaks"].push_back({{"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"kind", source.kind},
+                               {"of", leak.component < 0 ? Json("presence") : Json(leak.component)},
+                               {"correlation", leak.correlation},
+                               {"rows", leak.rows}});
+    }
     mine["guard"] = Json::array();
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];
       mine["guard"].push_back({{"validation", e.validation},
-                               {"peer", task.store().publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
                                {"kind", source.kind},
                                {"event", e.opens ? "opens" : "closes"},
                                {"benefit", e.benefit.mean},

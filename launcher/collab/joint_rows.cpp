@@ -33,7 +33,7 @@ std::vector<Table> tables_of(const std::vector<JointTask>& tasks) {
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const auto same = std::find_if(out.begin(), out.end(), [&](const Table& table) {
       const JointTask& first = tasks[table.tasks[0]];
-      return first.kinds == tasks[t].kinds && first.entities == tasks[t].entities;
+      return first.kinds == tasks[t].kinds && first.entities == tasks[t].entities && first.periods == tasks[t].periods;
     });
     if (same != out.end()) {
       same->tasks.push_back(t);
@@ -117,9 +117,9 @@ class Joined {
       return;
     }
     const auto [theirs, mine] = common_kind(from, to);
-    const EntityIndex index = index_entities(from.entities[theirs]);
-    const std::vector<double> means = entity_means({from.matrix, from.entities[theirs]}, index);
-    const std::vector<std::int32_t> position = positions_of(to.entities[mine], index.ids);
+    const EntityIndex index = index_entities(from.entities[theirs], from.periods);
+    const std::vector<double> means = entity_means({from.matrix, from.entities[theirs], from.periods}, index);
+    const std::vector<std::int32_t> position = positions_before({to.entities[mine], to.periods}, index.keys());
     for (std::size_t r = 0; r < position.size(); ++r)
       for (std::size_t f = 0; position[r] >= 0 && f <= width; ++f)
         out[r * columns + f] = static_cast<T>(means[static_cast<std::size_t>(position[r]) * (width + 1) + f]);

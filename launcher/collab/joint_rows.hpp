@@ -19,6 +19,7 @@ struct JointTask {
   FeatureMatrix matrix;
   std::vector<std::string> kinds;                     // of entities
   std::vector<std::vector<EntityId>> entities;        // by kind, by row
+  std::vector<std::int32_t> periods = {};             // by row; empty: without time
   std::array<std::span<const std::int64_t>, 3> rows;  // of the training, validation and test part
 };
 

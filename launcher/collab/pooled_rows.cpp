@@ -38,7 +38,7 @@ namespace {
 
 template <class T>
 FeatureMatrix pooled(const FeatureMatrix& own, const std::vector<std::vector<EntityId>>& own_entities,
-                     const std::vector<PooledPeer>& peers) {
+                     std::span<const std::int32_t> own_periods, const std::vector<PooledPeer>& peers) {
   FeatureMatrix out = own;
   for (const PooledPeer& peer : peers) out.features += peer.matrix.features + 1;
   auto memory = std::make_shared<std::vector<T>>(static_cast<std::size_t>(out.rows * out.features));
@@ -48,10 +48,10 @@ FeatureMatrix pooled(const FeatureMatrix& own, const std::vector<std::vector<Ent
     std::copy_n(x + r * own_columns, own_columns, memory->data() + r * columns);
   std::size_t first = own_columns;
   for (std::size_t p = 0; p < peers.size(); ++p) {
-    const EntityIndex index = index_entities(peers[p].entity_of_row);
+    const EntityIndex index = index_entities(peers[p].entity_of_row, peers[p].periods);
     const std::vector<double> means = entity_means(peers[p], index);
     const auto width = static_cast<std::size_t>(peers[p].matrix.features) + 1;
-    const std::vector<std::int32_t> position = positions_of(own_entities[p], index.ids);
+    const std::vector<std::int32_t> position = positions_before({own_entities[p], own_periods}, index.keys());
     for (std::size_t r = 0; r < position.size(); ++r)
       for (std::size_t f = 0; position[r] >= 0 && f < width; ++f)
         (*memory)[r * columns + first + f] = static_cast<T>(means[static_cast<std::size_t>(position[r]) * width + f]);
@@ -68,11 +68,12 @@ FeatureMatrix pooled(const FeatureMatrix& own, const std::vector<std::vector<Ent
 }  // namespace
 
 FeatureMatrix pool_features(const FeatureMatrix& own, const std::vector<std::vector<EntityId>>& own_entities,
-                            const std::vector<PooledPeer>& peers) {
+                            std::span<const std::int32_t> own_periods, const std::vector<PooledPeer>& peers) {
   bool in_memory = own.x != nullptr;
   for (const PooledPeer& peer : peers) in_memory = in_memory && peer.matrix.x;
   if (!in_memory) throw UsageError("the arm pooled needs all feature matrices in memory; raise data.memory, or leave the arm out");
-  return own.dtype == DType::f64 ? pooled<double>(own, own_entities, peers) : pooled<float>(own, own_entities, peers);
+  return own.dtype == DType::f64 ? pooled<double>(own, own_entities, own_periods, peers)
+                                 : pooled<float>(own, own_entities, own_periods, peers);
 }
 
 }  // namespace chorale

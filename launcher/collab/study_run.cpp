@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <set>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/collab/study_report.hpp>
@@ -34,23 +35,32 @@ class Runner {
 
   void work() {
     trials_ = std::make_unique<CollabTrials>(recipe_, log_);
-    for (const StudyKey& key : keys_)
-      if (!left_out_.contains(key.arm))
-        if (const std::string why = trials_->why_not(key.arm); !why.empty()) left_out_[key.arm] = why;
+    std::set<std::string> arms;
+    for (const StudyKey& key : keys_) arms.insert(key.arm);
+    for (const std::string& arm : arms)
+      if (const std::string why = trials_->hindrance(arm); !why.empty()) left_out_[arm] = why;
     for (const auto& [arm, why] : left_out_)
-      if (rank_ == 0) log_.warning("arm " + arm + " is left out: " + why);
+      if (rank_ == 0 && arm != "disjoint") log_.warning("the arm " + arm + " is left out: " + why);
+    if (std::any_of(keys_.begin(), keys_.end(), [](const StudyKey& key) { return key.arm == "disjoint"; })) speak_of_disjoint();
     // Arms of one seed go to different ranks; what a rank has left over does not depend on who has finished.
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (static_cast<int>(i) % ranks_ != rank_) continue;
       if (requested_stop() != Stop::none) return;
-      if (!left_out_.contains(keys_[i].arm)) run(keys_[i], i);
+      if (can_run(keys_[i])) run(keys_[i], i);
     }
   }
   const std::string& identity() const { return trials_->identity(); }
+  bool can_run(const StudyKey& key) const { return !left_out_.contains(key.arm); }
   /// Arms that these tasks cannot have, and why. Equal on all ranks.
   const std::map<std::string, std::string>& left_out() const { return left_out_; }
 
  private:
+  void speak_of_disjoint() const {
+    if (rank_ != 0 || !trials_->disjoint_differs()) return;
+    const std::string why = trials_->hindrance("disjoint");
+    log_.warning(fmt::format("the arm disjoint {}; training rows without entities that other tasks are tested with: {}",
+                             why.empty() ? "trains on fewer rows" : "is left out: " + why, trials_->disjoint_text()));
+  }
   void run(const StudyKey& key, std::size_t number) {
     try {
       load_result(runs_, key, trials_->identity());
@@ -81,7 +91,7 @@ class Runner {
 void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const Runner& runner) {
   std::vector<StudyResult> results;
   for (const StudyKey& key : keys)
-    if (!runner.left_out().contains(key.arm)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
+    if (runner.can_run(key)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
   if (results.empty()) throw UsageError("no arm of the study can be run: " + runner.left_out().begin()->second);
   const Study study = summarise({.subject = place.name,
                                  .every = recipe.settings.every,

@@ -21,7 +21,7 @@ std::int64_t ticks_of(double share, const TickCount& ticks) { return std::llroun
 TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t k, const TickCount& ticks, bool begins_late) {
   TrainerConfig config;
   config.train = settings.train, config.parallel = settings.parallel, config.watchdog = settings.watchdog;
-  config.init = settings.model.init;
+  config.init = settings.model.init, config.lr_factors = settings.optimizer.lr_factors;
   const TrainOptions& t = settings.train;
   const std::int64_t wanted = t.evaluate_every > 0 ? t.evaluate_every : t.evaluate_every_epochs * steps_per_epoch(t, train_rows);
   config.train.evaluate_every = std::max<std::int64_t>(1, (wanted + k / 2) / k) * k;
@@ -37,7 +37,9 @@ TaskRows task_rows(const PreparedData& data) {
           .validation = data.validation,
           .test = data.test,
           .all = std::make_shared<MatrixDataset>(data.train->matrix(), std::move(every)),
-          .entities = data.entities};
+          .entities = data.entities,
+          .periods = data.periods,
+          .scale_before = data.scale_before};
 }
 
 }  // namespace chorale

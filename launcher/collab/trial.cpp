@@ -31,11 +31,17 @@ Control control_of(std::string_view arm) {
 /// A control is run without the guard, or that would make it pass by construction.
 bool has_guard(std::string_view arm, bool wanted) { return wanted && (arm == "collab" || arm == "matched" || arm == "disjoint"); }
 
-struct OnlyErrors final : Log {
-  explicit OnlyErrors(Log& to) : to_(to) {}
+bool has_one_seed(const CollabRecipe& recipe) {
+  const std::vector<std::string>& all = recipe.settings.strategy;
+  return std::find(all.begin(), all.end(), "stitch") != all.end();
+}
+
+struct From final : Log {
+  From(LogLevel least, Log& to) : least_(least), to_(to) {}
   void write(LogLevel level, std::string_view text) override {
-    if (level == LogLevel::error) to_.write(level, text);
+    if (level >= least_) to_.write(level, text);
   }
+  LogLevel least_;
   Log& to_;
 };
 
@@ -87,7 +93,11 @@ CollabTrials::CollabTrials(const CollabRecipe& recipe, Log& log) : recipe_(recip
   const auto self = make_self_communicator();
   for (std::size_t t = 0; t < recipe.tasks.size(); ++t) {
     const Settings& s = recipe.tasks[t]->settings;
-    TaskInfo info{.name = recipe.sections[t]->name, .role = parse_role(recipe.sections[t]->role), .kinds = {}, .ranks = 1};
+    TaskInfo info{.name = recipe.sections[t]->name,
+                  .role = parse_role(recipe.sections[t]->role),
+                  .kinds = {},
+                  .ranks = 1,
+                  .weight = recipe.sections[t]->weight};
     auto task = std::make_unique<Task>();
     task->request = recipe.request(t);
     for (const EntityColumn& entity : task->request.columns) info.kinds.push_back(entity.kind);
@@ -123,6 +133,25 @@ bool CollabTrials::disjoint_differs() const {
                      [](const auto& task) { return static_cast<std::int64_t>(task->disjoint_rows.size()) < task->data.train->rows(); });
 }
 
+std::string CollabTrials::hindrance(std::string_view arm) const {
+  if (is_joint(arm))
+    return why_no_joint_model(
+        members(plan_of({.every = recipe_.settings.every, .width = recipe_.settings.width, .arm = std::string(arm)})));
+  if (arm != "disjoint") return "";
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    if (tasks_[t]->disjoint_rows.empty())
+      return "every training row of task " + infos_[t].name + " is about an entity that another task is tested with";
+  return "";
+}
+
+std::string CollabTrials::disjoint_text() const {
+  std::string out;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    out += (t ? ", " : "") + infos_[t].name + " " + std::to_string(tasks_[t]->disjoint_rows.size()) + " of " +
+           std::to_string(tasks_[t]->data.train->rows());
+  return out;
+}
+
 CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
   check_arm(key.arm);
   Plan plan{.key = key,
@@ -146,12 +175,12 @@ CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
         for (std::size_t k = 0; k < infos_[t].kinds.size(); ++k) {
           const auto it = std::find(infos_[p].kinds.begin(), infos_[p].kinds.end(), infos_[t].kinds[k]);
           if (it == infos_[p].kinds.end()) continue;
-          peers.push_back(
-              {tasks_[p]->data.train->matrix(), tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())]});
+          peers.push_back({tasks_[p]->data.train->matrix(),
+                           tasks_[p]->data.entities[static_cast<std::size_t>(it - infos_[p].kinds.begin())], tasks_[p]->data.periods});
           own.push_back(data.entities[k]);
         }
       }
-      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, peers);
+      const FeatureMatrix matrix = pool_features(data.train->matrix(), own, data.periods, peers);
       const auto over = [&](const MatrixDataset& part) {
         return std::make_shared<MatrixDataset>(matrix, std::vector<std::int64_t>(part.row_numbers().begin(), part.row_numbers().end()));
       };
@@ -190,11 +219,8 @@ std::vector<JointMember> CollabTrials::members(const Plan& plan) const {
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
     const PreparedData& data = tasks_[t]->data;
     const auto& train = dynamic_cast<const MatrixDataset&>(*plan.rows[t].train);
-    JointTask rows{infos_[t].name,
-                   data.train->matrix(),
-                   infos_[t].kinds,
-                   data.entities,
-                   {train.row_numbers(), data.validation->row_numbers(), data.test->row_numbers()}};
+    JointTask rows{infos_[t].name, data.train->matrix(), infos_[t].kinds,
+                   data.entities,  data.periods,         {train.row_numbers(), data.validation->row_numbers(), data.test->row_numbers()}};
     TaskScores scores{.task = infos_[t].name, .metric = tasks_[t]->metric};
     scores.training_labels = train.rows(), scores.validation_labels = data.validation->rows();
     scores.entity = test_entities(t);
@@ -203,18 +229,13 @@ std::vector<JointMember> CollabTrials::members(const Plan& plan) const {
   return out;
 }
 
-std::string CollabTrials::why_not(std::string_view arm) const {
-  if (!is_joint(arm)) return "";
-  return why_no_joint_model(members(plan_of({.every = recipe_.settings.every, .width = recipe_.settings.width, .arm = std::string(arm)})));
-}
-
 StudyResult CollabTrials::run(const StudyKey& key) {
   const Plan plan = plan_of(key);
   if (is_joint(key.arm)) {
     std::int64_t steps = 0;
     for (std::size_t t = 0; t < tasks_.size(); ++t)
       steps = std::max(steps, (plan.ticks.ticks - (infos_[t].role == TaskRole::target ? plan.ticks.burn_in : 0)) * plan.per_tick[t]);
-    OnlyErrors errors_only(log_);
+    From errors_only(LogLevel::error, log_);
     const JointOutcome joint = run_joint(key.arm, members(plan), steps, key.seed, errors_only);
     return {.key = key, .recipe = identity_, .tasks = joint.tasks, .step_ms = joint.step_ms};
   }
@@ -258,12 +279,13 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   const auto task_comm = world.split(static_cast<int>(t), 0, infos_[t].name);
   const auto sharing = world.split(0, 0, "sharing");
   Settings settings = recipe_.tasks[t]->settings;
-  settings.train.seed = static_cast<std::int64_t>(1000 * key.seed + t);
+  // Stitched tasks draw the same batches.
+  settings.train.seed = static_cast<std::int64_t>(1000 * key.seed + (has_one_seed(recipe_) ? 0 : t));
   settings.parallel.virtual_workers = std::max<std::int64_t>(1, settings.parallel.virtual_workers);
   Registry registry;
   register_all(registry);
   const auto device = make_cpu_device();
-  OnlyErrors log(log_);
+  From log(LogLevel::error, log_), warnings(LogLevel::warning, log_);
   const PreparedData& data = tasks_[t]->data;
   LayerParts parts = build_layer_parts(settings, data.pipeline, registry);
   if (plan.features[t] != data.pipeline.features()) parts.model = build_layers(settings.model.layers, {plan.features[t]}, registry);
@@ -275,6 +297,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
     CollabOptions o;
+    o.strategies = recipe_.settings.strategy;
+    o.trunk = recipe_.settings.trunk, o.trunk.seed = key.seed, o.stitch_layer = recipe_.settings.stitch_layer;
     o.exports_features = recipe_.settings.exports_features;
     o.width = key.width, o.keep = 1 - recipe_.settings.beta;
     o.plan = {.steps_per_tick = plan.per_tick[t],
@@ -295,7 +319,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
                                                           .device = *device,
                                                           .dtype = parse_dtype(settings.train.dtype),
                                                           .virtual_workers = settings.parallel.virtual_workers,
-                                                          .options = o});
+                                                          .options = o,
+                                                          .log = key.arm == "collab" && key.seed == 1 ? &warnings : nullptr});
     for (std::int64_t tick = 0; late && tick < plan.ticks.burn_in; ++tick) task->hook().idle_tick();
   }
   Module& model = task ? static_cast<Module&>(task->model()) : *parts.model;
@@ -315,6 +340,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
 
   TaskScores& scores = result.tasks[t];
   scores.task = infos_[t].name, scores.metric = tasks_[t]->metric;
+  if (task) scores.peers_trained_on = task->test_entities_peers_trained_on();
   scores.training_labels = rows.train->rows(), scores.validation_labels = rows.validation ? rows.validation->rows() : 0;
   Scored test;
   test.rows = rows.test->rows();
@@ -336,7 +362,8 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   scores.entity = test_entities(t);
   score_rows(scores, test, registry);
   const auto steps = static_cast<double>(std::max<std::int64_t>(1, summary.steps));
-  return {.step_ms = 1000 * summary.seconds_total / steps, .bytes_per_step = static_cast<double>(sharing->bytes_sent()) / steps};
+  return {.step_ms = 1000 * summary.seconds_total / steps,
+          .bytes_per_step = static_cast<double>(sharing->bytes_sent() + (task ? task->bytes_sent() : 0)) / steps};
 }
 
 }  // namespace chorale

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <chorale/launcher/collab/collab_recipe.hpp>
@@ -26,12 +27,14 @@ class CollabTrials {
   ~CollabTrials();
   /// Deterministic in the key.
   StudyResult run(const StudyKey& key);
-  /// Why this arm cannot be run with these tasks; empty: it can.
-  std::string why_not(std::string_view arm) const;
   /// Hash of what a result was made from: recipe and data.
   const std::string& identity() const { return identity_; }
   /// Does `disjoint` leave out any training row here? Else it is the same run as collab.
   bool disjoint_differs() const;
+  /// Why this arm cannot be run with these tables; empty: it can.
+  std::string hindrance(std::string_view arm) const;
+  /// Of the arm disjoint, for people: which part of its training rows each task keeps.
+  std::string disjoint_text() const;
 
  private:
   struct Task;

@@ -164,6 +164,8 @@ void report(const RankEnd& mine, const Surroundings& around, RankControl* contro
   const auto begun = std::chrono::steady_clock::now();
   const std::optional<Verdict> said =
       speaks && last ? last->settle(mine, [control] { return control ? control->ends() : std::vector<RankEnd>{}; }) : std::nullopt;
+  const bool is_final = said && said->code == static_cast<int>(ExitCode::internal) && mine.code != said->code;
+  if (is_final && mine.rank == 0) print_error(around.outer_rank, around.outer_size, said->cause);
   if (said && mine.rank != 0) print_error(around.outer_rank, around.outer_size, kInPlaceOfRank0 + said->cause);
   if (!speaks || !follows) return;
   std::this_thread::sleep_until(begun + std::chrono::milliseconds(500));

@@ -57,6 +57,7 @@ AttemptEnd Attempt::run() {
 void Attempt::start() {
   ChildEnvironment environment = control_environment(order_.plan, hub_);
   environment.emplace_back("CHORALE_SUPERVISOR_RESTART", std::to_string(order_.restart));
+  environment.emplace_back("CHORALE_SUPERVISOR", order_.watcher);
   std::vector<std::string> names;
   for (const auto& [name, value] : environment) names.push_back(name);
   std::vector<std::string> all = launcher_words(order_.plan, folder_.path(), names);

@@ -29,6 +29,7 @@ class Attempt {
     std::vector<std::string> words;     // of this program
     std::chrono::milliseconds silence;  // a rank that says nothing for so long is lost
     int restart = 0;                    // how often the run has been started again before
+    std::string watcher = {};           // what the lock says of who watches; empty: nobody reads it
   };
   explicit Attempt(Order order);
   AttemptEnd run();

@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/batch_note.hpp>
 
 namespace chorale {
@@ -18,6 +22,35 @@ std::string way_of(const Verdict& v) {
   return fmt::format("{}|{}|{}", v.rank, v.code, cause);
 }
 }  // namespace
+
+RepeatedEnd RepeatedEnd::in_events_of(const std::filesystem::path& run) {
+  RepeatedEnd out;
+  std::int64_t checkpoint = -1;
+  const auto now_at = [&](std::int64_t newest) {
+    if (newest != checkpoint) out.forget();
+    checkpoint = newest;
+  };
+  std::ifstream events(run / "events.jsonl");
+  for (std::string line; std::getline(events, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    try {
+      if (!json.is_object() || json.at("event") != "end") continue;
+      now_at(json.contains("checkpoint") && json["checkpoint"].is_number() ? json["checkpoint"].get<std::int64_t>() : -1);
+      const Verdict verdict = {.code = json.at("code"),
+                               .cause = json.at("cause"),
+                               .rank = json.at("rank").is_null() ? -1 : json["rank"].get<int>(),
+                               .step = json.at("step")};
+      if (verdict.code == static_cast<int>(ExitCode::comm))
+        out.add(verdict);
+      else
+        out.forget();
+    } catch (const nlohmann::json::exception&) {  // not a line of ours
+    }
+  }
+  const std::vector<std::int64_t> steps = list_checkpoints(run / "checkpoints").steps;
+  now_at(steps.empty() ? -1 : steps.back());
+  return out;
+}
 
 bool RepeatedEnd::add(const Verdict& verdict) {
   if (verdict.step <= 0) return false;
@@ -38,6 +71,11 @@ Verdict RepeatedEnd::final_verdict(const Verdict& verdict, const std::filesystem
       out.step, kMost, verdict.cause,
       samples.empty() ? "No rank has lived to note the samples of its batch" : "Samples of its batch: " + samples, run.string());
   return out;
+}
+
+bool is_requeued_job() {
+  const char *job = std::getenv("SLURM_JOB_ID"), *starts = std::getenv("SLURM_RESTART_COUNT");
+  return job && starts && std::strtoll(starts, nullptr, 10) > 0;
 }
 
 }  // namespace chorale

@@ -14,6 +14,8 @@ namespace chorale {
 class RepeatedEnd {
  public:
   static constexpr int kMost = 3;
+  /// As the lines of events.jsonl in `run` tell it, over all of its attempts; empty where the newest checkpoint is from after the last.
+  static RepeatedEnd in_events_of(const std::filesystem::path& run);
   /// There is a new checkpoint.
   void forget() { seen_.clear(); }
   /// True: it is the third.
@@ -28,5 +30,8 @@ class RepeatedEnd {
   };
   std::map<std::string, Seen> seen_;
 };
+
+/// This process belongs to a job that Slurm has started again: earlier starts' ends count, for nobody else remembers them.
+bool is_requeued_job();
 
 }  // namespace chorale

@@ -13,7 +13,6 @@
 #include <chorale/core/base/option.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/printable.hpp>
-#include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/host_check.hpp>
 #include <chorale/launcher/utc_time.hpp>
@@ -30,16 +29,21 @@ bool has_said_its_end(int code) { return code == static_cast<int>(ExitCode::done
 bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || code == static_cast<int>(ExitCode::requeue); }
 }  // namespace
 
+Supervisor::Supervisor(Order order) : order_(std::move(order)), watcher_(this_owner(0).nonce) {}
+
 int Supervisor::run() {
   checkpoint_ = newest_checkpoint();
+  if (is_requeued_job()) same_ = RepeatedEnd::in_events_of(order_.run);
   for (;;) {
     const std::string started = utc_now();
-    AttemptEnd end = Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_}).run();
+    const RunDirectory::Seen before = RunDirectory::look(order_.run);
+    AttemptEnd end =
+        Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_, .watcher = watcher_}).run();
     note_progress();
     if (end.code == static_cast<int>(ExitCode::comm) && !end.asked && same_.add(end))
       static_cast<Verdict&>(end) = same_.final_verdict(end, order_.run);
     if (!end.cause.empty()) {
-      if (!has_said_its_end(end.code)) record(end);
+      if (!has_said_its_end(end.code)) record(end, before);
       say(end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
@@ -101,9 +105,12 @@ std::string Supervisor::newest_checkpoint() const {
   return steps.empty() ? "" : "step_" + std::to_string(steps.back());
 }
 
-void Supervisor::record(const AttemptEnd& end) const {
+/// The verdict of an attempt that has lost the folder to another one is that.
+void Supervisor::record(AttemptEnd& end, const RunDirectory::Seen& before) const {
   try {
-    RunDirectory::append_verdict(order_.run, end);
+    RunDirectory::append_verdict(order_.run, end, watcher_, before);
+  } catch (const OwnedError& e) {
+    static_cast<Verdict&>(end) = {.code = static_cast<int>(e.code()), .cause = e.what()};
   } catch (const IoError& e) {
     say(e.what());
   }

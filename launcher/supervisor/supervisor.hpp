@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
 #include <chorale/launcher/supervisor/host_list.hpp>
 #include <chorale/launcher/supervisor/last_lines.hpp>
@@ -23,7 +24,7 @@ class Supervisor {
     std::filesystem::path run;  // its directory
     int restarts = 3;           // beyond the first start
   };
-  explicit Supervisor(Order order) : order_(std::move(order)) {}
+  explicit Supervisor(Order order);
   /// The run's exit code. Failures are a line of events.jsonl each, and one on the terminal.
   int run();
 
@@ -31,13 +32,14 @@ class Supervisor {
   RankPlan next_plan() const;
   void note_progress();
   bool goes_on(const AttemptEnd& end);
-  void record(const AttemptEnd& end) const;
+  void record(AttemptEnd& end, const RunDirectory::Seen& before) const;
   void say(const std::string& text) const;
   void print_last_words(const Verdict& end, const std::string& since);
   std::string newest_checkpoint() const;
   void wait_before_next();
 
   Order order_;
+  std::string watcher_;       // this process, in locks and starts of its attempts
   int restarts_ = 0;          // so far
   int without_progress_ = 0;  // starts in a row
   std::string checkpoint_;    // newest, when the last attempt ended

@@ -25,6 +25,21 @@ def rank_killed_with_kill(t):
     t.goes_on_from_checkpoint(job, run)
 
 
+def poison_batch_ends_the_chain(t):
+    """The same step ends three starts of the job in the same way, without a checkpoint in between: the third one is not queued again."""
+    job, run = t.submit_with_fault("poison", "kill9@3:95!:update", "--checkpoint.every_steps", "50")
+    for attempt in (1, 2):
+        t.slurm.wait_for(lambda n=attempt: len(t.ends(run)) == n, 60, lambda: f"no verdict: {t.output(run)}")
+        t.slurm.release(job)
+    t.wait_end(job, run, "FAILED")
+    ends = t.end_lines(run)
+    assert [(e["attempt"], e["code"], e["rank"], e["checkpoint"]) for e in ends] == [(1, 75, 3, 50), (2, 75, 3, 50), (3, 70, 3, 50)], ends
+    assert "step 95 has failed 3 times" in ends[-1]["cause"] and "SIGKILL" in ends[-1]["cause"], ends[-1]
+    said = t.output(run)
+    assert said.count("queued again") == 2 and "ended with 70" in said and "step 95 has failed 3 times" in said, said
+    t.slurm.run(["scancel", job], check=False)
+
+
 def time_limit_without_lead(t):
     """Nothing but Slurm's TERM at the limit: it is a save too, the job does not come back, and the run goes on by hand."""
     work, run = t.work + "/no_lead", t.work + "/no_lead/run"
@@ -148,7 +163,7 @@ def lock_of_another_host(t):
 
 
 SHORT = [rank_killed_with_kill]
-LONG = [signals_in_a_save, term_to_mpirun, srun_killed, mpirun_killed, supervisor_killed, slurmd_killed, lock_of_another_host, time_limit_without_lead]
+LONG = [poison_batch_ends_the_chain, signals_in_a_save, term_to_mpirun, srun_killed, mpirun_killed, supervisor_killed, slurmd_killed, lock_of_another_host, time_limit_without_lead]
 
 if __name__ == "__main__":
     sys.exit(jobs.main({"short": SHORT, "long": LONG}))

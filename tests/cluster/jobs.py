@@ -70,6 +70,20 @@ class Jobs:
         finally:
             self.slurm.environment["PATH"] = path
 
+    def submit_with_fault(self, name, fault, *more):
+        """As submit(), but every start of the job has --inject FAULT."""
+        folder = f"{self.work}/faulty-{name}"
+        os.makedirs(folder, exist_ok=True)
+        with open(folder + "/sbatch", "w", encoding="ascii") as file:
+            file.write(f"#!/bin/bash\nsed -i 's/ train \"$recipe\"/& --inject {fault}/' job.sh\nexec {shutil.which('sbatch')} \"$@\"\n")
+        os.chmod(folder + "/sbatch", 0o755)
+        path = self.slurm.environment["PATH"]
+        self.slurm.environment["PATH"] = folder + ":" + path
+        try:
+            return self.submit(name, *more)
+        finally:
+            self.slurm.environment["PATH"] = path
+
     def lines(self, run, file):
         if not os.path.exists(f"{run}/{file}"):
             return []

@@ -17,7 +17,7 @@ STEPS = ["--train.steps", "400", "--train.evaluate_every", "400"]
 
 def run_of(row, *options, folder=None):
     return subprocess.run([row.chorale, "train", row.folder + "/recipe.ini", "-n", "2", "--launch", "threads", "--quiet", "--run-dir", folder or row.run, *STEPS,
-                           *options], capture_output=True, text=True, timeout=60, check=False)
+                           *options], capture_output=True, text=True, errors="replace", timeout=60, check=False)
 
 
 def hash_in(folder):
@@ -43,7 +43,7 @@ class Damaged:
         return self.row.run + "/checkpoints/step_300/"
 
     def verify(self):
-        return subprocess.run([self.row.chorale, "inspect", self.row.run + "/checkpoints/step_300", "--verify"], capture_output=True, text=True, timeout=60,
+        return subprocess.run([self.row.chorale, "inspect", self.row.run + "/checkpoints/step_300", "--verify"], capture_output=True, text=True, errors="replace", timeout=60,
                               check=False)
 
     def found(self, what, *says, resumes=True):

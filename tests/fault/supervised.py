@@ -58,6 +58,11 @@ class Row:
     def launcher(self):
         return next((pid for pid, (name, _) in running(self.run).items() if name == "mpirun"), 0)
 
+    def launcher_of(self, supervisor):
+        """The mpirun of this one, where two are at work."""
+        with open(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children", encoding="ascii") as file:
+            return int(file.read().split()[0])
+
     def until(self, happened, limit=60):
         end = time.time() + limit
         while not happened():
@@ -168,6 +173,38 @@ def killed_supervisor(row, expected):
     row.start("--resume")
     code, said = row.end()
     row.check(code == 0 and row.hash() == expected, "goes on with the same bits", code, said)
+
+
+def paused_supervisor(row, expected):
+    """It is stopped, its ranks die, and another start takes the run over: what it would say when it wakes up is no longer its to say."""
+    for new_owner in ("trains", "has come and gone"):
+        run, row.run = row.run, row.run + "-" + new_owner.split()[0]
+        row.start()
+        row.check(row.until(row.has_checkpoint), "trains")
+        old = row.child
+        for pid in (old.pid, row.launcher()):
+            os.kill(pid, signal.SIGSTOP)
+        for pid in [row.pid(rank) for rank in (0, 1)]:
+            os.kill(pid, signal.SIGKILL)
+        row.child = None
+        row.start("--resume")
+        row.check(row.until(lambda: len(row.events("start")) == 2, 30), "another start takes the run over", row.events("start"))
+        new = row.child
+        if new_owner == "trains":
+            os.kill(new.pid, signal.SIGSTOP)  # so that the old one speaks first, however fast the rest is trained
+        else:
+            new.wait(timeout=120)
+        for pid in (row.launcher_of(old), old.pid):
+            os.kill(pid, signal.SIGCONT)
+        said = old.communicate(timeout=60)[1]
+        row.check(old.returncode == 76 and "has another owner now" in said, f"the new one {new_owner}: the old one leaves with 76", old.returncode, said)
+        if new_owner == "trains":
+            os.kill(new.pid, signal.SIGCONT)
+        code, said = row.end()
+        row.check(code == 0 and row.hash() == expected, f"the new one {new_owner}: the bits of an undisturbed run", code, said)
+        ends = [(e["attempt"], e["code"]) for e in row.events("end")]
+        row.check(ends == [(2, 0)], f"the new one {new_owner}: nobody else has written a verdict", ends)
+        row.run = run
 
 
 def gone_for_good(row, expected):
@@ -283,7 +320,7 @@ def random_kills(row, expected, kills, seed):
     row.check(code == 0 and row.hash() == expected, f"{done} random kills: ends with the bits of an undisturbed run", code, said[-2000:])
 
 
-ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, gone_for_good, closed_output,
+ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, paused_supervisor, gone_for_good, closed_output,
                                ends_by_themselves, killed_in_a_save, frozen_rank, poison, poison_batch)}
 
 

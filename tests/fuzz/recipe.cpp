@@ -23,7 +23,7 @@ std::string resolved(const OptionTable& table) {
   for (const Option& option : table.all()) {
     const std::size_t dot = option.key.find('.');
     if (dot == std::string::npos || !option.given) continue;
-    out += "[" + option.key.substr(0, dot) + "]\n" + option.key.substr(dot + 1) + " = " + option.text() + "\n";
+    out += "[" + option.key.substr(0, dot) + "]\n" + option.key.substr(dot + 1) + " = " + recipe_value(option) + "\n";
   }
   return out;
 }

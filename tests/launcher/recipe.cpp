@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/data_options.hpp>
+#include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/recipe.hpp>
 
@@ -47,6 +48,51 @@ TEST_CASE("a refused recipe names file and line") {
 TEST_CASE("a missing recipe is a usage error") {
   OptionTable table;
   CHECK_THROWS_AS(read_recipe("no_such.ini", table), UsageError);
+}
+
+namespace {
+/// The text of data.target that a flag gives, written as a recipe and read again.
+std::string read_back(const std::string& value) {
+  std::string target, layers = "linear(1)";
+  const auto declare = [&](OptionTable& table) {
+    table.add("data.target", target, "A column.");
+    table.add("model.layers", layers, "Layers.");
+  };
+  OptionTable flags, again;
+  declare(flags);
+  flags.set("data.target", value);
+  std::ofstream("recipe_test.ini") << resolved_recipe(flags);
+  target = "not read";
+  declare(again);
+  read_recipe("recipe_test.ini", again);
+  return target;
+}
+}  // namespace
+
+TEST_CASE("a text of a flag reads back from the resolved recipe as it was, # and quotes and blanks too") {
+  for (const char* value : {"plain", "a#b", "Customer #", "# of items", "a #b \" c", "\"quoted\"", "\"", "\"a\" \"b\"", "\"a\"b\"",
+                            " padded ", "tab\t#x", "5\" disk", "5\" #disk", "\"\"", "\"\"\"", "[train]", "x = y", "#", ""})
+    CHECK(read_back(value) == value);
+}
+
+TEST_CASE("a text in quotes is the text inside, and a word of a list stays one word") {
+  std::string target;
+  std::ofstream("recipe_test.ini") << "[data]\ntarget = \"Customer # of \"\"5\"\"\"  # the column\n";
+  OptionTable table;
+  table.add("data.target", target, "A column.");
+  read_recipe("recipe_test.ini", table);
+  CHECK(target == "Customer # of \"5\"");
+}
+
+TEST_CASE("a flag cannot put a second line into a recipe") {
+  std::string target, folder;
+  OptionTable table;
+  table.add("data.target", target, "A column.");
+  table.add("run-dir", folder, "A path, which no recipe holds.");
+  CHECK_THROWS_WITH(table.set("data.target", "y\n[train]\nlr = 5"), Catch::Contains("data.target") && Catch::Contains("control character"));
+  CHECK(target.empty());
+  table.set("run-dir", "a\nb");
+  CHECK(folder == "a\nb");
 }
 
 TEST_CASE("a # inside quotes is no comment") {

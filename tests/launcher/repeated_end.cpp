@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include <chorale/launcher/batch_note.hpp>
+#include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 
@@ -35,6 +36,55 @@ TEST_CASE("another step or a new checkpoint begins the count anew") {
   ends.forget();
   CHECK_FALSE(ends.add(killed(310, 1)));
   for (int i = 0; i < 5; ++i) CHECK_FALSE(ends.add(killed(0, 1)));  // before the first step there is no batch
+}
+
+namespace {
+/// A run whose attempts ended so, one line each: code, step, newest checkpoint.
+struct History {
+  PrivateFolder run;
+  History() { std::filesystem::create_directories(run.path() + "/checkpoints"); }
+  void checkpoint(std::int64_t step) const { std::filesystem::create_directory(run.path() + "/checkpoints/step_" + std::to_string(step)); }
+  void ended(const Verdict& verdict) {
+    RunDirectory::append_verdict(run.path(), verdict, "", {.lock = "", .attempt = attempts_});
+    attempts_ = RunDirectory::look(run.path()).attempt;
+  }
+  bool is_third(const Verdict& verdict) const {
+    RepeatedEnd ends = RepeatedEnd::in_events_of(run.path());
+    return ends.add(verdict);
+  }
+
+ private:
+  int attempts_ = 0;
+};
+}  // namespace
+
+TEST_CASE("a job that is started again counts the ends of its earlier starts") {
+  History history;
+  CHECK_FALSE(history.is_third(killed(300, 1)));
+  history.checkpoint(200);
+  history.ended(killed(300, 1));
+  CHECK_FALSE(history.is_third(killed(300, 2)));
+  history.ended(killed(299, 2));
+  CHECK(history.is_third(killed(300, 3)));
+  CHECK_FALSE(history.is_third(killed(310, 3)));
+  CHECK_FALSE(history.is_third(killed(300, 3, 0)));
+  history.checkpoint(250);  // of the attempt that ends now
+  CHECK_FALSE(history.is_third(killed(300, 3)));
+}
+
+TEST_CASE("a checkpoint or another end between two ends begins the count anew") {
+  History saved, final;
+  saved.ended(killed(300, 1));
+  saved.checkpoint(200);
+  saved.ended(killed(300, 2));
+  CHECK_FALSE(saved.is_third(killed(300, 3)));
+  saved.ended(killed(300, 3));
+  CHECK(saved.is_third(killed(300, 4)));
+  for (int i = 0; i < 2; ++i) final.ended(killed(300, i));
+  final.ended({.code = 70, .cause = "step 300 has failed 3 times", .rank = 1, .step = 300});
+  CHECK_FALSE(final.is_third(killed(300, 4)));  // somebody has looked at it, and tries again
+  std::ofstream(final.run.path() + "/events.jsonl", std::ios::app) << "no line of ours\n{\"event\":\"end\"}\n";
+  CHECK_NOTHROW(RepeatedEnd::in_events_of(final.run.path()));
 }
 
 TEST_CASE("the final verdict has code 70 and names the first samples of the batch") {

@@ -41,6 +41,7 @@ struct SmallRun {
   std::function<int(int local_rank)> domain_of = {};  // NUMA domains of a machine that this one need not be
   std::vector<std::string> inject = {};               // as --inject
   TrialPace pace = {};
+  std::function<std::unique_ptr<TrainingHook>(int rank)> hook = {};
 
   struct Result {
     Summary summary;
@@ -84,9 +85,12 @@ struct SmallRun {
     auto loss = make_loss(config.train, {}, registry);
     auto rule = make_optimizer(optimizer, registry);
     TrainerConfig mine = config;
+    mine.lr_factors = optimizer.lr_factors;
     if (per_rank) per_rank(r, mine);
     if (!inject.empty()) comm.watch().inject(std::make_unique<Faults>(inject, r, [&comm] { return comm.is_aborted(); }));
-    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of, pace}, mine);
+    const std::unique_ptr<TrainingHook> taking_part = hook ? hook(r) : nullptr;
+    Trainer trainer({comm, *device, *model, *loss, *rule, registry, words, train, validation, test, domain_of, pace, {}, taking_part.get()},
+                    mine);
     const std::uint64_t before = comm.bytes_sent();  // the start measures the link, with as many messages as that takes
     for (Callback* callback : callbacks) trainer.add(*callback);
     const auto note = [&] { out.in_flight[static_cast<std::size_t>(r)] = trainer.batch_in_flight(); };

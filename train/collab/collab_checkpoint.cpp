@@ -112,7 +112,7 @@ void CollabCheckpoints::restore(const CollabPosition& position, CollabTask& task
     if (it == file.metadata().end()) throw CheckpointError(file.path().string() + " says no state");
     return it->second;
   };
-  task.store().restore(store, meta(store));
+  if (task.store()) task.store()->restore(store, meta(store));
   const auto mine = static_cast<std::size_t>(setup_.task_of[static_cast<std::size_t>(setup_.sharing.rank())]);
   const SafetensorsFile file = parent.tensors(setup_.tasks[mine] + ".safetensors");
   task.hook().restore(file, meta(file));
@@ -124,8 +124,9 @@ std::string CollabCheckpoints::write(const CollabPosition& position, CollabTask&
   try {
     writer.join();
     Manifest manifest{.step = position.tick, .fields = text_of(position)};
-    manifest.files.push_back(
-        writer.write_text("store.safetensors", bytes_of(SafetensorsImage(task.store().state(), {{"state", task.store().state_text()}}))));
+    Store* store = task.store();
+    const SafetensorsImage shared(store ? store->state() : std::vector<NamedTensor>{}, {{"state", store ? store->state_text() : "none"}});
+    manifest.files.push_back(writer.write_text("store.safetensors", bytes_of(shared)));
     for (std::size_t t = 0; t < setup_.tasks.size(); ++t) {
       const auto first =
           static_cast<std::size_t>(std::find(setup_.task_of.begin(), setup_.task_of.end(), static_cast<int>(t)) - setup_.task_of.begin());
@@ -159,7 +160,7 @@ void CollabCheckpoints::remove_unnamed() {
 
 void CollabCheckpoints::commit(const CollabPosition& position, CollabTask& task, bool is_good) {
   const Stay stay(setup_.sharing.watch(), Activity::saving, "checkpoint of all tasks");
-  task.store().settle();
+  task.hook().settle();
   std::int64_t all_good = is_good ? 1 : 0;
   setup_.sharing.all_reduce(buffer_of(std::span(&all_good, 1)), Reduce::min, "tasks saved").wait();
   const auto rank = static_cast<std::size_t>(setup_.sharing.rank());

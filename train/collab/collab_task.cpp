@@ -11,26 +11,17 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
+#include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kRoles = {"both", "peer", "target"};
 constexpr double kExporterWeight = 0.3;
 constexpr double kNewGain = 0.05;
 constexpr std::int64_t kVeryFewLabels = 200;              // with 300 of Adult, own layers that begin with the fusion do better
 constexpr std::int64_t kManyLabels = 1000, kHidden = 32;  // from so many training rows on, the fusion has a hidden layer
-
-/// One permutation of a publisher's rows for a control: the same for all listeners.
-std::vector<std::int32_t> shuffled(std::size_t count, std::uint64_t seed) {
-  std::vector<std::int32_t> order(count);
-  std::iota(order.begin(), order.end(), 0);
-  RandomStream random(mix(seed, 0x73687566u));
-  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
-  return order;
-}
 
 std::shared_ptr<const Dataset> with_shared(std::shared_ptr<const Dataset> rows, const FetchedRows* fetched, const CollabOptions& o) {
   if (!fetched || !rows || rows->rows() == 0) return rows;
@@ -45,24 +36,6 @@ Shape row_shape(const Dataset& rows, std::string_view field) {
 }
 
 }  // namespace
-
-std::string_view name(TaskRole role) { return kRoles[static_cast<std::size_t>(role)]; }
-
-TaskRole parse_role(std::string_view text) {
-  const auto it = std::find(kRoles.begin(), kRoles.end(), text);
-  if (it == kRoles.end()) throw UsageError("role '" + std::string(text) + "' is unknown; allowed: both peer target");
-  return static_cast<TaskRole>(it - kRoles.begin());
-}
-
-std::vector<int> lay_out(const std::vector<TaskInfo>& tasks, int world) {
-  std::vector<int> out;
-  for (std::size_t t = 0; t < tasks.size(); ++t) out.insert(out.end(), static_cast<std::size_t>(tasks[t].ranks), static_cast<int>(t));
-  if (static_cast<int>(out.size()) == world) return out;
-  std::string text;
-  for (const TaskInfo& task : tasks) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", task.name, task.ranks);
-  throw UsageError(fmt::format("the tasks have {} ranks ({}), the run has {}; start it with -n {}, or change task.NAME.ranks", out.size(),
-                               text, world, out.size()));
-}
 
 /// A model that publishes as it was drawn.
 struct CollabTask::Untrained {
@@ -79,76 +52,143 @@ struct CollabTask::Untrained {
 
 CollabTask::~CollabTask() = default;
 
-CollabTask::CollabTask(Setup setup) {
-  const TaskInfo& me = setup.tasks[static_cast<std::size_t>(setup.number)];
-  for (const std::vector<EntityId>& by_row : setup.rows.entities) indexes_.push_back(index_entities(by_row));
-  for (const TaskInfo& task : setup.tasks) {
-    int publishers = 0;
-    for (const int p : publisher_of_) publishers += p >= 0;
-    publisher_of_.push_back(task.publishes() ? publishers : -1);
+CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
+  const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
+  choose(setup);
+  for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row, rows_.periods));
+  if (has_vectors_) {
+    for (const TaskInfo& task : tasks_) {
+      int publishers = 0;
+      for (const int p : publisher_of_) publishers += p >= 0;
+      publisher_of_.push_back(task.publishes() ? publishers : -1);
+    }
+    store_ =
+        std::make_unique<Store>(own_communicator(setup, "store"), gather_publishers(setup), StoreOptions{options_.width, options_.keep});
+    std::vector<FetchSource> sources;
+    together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
+      position = setup.number;
+      if (me.listens()) sources = sources_of(setup);
+    });
+    if (!sources.empty()) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
+    if (fetched_) trained_by_peers_ = count_trained_by_peers(indexes_, me.kinds, rows_.test.get(), *store_, fetched_->sources());
   }
-  store_ = std::make_unique<Store>(setup.sharing, gather_publishers(setup), StoreOptions{setup.options.width, setup.options.keep});
-  std::vector<FetchSource> sources;
-  together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
-    position = setup.number;
-    if (me.listens()) sources = sources_of(setup);
-  });
-  const auto peers = static_cast<std::int64_t>(sources.size());
-  if (peers > 0) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
-  const Shape in = row_shape(*setup.rows.train, "x");
+  if (setup.log && setup.task.rank() == 0 && fetched_ && options_.control == Control::none)
+    warn_of(presence_leaks(*fetched_, *rows_.train), me.name, *setup.log);
+  const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
+  if (!is_new) options_.plan.probe_ticks = 0;
+  make_model(setup, is_new);
+  train_ = with_shared(rows_.train, fetched_.get(), options_);
+  validation_ = with_shared(rows_.validation, fetched_.get(), options_);
+  test_ = with_shared(rows_.test, fetched_.get(), options_);
+  validation_entities_ = validation_entities();
+  if (has_vectors_) make_publication(setup);
+  sharing_ = std::make_unique<Sharing>(Sharing::Parts{.sharing = setup.sharing,
+                                                      .task = setup.task,
+                                                      .strategies = make_strategies(setup),
+                                                      .publication = publication_.get(),
+                                                      .wants_stop = setup.wants_stop,
+                                                      .on_saved = setup.on_saved},
+                                       options_.plan);
+}
+
+void CollabTask::choose(const Setup& setup) {
+  register_all(registry_);
+  for (const std::string& name : options_.strategies) {
+    entries_.push_back(registry_.of<StrategyEntry>().at(name, "collab.strategy"));
+    has_vectors_ = has_vectors_ || entries_.back().needs_vectors;
+    has_exporters_ = has_exporters_ || entries_.back().needs_exporter;
+    has_fusion_ = has_fusion_ || name == "store";
+  }
+  if (!has_fusion_ && options_.control != Control::none)
+    throw UsageError("the arms matched, shuffled and untrained are controls of collab.strategy = store; task " +
+                     tasks_[static_cast<std::size_t>(setup.number)].name + " shares without it");
+}
+
+Communicator& CollabTask::own_communicator(const Setup& setup, const std::string& name) {
+  communicators_.push_back(setup.sharing.split(0, 0, name));
+  return *communicators_.back();
+}
+
+std::uint64_t CollabTask::bytes_sent() const {
+  std::uint64_t all = 0;
+  for (const auto& each : communicators_) all += each->bytes_sent();
+  all += sharing_->bytes_sent();
+  return all;
+}
+
+void CollabTask::make_model(Setup& setup, bool is_new) {
+  const Shape in = row_shape(*rows_.train, "x");
+  const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
+  const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
-  const bool has_few = setup.rows.train->rows() < kManyLabels;
-  const bool is_new = setup.rows.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
+  for (const StrategyEntry& entry : entries_)
+    if (entry.change_layers) entry.change_layers(*setup.own, {setup.sharing, setup.task, tasks_, setup.number, in, options_});
+  const bool has_few = rows_.train->rows() < kManyLabels, begins_with_fusion = is_new && peers > 0;
   model_ = std::make_unique<FusedModel>(std::move(setup.own), in,
-                                        FusionOptions{.width = setup.options.width,
-                                                      .exports = me.publishes(),
-                                                      .exports_features = setup.options.exports_features,
+                                        FusionOptions{.width = options_.width,
+                                                      .exports = publishes || has_exporters_,
+                                                      .exports_features = options_.exports_features,
                                                       .peers = peers,
                                                       .hidden = has_few ? 0 : kHidden,
-                                                      .own_gain = is_new ? kNewGain : 1,
-                                                      .starts_at_zero = !is_new});
-  train_ = with_shared(setup.rows.train, fetched_.get(), setup.options);
-  validation_ = with_shared(setup.rows.validation, fetched_.get(), setup.options);
-  test_ = with_shared(setup.rows.test, fetched_.get(), setup.options);
-  if (setup.options.control == Control::untrained && me.publishes())
-    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, setup.options, setup.device, setup.dtype);
+                                                      .own_gain = begins_with_fusion ? kNewGain : 1,
+                                                      .starts_at_zero = !begins_with_fusion});
+  if (options_.control == Control::untrained && publishes)
+    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, options_, setup.device, setup.dtype);
+}
+
+void CollabTask::make_publication(Setup& setup) {
   const int publisher = publisher_of_[static_cast<std::size_t>(setup.number)];
   std::vector<std::vector<std::int32_t>> published;
   for (const EntityIndex& index : indexes_) {
     if (publisher < 0) break;
-    const std::vector<std::int32_t> position = positions_of(index.ids, store_->publishers()[static_cast<std::size_t>(publisher)].ids);
+    const std::vector<std::int32_t> position = positions_of(index.keys(), store_->publishers()[static_cast<std::size_t>(publisher)].keys());
     std::vector<std::int32_t>& by_row = published.emplace_back(index.of_row);
     for (std::int32_t& entity : by_row)
       if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
   }
-  if (!is_new) setup.options.plan.probe_ticks = 0;
-  sharing_ = std::make_unique<Sharing>(Sharing::Parts{.task = setup.task,
-                                                      .store = *store_,
-                                                      .model = *model_,
-                                                      .device = setup.device,
-                                                      .dtype = setup.dtype,
-                                                      .untrained = untrained_ ? &untrained_->model : nullptr,
-                                                      .fetched = fetched_.get(),
-                                                      .publisher = publisher,
-                                                      .train = setup.rows.train,
-                                                      .all = setup.rows.all,
-                                                      .entities = std::move(published),
-                                                      .virtual_workers = setup.virtual_workers,
-                                                      .wants_stop = setup.wants_stop,
-                                                      .on_saved = setup.on_saved,
-                                                      .loss = setup.options.guard ? &setup.loss : nullptr,
-                                                      .validation = validation_,
-                                                      .validation_entities = validation_entities(setup),
-                                                      .on_guard = guard_speaker(setup)},
-                                       setup.options.plan);
+  publication_ = std::make_unique<Publication>(Publication::Parts{.task = setup.task,
+                                                                  .store = *store_,
+                                                                  .model = *model_,
+                                                                  .device = setup.device,
+                                                                  .dtype = setup.dtype,
+                                                                  .untrained = untrained_ ? &untrained_->model : nullptr,
+                                                                  .fetched = fetched_.get(),
+                                                                  .publisher = publisher,
+                                                                  .train = rows_.train,
+                                                                  .all = rows_.all,
+                                                                  .entities = std::move(published),
+                                                                  .virtual_workers = setup.virtual_workers,
+                                                                  .sweep_ticks = options_.plan.sweep_ticks});
 }
 
-std::vector<std::int64_t> CollabTask::validation_entities(const Setup& setup) const {
+std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& setup) {
+  std::vector<std::unique_ptr<Strategy>> out;
+  for (std::size_t s = 0; s < entries_.size(); ++s)
+    out.push_back(entries_[s].make({.sharing = own_communicator(setup, options_.strategies[s]),
+                                    .task = setup.task,
+                                    .tasks = tasks_,
+                                    .number = setup.number,
+                                    .rows = rows_,
+                                    .validation = validation_,
+                                    .validation_entities = validation_entities_,
+                                    .model = *model_,
+                                    .loss = setup.loss,
+                                    .device = setup.device,
+                                    .dtype = setup.dtype,
+                                    .virtual_workers = setup.virtual_workers,
+                                    .options = options_,
+                                    .publication = publication_.get(),
+                                    .on_guard = guard_speaker(setup),
+                                    .on_heard = leak_seeker(setup)}));
+  return out;
+}
+
+std::vector<std::int64_t> CollabTask::validation_entities() const {
   std::vector<std::int64_t> out;
-  if (!setup.rows.validation || indexes_.empty()) return out;
-  for (std::int64_t row = 0; row < setup.rows.validation->rows(); ++row) {
-    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(setup.rows.validation->row_id(row))];
-    out.push_back(entity >= 0 ? entity : -1 - row);  // nobody's rows stand alone
+  if (!rows_.validation || indexes_.empty()) return out;
+  for (std::int64_t row = 0; row < rows_.validation->rows(); ++row) {
+    const std::int32_t entity = indexes_[0].of_row[static_cast<std::size_t>(rows_.validation->row_id(row))];
+    out.push_back(entity >= 0 ? indexes_[0].first_of(entity) : -1 - row);  // nobody's rows stand alone
   }
   return out;
 }
@@ -166,6 +206,22 @@ std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& se
   };
 }
 
+/// Of a control there is nothing to say: it is to tell nothing.
+std::function<void()> CollabTask::leak_seeker(const Setup& setup) {
+  if (!setup.log || setup.task.rank() != 0 || !fetched_ || options_.control != Control::none) return {};
+  return [this, log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name] {
+    warn_of(vector_leaks(*fetched_, *rows_.train), me, *log);
+  };
+}
+
+void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log) {
+  for (const Leak& leak : leaks) {
+    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(leak.source)];
+    log.warning(leak_text(leak, me, store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind));
+    leaks_.push_back(leak);
+  }
+}
+
 std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
   std::vector<Publisher> out;
   std::vector<std::int64_t> task_of(static_cast<std::size_t>(setup.sharing.size()));
@@ -175,16 +231,19 @@ std::vector<Publisher> CollabTask::gather_publishers(const Setup& setup) const {
   for (std::size_t t = 0; t < setup.tasks.size(); ++t) {
     const TaskInfo& task = setup.tasks[t];
     const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
-    std::vector<EntityId> ids;
-    if (setup.sharing.rank() == root)
-      for (const EntityIndex& index : indexes_) ids.insert(ids.end(), index.ids.begin(), index.ids.end());
-    std::sort(ids.begin(), ids.end());
-    if (task.publishes()) {
-      const std::vector<std::byte> bytes = broadcast_bytes(setup.sharing, std::as_bytes(std::span(ids)), root, "entities of a task");
-      ids.resize(bytes.size() / sizeof(EntityId));
-      std::memcpy(ids.data(), bytes.data(), bytes.size());
-      out.push_back({task.name, std::move(ids)});
-    }
+    if (!task.publishes()) continue;
+    Publisher its{.task = task.name, .ids = {}};
+    if (setup.sharing.rank() == root) its = make_publisher(task.name, indexes_, *setup.rows.train, setup.rows.scale_before);
+    const auto tell = [&](auto& values) {
+      using T = typename std::remove_reference_t<decltype(values)>::value_type;
+      const std::vector<std::byte> bytes = broadcast_bytes(setup.sharing, std::as_bytes(std::span(values)), root, "entities of a task");
+      values.resize(bytes.size() / sizeof(T));
+      std::memcpy(values.data(), bytes.data(), bytes.size());
+    };
+    std::vector<std::int32_t> before = {its.scale_before};
+    tell(its.ids), tell(its.periods), tell(its.trained), tell(before);
+    its.scale_before = before[0];
+    out.push_back(std::move(its));
   }
   return out;
 }
@@ -196,26 +255,28 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
     const TaskInfo& peer = setup.tasks[t];
     if (static_cast<int>(t) == setup.number || !peer.publishes()) continue;
     const int publisher = publisher_of_[t];
-    const std::vector<EntityId>& ids = store_->publishers()[static_cast<std::size_t>(publisher)].ids;
+    const Publisher& published = store_->publishers()[static_cast<std::size_t>(publisher)];
     for (std::size_t k = 0; k < me.kinds.size(); ++k) {
       if (std::find(peer.kinds.begin(), peer.kinds.end(), me.kinds[k]) == peer.kinds.end()) continue;
-      FetchSource source{
-          .publisher = publisher, .kind = me.kinds[k], .of_row = indexes_[k].of_row, .positions = positions_of(indexes_[k].ids, ids)};
+      FetchSource source{.publisher = publisher,
+                         .kind = me.kinds[k],
+                         .of_row = indexes_[k].of_row,
+                         .positions = positions_before(indexes_[k].keys(), published.keys())};
       const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
       if (matched == 0)
-        throw DataError(
-            fmt::format("tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other, for "
-                        "instance because one table writes 17 and the other C17; see task.NAME.entity",
-                        me.name, peer.name, me.kinds[k], source.positions.size()));
+        throw DataError(fmt::format(
+            "tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other{}, for "
+            "instance because one table writes 17 and the other C17; see task.NAME.entity",
+            me.name, peer.name, me.kinds[k], source.positions.size(), published.periods.empty() ? "" : " in an earlier period"));
       if (setup.options.control == Control::shuffled) {
         const std::vector<std::int32_t> other =
-            shuffled(ids.size(), mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
+            shuffled_keys(published, mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
         for (std::int32_t& position : source.positions)
           if (position >= 0) position = other[static_cast<std::size_t>(position)];
       }
       if (setup.log && setup.task.rank() == 0)
-        setup.log->info(
-            fmt::format("{} hears {} about {} of its {} {}s", me.name, peer.name, matched, source.positions.size(), me.kinds[k]));
+        setup.log->info(fmt::format("{} hears {} about {} of its {} {}s{}", me.name, peer.name, matched, source.positions.size(),
+                                    me.kinds[k], published.periods.empty() ? "" : " and periods"));
       out.push_back(std::move(source));
     }
   }

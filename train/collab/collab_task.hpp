@@ -3,54 +3,19 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/log.hpp>
+#include <chorale/train/collab/collab_options.hpp>
+#include <chorale/train/collab/leaks.hpp>
 #include <chorale/train/collab/sharing.hpp>
+#include <chorale/train/collab/task_info.hpp>
 
 namespace chorale {
-
-enum class TaskRole : std::uint8_t { both, peer, target };
-std::string_view name(TaskRole role);
-/// Throws UsageError with the three names.
-TaskRole parse_role(std::string_view text);
-
-/// Equal on all ranks of the world.
-struct TaskInfo {
-  std::string name;
-  TaskRole role = TaskRole::both;
-  std::vector<std::string> kinds;  // of entities
-  std::int64_t ranks = 1;
-  bool publishes() const { return role != TaskRole::target; }
-  bool listens() const { return role != TaskRole::peer; }
-};
-
-/// One task's rows. Row numbers of `entities` are those of the table; the data sets' row_id() gives them.
-struct TaskRows {
-  std::shared_ptr<const Dataset> train, validation, test, all;  // all: every row of the table, once
-  std::vector<std::vector<EntityId>> entities;                  // by kind, by row of the table
-};
-
-/// What a study holds a collaboration against.
-enum class Control : std::uint8_t {
-  none,
-  matched,    // in place of peers' vectors a projection of the row's own features
-  shuffled,   // vectors of other entities
-  untrained,  // vectors of exporters that have learnt nothing
-};
-
-struct CollabOptions {
-  std::int64_t width = 8;
-  double keep = 0;               // as StoreOptions
-  bool exports_features = true;  // as FusionOptions
-  SharingPlan plan;
-  bool guard = true;
-  Control control = Control::none;
-  std::uint64_t control_seed = 1;  // of what a control draws
-};
 
 class CollabTask {
  public:
@@ -71,39 +36,62 @@ class CollabTask {
     std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // as Sharing::Parts
     Log* log = nullptr;                                                  // rank 0 of the task says what it has found
   };
-  /// Collective over all tasks; errors are equal on all ranks. Throws UsageError where no two tasks have a kind of entity in common,
-  /// DataError where two that have one share no entity.
+  /// Collective over all tasks; errors are equal on all ranks. Throws UsageError for a strategy that there is not, or that these tasks
+  /// cannot do; where vectors are shared, UsageError where no two tasks have a kind of entity in common, DataError where two that have one
+  /// share no entity.
   explicit CollabTask(Setup setup);
 
   ~CollabTask();
   FusedModel& model() { return *model_; }
   Sharing& hook() { return *sharing_; }
-  Store& store() { return *store_; }
+  /// Null where no strategy needs vectors by entity.
+  Store* store() { return store_.get(); }
   const FetchedRows* fetched() const { return fetched_.get(); }
   std::shared_ptr<const Dataset> train() const { return train_; }
   std::shared_ptr<const Dataset> validation() const { return validation_; }
   std::shared_ptr<const Dataset> test() const { return test_; }
+  /// Entities of the test part that a task which is heard here trains on, with labels; -1: nothing is heard.
+  std::int64_t test_entities_peers_trained_on() const { return trained_by_peers_; }
+  /// What was found of peers that say the label, on rank 0 of the task where there is a log: presence at the start, vectors when they are
+  /// first used. Each has been a warning.
+  const std::vector<Leak>& leaks() const { return leaks_; }
   /// The exporter's own head counts with 0.3, as docs/collaborative.md says.
   std::vector<Aim> aims() const;
+  /// That this rank has sent for sharing, beside those of Setup::sharing itself.
+  std::uint64_t bytes_sent() const;
 
  private:
-  std::vector<std::int64_t> validation_entities(const Setup& setup) const;
+  void choose(const Setup& setup);
+  void make_model(Setup& setup, bool is_new);
+  void make_publication(Setup& setup);
+  std::vector<std::unique_ptr<Strategy>> make_strategies(const Setup& setup);
+  Communicator& own_communicator(const Setup& setup, const std::string& name);
+  std::vector<std::int64_t> validation_entities() const;
   std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
+  std::function<void()> leak_seeker(const Setup& setup);
+  void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
   std::vector<Publisher> gather_publishers(const Setup& setup) const;
   std::vector<FetchSource> sources_of(const Setup& setup) const;
-  std::vector<EntityIndex> indexes_;  // by kind
-  std::vector<int> publisher_of_;     // by task: in the store; -1: none
+  Registry registry_;
+  std::vector<StrategyEntry> entries_;  // of the strategies, in their order
+  bool has_vectors_ = false, has_fusion_ = false, has_exporters_ = false;
+  std::vector<TaskInfo> tasks_;
+  TaskRows rows_;
+  CollabOptions options_;
+  std::vector<std::int64_t> validation_entities_;
+  std::vector<std::unique_ptr<Communicator>> communicators_;  // of the store and of each strategy
+  std::vector<EntityIndex> indexes_;                          // by kind
+  std::int64_t trained_by_peers_ = -1;
+  std::vector<Leak> leaks_;
+  std::vector<int> publisher_of_;  // by task: in the store; -1: none
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
   struct Untrained;
   std::unique_ptr<Untrained> untrained_;
+  std::unique_ptr<Publication> publication_;
   std::shared_ptr<const Dataset> train_, validation_, test_;
   std::unique_ptr<Sharing> sharing_;
 };
-
-/// Number of the task that each rank of the world trains, tasks in their order on consecutive ranks. Throws UsageError where ranks do not
-/// add up to `world`.
-std::vector<int> lay_out(const std::vector<TaskInfo>& tasks, int world);
 
 }  // namespace chorale

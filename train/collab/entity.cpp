@@ -32,23 +32,66 @@ std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& value
   return out;
 }
 
-EntityIndex index_entities(const std::vector<EntityId>& by_row) {
-  EntityIndex out{.ids = by_row, .of_row = {}};
-  std::sort(out.ids.begin(), out.ids.end());
-  out.ids.erase(std::unique(out.ids.begin(), out.ids.end()), out.ids.end());
-  if (!out.ids.empty() && out.ids[0] == kNoEntity) out.ids.erase(out.ids.begin());
-  out.ids.shrink_to_fit();
-  if (out.ids.size() > std::numeric_limits<std::int32_t>::max())
-    throw UsageError(std::to_string(out.ids.size()) + " entities in one task are more than 2^31 - 1; share a coarser entity");
-  out.of_row = positions_of(by_row, out.ids);
+namespace {
+
+using Key = std::pair<EntityId, std::int32_t>;
+
+Key key_at(const EntityKeys& keys, std::size_t i) { return {keys.ids[i], keys.periods.empty() ? 0 : keys.periods[i]}; }
+
+/// The first key that is not below `wanted`.
+std::size_t lower_bound(const EntityKeys& keys, const Key& wanted) {
+  std::size_t first = 0, count = keys.ids.size();
+  while (count > 0) {
+    const std::size_t half = count / 2;
+    if (key_at(keys, first + half) < wanted)
+      first += half + 1, count -= half + 1;
+    else
+      count = half;
+  }
+  return first;
+}
+
+}  // namespace
+
+std::int32_t EntityIndex::first_of(std::int32_t key) const {
+  return static_cast<std::int32_t>(std::lower_bound(ids.begin(), ids.end(), ids[static_cast<std::size_t>(key)]) - ids.begin());
+}
+
+EntityIndex index_entities(const std::vector<EntityId>& by_row, std::span<const std::int32_t> periods) {
+  std::vector<Key> keys;
+  for (std::size_t row = 0; row < by_row.size(); ++row)
+    if (by_row[row] != kNoEntity) keys.emplace_back(by_row[row], periods.empty() ? 0 : periods[row]);
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  if (keys.size() > std::numeric_limits<std::int32_t>::max())
+    throw UsageError(std::to_string(keys.size()) +
+                     " entities in one task are more than 2^31 - 1; share a coarser entity, or take longer "
+                     "periods");
+  EntityIndex out;
+  out.ids.reserve(keys.size());
+  for (const auto& [id, period] : keys) {
+    out.ids.push_back(id);
+    if (!periods.empty()) out.periods.push_back(period);
+  }
+  out.of_row = positions_of({by_row, periods}, out.keys());
   return out;
 }
 
-std::vector<std::int32_t> positions_of(const std::vector<EntityId>& wanted, const std::vector<EntityId>& ids) {
-  std::vector<std::int32_t> out(wanted.size(), -1);
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    const auto it = std::lower_bound(ids.begin(), ids.end(), wanted[i]);
-    if (it != ids.end() && *it == wanted[i]) out[i] = static_cast<std::int32_t>(it - ids.begin());
+std::vector<std::int32_t> positions_of(const EntityKeys& wanted, const EntityKeys& keys) {
+  std::vector<std::int32_t> out(wanted.ids.size(), -1);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t at = lower_bound(keys, key_at(wanted, i));
+    if (at < keys.ids.size() && key_at(keys, at) == key_at(wanted, i)) out[i] = static_cast<std::int32_t>(at);
+  }
+  return out;
+}
+
+std::vector<std::int32_t> positions_before(const EntityKeys& wanted, const EntityKeys& keys) {
+  if (wanted.periods.empty()) return positions_of(wanted, keys);
+  std::vector<std::int32_t> out(wanted.ids.size(), -1);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t own = lower_bound(keys, key_at(wanted, i));
+    if (own > 0 && keys.ids[own - 1] == wanted.ids[i]) out[i] = static_cast<std::int32_t>(own - 1);
   }
   return out;
 }

@@ -1,15 +1,11 @@
 #include <chorale/train/collab/sharing.hpp>
 
-#include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <sstream>
 
 #include <chorale/comm/rank_watch.hpp>
+#include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/data/sampler.hpp>
-#include <chorale/train/evaluator.hpp>
-#include <chorale/train/replica.hpp>
 
 namespace chorale {
 
@@ -20,42 +16,81 @@ double seconds_since(Clock::time_point from) { return std::chrono::duration<doub
 }  // namespace
 
 Sharing::Sharing(Parts parts, const SharingPlan& plan)
-    : parts_(std::move(parts)), plan_(plan), seen_(parts_.model.options().width), guard_(parts_.model.options().peers) {
-  open_or_close();
+    : parts_(std::move(parts)), plan_(plan), notices_(static_cast<std::size_t>(parts_.sharing.size())) {
+  count(0, true);
   keep_best();
 }
 
-void Sharing::on_results(std::int64_t worker, std::span<const std::int64_t> rows, const Values& results) {
-  if (parts_.publisher < 0 || parts_.untrained) return;
-  const Tensor entity = results.at("entity").value();
-  const std::int64_t width = entity.row_elements();
-  with_float_type(entity.dtype(), [&]<class T>() {
-    const T* vector = entity.data<T>();
-    for (const std::int64_t row : rows) {
-      const auto number = static_cast<std::size_t>(parts_.train->row_id(row));
-      for (const std::vector<std::int32_t>& kind : parts_.entities)
-        if (kind[number] >= 0) seen_.add(kind[number], static_cast<std::int32_t>(worker), vector);
-      vector += width;
-    }
-  });
+void Sharing::count(std::int64_t ticks, bool trains) {
+  tick_ = {.number = ticks, .trains = trains, .burns_in = ticks < plan_.burn_in_ticks || ticks == 0};
+}
+
+void Sharing::on_results(const WorkerPass& pass) {
+  if (parts_.publication) parts_.publication->on_results(pass);
+  for (const auto& strategy : parts_.strategies) strategy->on_results(pass);
+}
+
+Variable Sharing::loss_term(const WorkerPass& pass) {
+  Variable all;
+  for (const auto& strategy : parts_.strategies) {
+    const Variable term = strategy->loss_term(pass);
+    if (term.value().defined()) all = all.value().defined() ? all + term : term;
+  }
+  return all;
+}
+
+bool Sharing::takes_gradients() const {
+  for (const auto& strategy : parts_.strategies)
+    if (strategy->takes_gradients()) return true;
+  return false;
+}
+
+void Sharing::begin(const TrainedParameters& parameters) {
+  for (const auto& strategy : parts_.strategies) strategy->begin(parameters);
+}
+
+void Sharing::set_alone(bool is_alone) {
+  for (const auto& strategy : parts_.strategies) strategy->set_alone(is_alone);
+}
+
+std::uint64_t Sharing::bytes_sent() const {
+  std::uint64_t all = 0;
+  for (const auto& strategy : parts_.strategies) all += strategy->bytes_sent();
+  return all;
+}
+
+void Sharing::after_gradients(GradientView& gradient) {
+  for (const auto& strategy : parts_.strategies)
+    if (strategy->takes_gradients()) strategy->after_gradients(gradient);
 }
 
 void Sharing::after_step(std::int64_t step) {
-  if (step % plan_.steps_per_tick == 0)
-    tick(true);
-  else
-    parts_.store.advance();  // what was posted travels while the steps are made
+  if (step % plan_.steps_per_tick == 0) return tick(true);
+  if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
+  if (parts_.publication) parts_.publication->store().advance();
+  for (const auto& strategy : parts_.strategies) strategy->advance();
 }
 
-std::int64_t Sharing::own_notice() const {
+void Sharing::hear_notices() {
+  if (!has_posted_) return;
+  notice_work_.wait();
+  std::int64_t all = 0;
+  for (const std::int64_t notice : notices_) all |= notice;
+  stop_ = (all & kInterrupt) != 0 ? Stop::interrupt : (all & kRequeue) != 0 ? Stop::requeue : Stop::none;
+}
+
+void Sharing::post_notice() {
   const Stop wanted = parts_.wants_stop ? parts_.wants_stop() : Stop::none;
-  return wanted == Stop::interrupt ? kInterrupt : wanted == Stop::requeue ? kRequeue : 0;
+  notice_ = wanted == Stop::interrupt ? kInterrupt : wanted == Stop::requeue ? kRequeue : 0;
+  const std::vector<std::int64_t> one(notices_.size(), 1);
+  notice_work_ = parts_.sharing.all_gather(buffer_of(std::span(&notice_, 1)), buffer_of(std::span(notices_)), one, "notices");
+  has_posted_ = true;
 }
 
 void Sharing::idle_tick() {
   tick(false);
-  const bool is_due = plan_.save_ticks > 0 && ticks_ % plan_.save_ticks == 0;
-  if ((is_due || stop_ != Stop::none) && parts_.on_saved) parts_.on_saved(ticks_, true);
+  const bool is_due = plan_.save_ticks > 0 && tick_.number % plan_.save_ticks == 0;
+  if ((is_due || stop_ != Stop::none) && parts_.on_saved) parts_.on_saved(tick_.number, true);
 }
 
 bool Sharing::saves_after(std::int64_t step) const {
@@ -67,92 +102,79 @@ void Sharing::after_save(std::int64_t step, bool is_good) {
   if (parts_.on_saved) parts_.on_saved(plan_.first_tick + step / plan_.steps_per_tick, is_good);
 }
 
+void Sharing::tick(bool trains) {
+  const Clock::time_point start = Clock::now();
+  parts_.task.watch().enter(Activity::updating, "sharing");
+  hear_notices();
+  if (parts_.publication) parts_.publication->complete();
+  count(tick_.number + 1, trains);
+  for (const auto& strategy : parts_.strategies) strategy->tick(tick_);
+  const Clock::time_point swept = Clock::now();
+  if (parts_.publication && trains) parts_.publication->sweep(tick_.number);
+  sweep_seconds_ += seconds_since(swept);
+  if (parts_.publication) parts_.publication->post(trains);
+  post_notice();
+  tick_seconds_ += seconds_since(start);
+}
+
+void Sharing::settle() {
+  if (parts_.publication) parts_.publication->store().settle();
+  for (const auto& strategy : parts_.strategies) strategy->settle();
+}
+
+std::vector<NamedTensor> Sharing::state() const {
+  std::vector<NamedTensor> all;
+  if (parts_.publication && parts_.publication->fetched()) all = parts_.publication->fetched()->state();
+  for (const auto& strategy : parts_.strategies)
+    for (const NamedTensor& each : strategy->state()) all.push_back(each);
+  return all;
+}
+
 std::string Sharing::state_text() const {
-  std::string open;
-  for (const bool each : kept_open_) open += each ? "1" : "0";
-  return std::to_string(ticks_) + " " + std::to_string(parts_.fetched ? parts_.fetched->kept_version() : 0) + " " +
-         (open.empty() ? "-" : open) + " " + guard_.state_text();
+  const FetchedRows* fetched = parts_.publication ? parts_.publication->fetched() : nullptr;
+  std::string text = std::to_string(tick_.number) + " " + std::to_string(fetched ? fetched->kept_version() : 0);
+  for (const auto& strategy : parts_.strategies) text += "\n" + strategy->state_text();
+  return text;
 }
 
 void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
   std::istringstream in(text);
-  std::int64_t kept_version = 0;
-  std::string open, guard;
-  in >> ticks_ >> kept_version >> open;
-  std::getline(in >> std::ws, guard);
-  if (!in || (open != "-" && open.size() != kept_open_.size()))
+  std::string line;
+  std::int64_t ticks = 0, kept_version = 0;
+  std::getline(in, line);
+  if (!(std::istringstream(line) >> ticks >> kept_version))
     throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a task");
-  guard_.restore(guard);
-  for (std::size_t p = 0; p < kept_open_.size(); ++p) kept_open_[p] = open[p] == '1';
-  if (parts_.fetched) parts_.fetched->restore(file, kept_version);
-  open_or_close();
-}
-
-void Sharing::tick(bool trains) {
-  const Clock::time_point start = Clock::now();
-  parts_.task.watch().enter(Activity::updating, "sharing");
-  parts_.store.complete();
-  const std::int64_t notice = parts_.store.notice();
-  stop_ = (notice & kInterrupt) != 0 ? Stop::interrupt : (notice & kRequeue) != 0 ? Stop::requeue : Stop::none;
-  if (parts_.fetched) parts_.fetched->refresh();
-  ++ticks_;
-  open_or_close();
-  const Clock::time_point swept = Clock::now();
-  if (trains && parts_.publisher >= 0 && plan_.sweep_ticks > 0) sweep();
-  sweep_seconds_ += seconds_since(swept);
-  parts_.store.post(trains ? parts_.publisher : -1, seen_, own_notice());
-  seen_.clear();
-  tick_seconds_ += seconds_since(start);
-}
-
-void Sharing::open_or_close() {
-  parts_.model.set_probing(!is_burning_in() && ticks_ < std::max<std::int64_t>(1, plan_.burn_in_ticks) + plan_.probe_ticks);
-  for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer)
-    parts_.model.set_open(peer, !is_burning_in() && guard_.is_open(peer));
-}
-
-void Sharing::sweep() {
-  FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
-  const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
-  const Share now = share_of(chunks, (ticks_ - 1) % plan_.sweep_ticks, plan_.sweep_ticks);
-  for (std::int64_t chunk = now.first; chunk < now.first + now.count; ++chunk) {
-    if (chunk % parts_.task.size() != parts_.task.rank()) continue;
-    std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
-    std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
-    const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
-    const Tensor entity = exporter.entity(in.at("x"), {.device = parts_.device}).value();
-    const std::int64_t width = entity.row_elements(), part = parts_.virtual_workers + chunk;
-    with_float_type(entity.dtype(), [&]<class T>() {
-      for (std::size_t r = 0; r < numbers.size(); ++r)
-        for (const std::vector<std::int32_t>& kind : parts_.entities)
-          if (const std::int32_t e = kind[static_cast<std::size_t>(parts_.all->row_id(numbers[r]))]; e >= 0)
-            seen_.add(e, static_cast<std::int32_t>(part), entity.data<T>() + static_cast<std::int64_t>(r) * width);
-    });
+  count(ticks, true);
+  if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->restore(file, kept_version);
+  for (const auto& strategy : parts_.strategies) {
+    if (!std::getline(in, line)) throw CheckpointError(file.path().string() + ": '" + text + "' is of fewer strategies");
+    strategy->restore(file, line, tick_);
   }
 }
 
 void Sharing::after_evaluation() {
-  if (!parts_.loss || !parts_.fetched || !parts_.validation || is_burning_in()) return;
-  const std::vector<Benefit> benefits = benefits_of_sources(parts_.task, parts_.model, *parts_.loss, parts_.device, parts_.dtype,
-                                                            *parts_.validation, parts_.validation_entities);
-  for (const GuardEvent& event : guard_.judge(benefits)) {
-    guard_events_.push_back(event);
-    if (parts_.on_guard) parts_.on_guard(event);
-  }
-  open_or_close();
+  for (const auto& strategy : parts_.strategies) strategy->after_evaluation(tick_);
 }
 
 void Sharing::keep_best() {
-  kept_open_.clear();
-  for (std::int64_t peer = 0; peer < parts_.model.options().peers; ++peer) kept_open_.push_back(parts_.model.is_open(peer));
-  if (parts_.fetched) parts_.fetched->keep();
+  for (const auto& strategy : parts_.strategies) strategy->keep_best();
+  if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->keep();
 }
 
 void Sharing::use_best() {
-  for (std::size_t peer = 0; peer < kept_open_.size(); ++peer) parts_.model.set_open(static_cast<std::int64_t>(peer), kept_open_[peer]);
-  if (parts_.fetched) parts_.fetched->use_kept();
+  for (const auto& strategy : parts_.strategies) strategy->use_best();
+  if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->use_kept();
 }
 
-void Sharing::after_last_step() { parts_.store.complete(); }
+void Sharing::after_last_step() {
+  if (parts_.publication) parts_.publication->store().complete();
+}
+
+std::vector<GuardEvent> Sharing::guard_events() const {
+  std::vector<GuardEvent> all;
+  for (const auto& strategy : parts_.strategies)
+    for (const GuardEvent& event : strategy->guard_events()) all.push_back(event);
+  return all;
+}
 
 }  // namespace chorale

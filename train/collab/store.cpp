@@ -4,73 +4,13 @@
 #include <cmath>
 #include <cstring>
 #include <sstream>
-#include <optional>
 
 #include <chorale/core/base/error.hpp>
 
 namespace chorale {
 
-/// First each rank says who it publishes for and how much comes, then it comes.
-struct Store::Pending {
-  struct Head {
-    std::int64_t publisher, words, notice;
-  };
-  Pending(Communicator& comm, Head mine, std::vector<std::int32_t> packed) : comm_(comm), mine_(mine), packed_(std::move(packed)) {
-    heads_.resize(static_cast<std::size_t>(comm.size()));
-    const std::vector<std::int64_t> three(heads_.size(), 3);
-    work_ = comm.all_gather({&mine_, 3, DType::i64, {}}, {heads_.data(), 3 * comm.size(), DType::i64, {}}, three, "sharing sizes");
-  }
-  void advance() {
-    if (!rows_begun_ && work_.done()) begin_rows();
-    if (rows_begun_) work_.done();
-  }
-  /// Also when it is here already.
-  void wait() {
-    work_.wait();
-    if (rows_begun_) return;
-    begin_rows();
-    work_.wait();
-  }
-  std::int64_t notice() const {
-    std::int64_t all = 0;
-    for (const Head& head : heads_) all |= head.notice;
-    return all;
-  }
-  /// Words of all ranks that publish for `publisher`, in rank order. After wait().
-  std::vector<std::int32_t> entries_of(int publisher) const {
-    std::vector<std::int32_t> out;
-    std::int64_t first = 0;
-    for (const Head& head : heads_) {
-      if (head.publisher == publisher) out.insert(out.end(), rows_.begin() + first, rows_.begin() + first + head.words);
-      first += head.words;
-    }
-    return out;
-  }
-
- private:
-  void begin_rows() {
-    work_ = Work();
-    std::vector<std::int64_t> counts;
-    for (const Head& head : heads_) counts.push_back(head.words);
-    std::int64_t all = 0;
-    for (const std::int64_t count : counts) all += count;
-    rows_.resize(static_cast<std::size_t>(all));
-    rows_begun_ = true;
-    if (all > 0)
-      work_ = comm_.all_gather({packed_.data(), static_cast<std::int64_t>(packed_.size()), DType::i32, {}},
-                               {rows_.data(), all, DType::i32, {}}, counts, "sharing rows");
-  }
-
-  Communicator& comm_;
-  Head mine_;
-  std::vector<std::int32_t> packed_, rows_;
-  std::vector<Head> heads_;
-  bool rows_begun_ = false;
-  Work work_;  // last: it goes first, while its buffers are there
-};
-
 Store::Store(Communicator& comm, std::vector<Publisher> publishers, const StoreOptions& options)
-    : comm_(comm), publishers_(std::move(publishers)), options_(options) {
+    : gather_(comm, "sharing"), publishers_(std::move(publishers)), options_(options) {
   const auto width = static_cast<std::size_t>(options_.width);
   for (const Publisher& publisher : publishers_) {
     Table table;
@@ -81,29 +21,16 @@ Store::Store(Communicator& comm, std::vector<Publisher> publishers, const StoreO
   }
 }
 
-Store::~Store() = default;
-
-void Store::post(int publisher, const EntitySums& seen, std::int64_t notice) {
-  if (is_pending()) throw InternalError("a post while one is pending");
-  std::vector<std::int32_t> packed;
-  if (publisher >= 0) packed = seen.packed();
-  const auto words = static_cast<std::int64_t>(packed.size());
-  pending_ = std::make_unique<Pending>(comm_, Pending::Head{publisher, words, notice}, std::move(packed));
-}
-
-void Store::advance() {
-  if (pending_) pending_->advance();
-}
-
-void Store::settle() {
-  if (pending_) pending_->wait();
+void Store::post(int publisher, const EntitySums& seen) {
+  if (is_restored_) throw InternalError("a post while one is pending");
+  gather_.post(publisher, publisher >= 0 ? seen.packed() : std::vector<std::int32_t>());
 }
 
 std::vector<NamedTensor> Store::state() {
   std::vector<NamedTensor> out;
   for (int p = 0; p < static_cast<int>(publishers_.size()); ++p) {
     Table& table = tables_[static_cast<std::size_t>(p)];
-    if (pending_) table.posted = pending_->entries_of(p);
+    if (gather_.is_pending()) table.posted = gather_.words_of(p);
     const std::string at = publishers_[static_cast<std::size_t>(p)].task + ".";
     const auto entities = static_cast<std::int64_t>(table.present.size());
     out.push_back({at + "rows", DType::f32, {entities, options_.width}, table.rows.data()});
@@ -115,17 +42,14 @@ std::vector<NamedTensor> Store::state() {
   return out;
 }
 
-std::string Store::state_text() const {
-  const std::int64_t posted = pending_ ? pending_->notice() : posted_notice_;
-  return std::to_string(version_) + " " + std::to_string(notice_) + " " + std::to_string(posted) + " " + (is_pending() ? "1" : "0");
-}
+std::string Store::state_text() const { return std::to_string(version_) + (is_pending() ? " pending" : " applied"); }
 
 void Store::restore(const SafetensorsFile& file, const std::string& text) {
   std::istringstream in(text);
-  int pending = 0;
-  if (!(in >> version_ >> notice_ >> posted_notice_ >> pending))
+  std::string pending;
+  if (!(in >> version_ >> pending) || (pending != "pending" && pending != "applied"))
     throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a store");
-  is_restored_ = pending != 0;
+  is_restored_ = pending == "pending";
   for (std::size_t p = 0; p < publishers_.size(); ++p) {
     Table& table = tables_[p];
     const auto read = [&](const std::string& name, auto& values) {
@@ -157,14 +81,13 @@ void Store::check_posted(std::size_t publisher, const SafetensorsFile& file) con
 
 void Store::complete() {
   if (!is_pending()) return;
-  if (!is_restored_) pending_->wait();
+  gather_.settle();
   for (int p = 0; p < static_cast<int>(publishers_.size()); ++p) {
-    apply(p, is_restored_ ? tables_[static_cast<std::size_t>(p)].posted : pending_->entries_of(p));
+    apply(p, is_restored_ ? tables_[static_cast<std::size_t>(p)].posted : gather_.words_of(p));
     rescale(p);
   }
-  notice_ = is_restored_ ? posted_notice_ : pending_->notice();
   is_restored_ = false;
-  pending_.reset();
+  gather_.clear();
   ++version_;
 }
 
@@ -196,8 +119,12 @@ void Store::apply(int publisher, std::span<const std::int32_t> entries) {
 
 void Store::rescale(int publisher) {
   Table& table = tables_[static_cast<std::size_t>(publisher)];
-  if (table.present_count == 0) return;
-  const std::vector<EntityId>& ids = publishers_[static_cast<std::size_t>(publisher)].ids;
+  const Publisher& of = publishers_[static_cast<std::size_t>(publisher)];
+  const std::vector<EntityId>& ids = of.ids;
+  const auto counts = [&](std::size_t i) { return table.present[i] && (of.periods.empty() || of.periods[i] < of.scale_before); };
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) count += counts(i);
+  if (count == 0) return;
   const auto width = static_cast<std::size_t>(options_.width);
   // Two passes; in each the sums of buckets, then over buckets in their order.
   const auto mean_of = [&](const auto& value) {
@@ -206,11 +133,11 @@ void Store::rescale(int publisher) {
       const int number = bucket_of(ids[i]);
       std::fill(bucket.begin(), bucket.end(), 0.0);
       for (; i < ids.size() && bucket_of(ids[i]) == number; ++i)
-        if (table.present[i])
+        if (counts(i))
           for (std::size_t j = 0; j < width; ++j) bucket[j] += value(table.rows[i * width + j], j);
       for (std::size_t j = 0; j < width; ++j) total[j] += bucket[j];
     }
-    for (double& t : total) t /= static_cast<double>(table.present_count);
+    for (double& t : total) t /= static_cast<double>(count);
     return total;
   };
   table.scale.mean = mean_of([](float r, std::size_t) { return static_cast<double>(r); });
@@ -221,10 +148,21 @@ void Store::rescale(int publisher) {
   for (double& s : table.scale.deviation) s = std::sqrt(s);
 }
 
+/// With time: the key itself or, where it has no row yet, the newest before it that has one.
+std::int32_t Store::newest_there(int publisher, std::int32_t position) const {
+  const Publisher& of = publishers_[static_cast<std::size_t>(publisher)];
+  const std::vector<std::uint8_t>& present = tables_[static_cast<std::size_t>(publisher)].present;
+  if (of.periods.empty() || position < 0) return position;
+  auto at = static_cast<std::size_t>(position);
+  while (!present[at] && at > 0 && of.ids[at - 1] == of.ids[at]) --at;
+  return static_cast<std::int32_t>(at);
+}
+
 template <class T>
 bool Store::fetch(int publisher, std::int32_t position, T* out) const {
   const Table& table = tables_[static_cast<std::size_t>(publisher)];
   const auto width = static_cast<std::size_t>(options_.width);
+  position = newest_there(publisher, position);
   if (position < 0 || !table.present[static_cast<std::size_t>(position)]) {
     std::fill_n(out, width, T{0});
     return false;

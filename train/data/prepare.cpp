@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/option.hpp>
 #include <chorale/core/data/encode.hpp>
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
@@ -43,6 +45,7 @@ class Preparation {
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
     preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
     read_entities(out);
+    read_times(out);
     split(out);
     fit(out);
     encode(out, log);
@@ -67,7 +70,31 @@ class Preparation {
     }
   }
 
+  /// The time is a key, as an entity is, and no feature.
+  void read_times(PreparedData& out) {
+    if (request_.time.column.empty()) return;
+    const auto column = static_cast<std::size_t>(column_at(table_.plan().schema, request_.time.column, "collab.time"));
+    const ColumnType type = table_.plan().schema[column].type;
+    const bool has_numbers = type == ColumnType::number || type == ColumnType::date;  // RowTimes refuses others
+    std::vector<double> times;
+    if (has_numbers)
+      for (const std::uint64_t bits : table_.row_values("times", [&](const TableChunk& chunk) {
+             std::vector<std::uint64_t> each;
+             for (const double time : chunk.columns[column].numbers) each.push_back(std::bit_cast<std::uint64_t>(time));
+             return each;
+           }))
+        times.push_back(std::bit_cast<double>(bits));
+    const RowTimes rows(request_.time, type, std::move(times));
+    out.periods = rows.periods(), out.scale_before = rows.first_after_training();
+    if (!request_.time.cutoffs.empty()) parts_ = rows.parts();
+    for (const TargetPlan& target : preprocess_.targets)
+      if (target.source == static_cast<int>(column)) throw UsageError("collab.time: column '" + request_.time.column + "' is the target");
+    std::erase_if(preprocess_.features, [&](const ColumnPlan& c) { return c.source == static_cast<int>(column); });
+    if (preprocess_.features.empty()) throw DataError("no column but that of collab.time is left as a feature");
+  }
+
   void split(const PreparedData& out) {
+    if (!request_.time.cutoffs.empty()) return check_parts_by_time();
     if (!request_.split_kind.empty()) return split_by_entity(out);
     const SplitRule rule = parse_split(data_.split);
     std::vector<std::uint64_t> keys;
@@ -92,6 +119,13 @@ class Preparation {
                         " entities; give that part a larger share, or split by another kind");
   }
 
+  void check_parts_by_time() const {
+    for (const Part part : {Part::train, Part::validation, Part::test})
+      if (std::find(parts_.begin(), parts_.end(), part) == parts_.end())
+        throw DataError(table_.place_of(request_.time.column) + ": the cut-offs " + list_text(request_.time.cutoffs) +
+                        " leave no row for " + std::string(name(part)) + "; give collab.split others");
+  }
+
   void fit(PreparedData& out) {
     const std::int64_t rows = table_.plan().rows;
     FitState state(preprocess_, rows), all(preprocess_, rows);
@@ -109,7 +143,9 @@ class Preparation {
       });
       throw DataError(table_.place_of(of == targets.end() ? targets[0] : *of) + ": " + error.what());
     }
-    if (!request_.split_kind.empty())
+    if (!request_.time.cutoffs.empty())
+      out.pipeline.split = fmt::format("time {} {}", request_.time.column, list_text(request_.time.cutoffs));
+    else if (!request_.split_kind.empty())
       out.pipeline.split = fmt::format("entity {} {} {} {}", request_.split_kind, request_.share[0], request_.share[1], request_.share[2]);
     else
       for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;

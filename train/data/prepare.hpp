@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
 #include <chorale/train/collab/entity.hpp>
+#include <chorale/train/data/row_times.hpp>
 #include <chorale/train/settings.hpp>
 
 namespace chorale {
@@ -29,12 +31,15 @@ struct EntityRequest {
   std::string split_kind;  // a row's part follows from its entity of this kind alone; empty: data.split decides
   std::array<double, 3> share = {0.7, 0.15, 0.15};
   std::uint64_t seed = 1;
+  TimeRequest time;  // its cut-offs, where given, part the rows instead
 };
 
 struct PreparedData {
   Pipeline pipeline;
   std::shared_ptr<MatrixDataset> train, validation, test;
-  std::vector<std::vector<EntityId>> entities;  // by column of the request, by row of the table
+  std::vector<std::vector<EntityId>> entities;                           // by column of the request, by row of the table
+  std::vector<std::int32_t> periods;                                     // by row of the table; empty: rows have no time
+  std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // the first period after the training part
   std::int64_t rows = 0;
   double read_seconds = 0;
   /// Differs when training rows differ: what a resumed run and a score of the run's own part have to agree on.

@@ -7,7 +7,12 @@ namespace chorale {
 StepOutcome BlockExchange::step(FlatParams& params, Optimizer& optimizer, StepOrder order, std::span<const WorkerReport> reports,
                                 const RankReport& mine) {
   StepOutcome out = sum_.agree(order.number, reports, mine);
-  if (out.bad_worker >= 0) return out;
+  if (out.bad_worker >= 0) {
+    GradientView none{.params = params, .sums = {}, .step = order.number};
+    if (on_gradients_) on_gradients_(none);
+    return out;
+  }
+  mean_loss_ = out.weight > 0 ? out.loss / out.weight : 0;
   Stopwatch watch;
   {
     const TraceSpan span(trace_, "update");

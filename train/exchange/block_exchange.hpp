@@ -29,7 +29,8 @@ class BlockExchange : public Exchange {
         sum_(setup, options),
         snapshot_(setup.snapshot),
         trace_(setup.trace),
-        update_(std::move(own.parts), own.among, setup.snapshot) {}
+        on_gradients_(setup.on_gradients),
+        update_(std::move(own.parts), own.among, setup.snapshot, seen()) {}
 
   virtual void update(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight);
   /// Afterwards all ranks may read the new parameters and write the next gradients. Collective.
@@ -40,7 +41,13 @@ class BlockExchange : public Exchange {
   Snapshot& snapshot_;
 
  private:
+  OnGradients seen() {
+    if (!on_gradients_) return {};
+    return [this](GradientView& gradient) { gradient.loss = mean_loss_, on_gradients_(gradient); };
+  }
   Trace* trace_;
+  OnGradients on_gradients_;
+  double mean_loss_ = 0;
   BlockUpdate update_;
 };
 

@@ -16,4 +16,8 @@ double BlockUpdate::clip_factor(double limit) {
   return norm > limit ? limit / (norm + 1e-6) : 1;
 }
 
+void BlockUpdate::spread_kept() {
+  if (among_ && among_->size() > 1) among_->all_reduce(kept_.buffer(), Reduce::sum, "gradients for all").wait();
+}
+
 }  // namespace chorale

@@ -10,6 +10,7 @@
 #include <chorale/core/data/sampler.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/gradient_view.hpp>
 #include <chorale/train/snapshot.hpp>
 
 namespace chorale {
@@ -19,33 +20,45 @@ class BlockUpdate {
  public:
   /// parts: what this rank updates, in elements, beginning on borders of blocks. among: the ranks whose parts together are the whole arena;
   /// null where one rank's are. snapshot: is told before a block is overwritten.
-  BlockUpdate(std::vector<Share> parts, Communicator* among, Snapshot& snapshot)
-      : parts_(std::move(parts)), among_(among), snapshot_(snapshot) {}
+  /// on_gradients: sees the whole sum before it is clipped and applied.
+  BlockUpdate(std::vector<Share> parts, Communicator* among, Snapshot& snapshot, OnGradients on_gradients = {})
+      : parts_(std::move(parts)), among_(among), snapshot_(snapshot), on_gradients_(std::move(on_gradients)) {}
 
   /// sum(first, n): the summed gradient of a block, valid until the next call. weight: the global sum of weights. Collective where
-  /// clipping by norm is on.
+  /// clipping by norm is on, or somebody sees gradients.
   template <class T, class Sum>
   void run(FlatParams& params, Optimizer& optimizer, std::int64_t step, double weight, Sum&& sum) {
-    const double scale = weight > 0 ? 1 / weight : 0;
+    double scale = weight > 0 ? 1 / weight : 0;
     Device& device = params.device();
     T* values = params.values().template as<T>();
     const auto apply = [&](const T* gradient, std::int64_t first, std::int64_t n) {
       if (snapshot_.is_active()) keep(params, optimizer, first, n);
       optimizer.apply<T>(device, values + first, gradient, first, n);
     };
-    if (optimizer.clip_norm() <= 0) {
+    const bool clips = optimizer.clip_norm() > 0;
+    if (!clips && !on_gradients_) {
       optimizer.begin_step(step, scale);
       return each_block([&](std::int64_t first, std::int64_t n) { apply(sum(first, n), first, n); });
     }
     if (!kept_.defined()) kept_ = Tensor::empty(device, {params.trainable_elements()}, params.dtype());
     squares_.assign(static_cast<std::size_t>(params.blocks()), 0);
     T* kept = kept_.data<T>();
+    const auto square = [&](std::int64_t first, std::int64_t n) {
+      squares_[static_cast<std::size_t>(first / kBlockElements)] = device.typed<T>().sum_of_squares(kept + first, n, T(scale));
+    };
+    if (on_gradients_) std::fill_n(kept, kept_.elements(), T{0});
     each_block([&](std::int64_t first, std::int64_t n) {
-      const T* block = sum(first, n);
-      std::memcpy(kept + first, block, static_cast<std::size_t>(n) * sizeof(T));
-      squares_[static_cast<std::size_t>(first / kBlockElements)] = device.typed<T>().sum_of_squares(block, n, T(scale));
+      std::memcpy(kept + first, sum(first, n), static_cast<std::size_t>(n) * sizeof(T));
+      if (!on_gradients_) square(first, n);
     });
-    optimizer.begin_step(step, scale * clip_factor(optimizer.clip_norm()));
+    if (on_gradients_) {
+      spread_kept();
+      GradientView view{.params = params, .sums = kept_.buffer(), .scale = scale, .step = step};
+      on_gradients_(view);
+      scale = view.scale;
+      if (clips) each_block(square);
+    }
+    optimizer.begin_step(step, clips ? scale * clip_factor(optimizer.clip_norm()) : scale);
     each_block([&](std::int64_t first, std::int64_t n) { apply(kept + first, first, n); });
   }
 
@@ -60,10 +73,13 @@ class BlockUpdate {
   void keep(const FlatParams& params, const Optimizer& optimizer, std::int64_t first, std::int64_t n);
   /// As torch.nn.utils.clip_grad_norm_; squares are added in the order of blocks, whoever owns them.
   double clip_factor(double limit);
+  /// Every element has one owner: the others add an exact 0.
+  void spread_kept();
 
   std::vector<Share> parts_;
   Communicator* among_;
   Snapshot& snapshot_;
+  OnGradients on_gradients_;
   Tensor kept_;
   std::vector<double> squares_;
 };

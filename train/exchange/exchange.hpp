@@ -13,6 +13,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/callback.hpp>
+#include <chorale/train/gradient_view.hpp>
 #include <chorale/train/snapshot.hpp>
 #include <chorale/train/stop.hpp>
 #include <chorale/train/worker_tree.hpp>
@@ -110,6 +111,7 @@ struct ExchangeSetup {
   std::span<const Buffer> copies = {};  // by local rank: the parameters that it reads and writes; empty: its own
   LocalSgdOptions local = {};
   Trace* trace = nullptr;
+  OnGradients on_gradients = {};  // not with local_sgd, whose ranks agree on no gradient
 };
 
 /// In the Registry under the name of parallel.exchange.

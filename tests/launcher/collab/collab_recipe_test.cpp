@@ -6,6 +6,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/collab/collab_recipe.hpp>
+#include <chorale/launcher/collab/lockstep.hpp>
 #include <chorale/tests/launcher/slurm/folder.hpp>
 
 using namespace chorale;
@@ -196,6 +197,7 @@ TEST_CASE("one split counts for all tasks") {
 TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   const Read two(kTwo, [](CollabRecipe& recipe) {
     recipe.table.set("task.buys.data.drop", "\"a # b\" c");
+    recipe.table.set("task.buys.data.weight", "rows # \"each\"");
     recipe.table.set("task.calls.train.seed", "11");
     recipe.table.set("collab.steps_per_tick", "buys:3 calls:4");
   });
@@ -210,6 +212,90 @@ TEST_CASE("the resolved recipe reads back equal, alone and from anywhere") {
   CHECK(again.resolved() == first);
   CHECK(again.pinned_steps() == std::vector<std::int64_t>{3, 4});
   CHECK(again.tasks[0]->settings.data.drop == std::vector<std::string>{"a # b", "c"});
+  CHECK(again.tasks[0]->settings.data.weight == "rows # \"each\"");
   CHECK(again.tasks[0]->settings.data.file == two.recipe.tasks[0]->settings.data.file);
   CHECK(again.tasks[1]->settings.train.seed == 11);
+}
+
+TEST_CASE("several strategies are called in the order given, and what none of them reads is refused") {
+  CHECK(Read(kTwo).recipe.settings.strategy == std::vector<std::string>{"store"});
+  const auto refusal = [](const std::string& line) {
+    try {
+      Read(with(kTwo, "every = 20\n", "every = 20\n" + line));
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string("none");
+  };
+  CHECK_THAT(refusal("strategy = stor\n"), Catch::Contains("there is no strategy 'stor'; there are") && Catch::Contains("store"));
+  CHECK_THAT(refusal("strategy = store store\n"), Catch::Contains("store stands there twice"));
+}
+
+TEST_CASE("a time and its cut-offs are common to all tasks, the column may be another in each") {
+  const std::string timed = with(kTwo, "split = person 0.6 0.2 0.2\n", "time = at\nperiod = 2 days\nsplit = time 2011-09-01 2011-10-01\n");
+  const Read two(with(timed, "ranks = 2\n", "ranks = 2\ntime = called_at\n"));
+  const EntityRequest buys = two.recipe.request(0), calls = two.recipe.request(1);
+  CHECK(buys.time.column == "at");
+  CHECK(calls.time.column == "called_at");
+  CHECK(calls.time.period == "2 days");
+  CHECK(buys.time.cutoffs == std::vector<std::string>{"2011-09-01", "2011-10-01"});
+  CHECK(buys.split_kind.empty());
+  CHECK_THAT(two.recipe.resolved(), Catch::Contains("time = called_at"));
+  CHECK(two.recipe.identity().at("task.calls.time") == "called_at");
+  CHECK(Read(kTwo).recipe.request(0).time.column.empty());
+  CHECK(Read(with(kTwo, "every = 20\n", "every = 20\ntime = at\n")).recipe.request(0).split_kind == "person");
+
+  const auto refused = [&](const std::string& from, const std::string& to) { return Read(with(timed, from, to)); };
+  CHECK_THROWS_WITH(refused("time = at\n", ""), Catch::Contains("no column says when a row happened; name it in collab.time"));
+  CHECK_THROWS_WITH(Read(with(kTwo, "ranks = 2\n", "ranks = 2\ntime = called_at\n")),
+                    Catch::Contains("task buys has no time, others have"));
+  CHECK_THROWS_WITH(refused("2011-10-01", ""), Catch::Contains("two cut-offs common to all tasks"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "2011-08-01"), Catch::Contains("the second cut-off is not after the first"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "40"), Catch::Contains("the second cut-off is not after the first"));
+  CHECK_THROWS_WITH(refused("2011-10-01", "October"), Catch::Contains("neither a date such as 2011-10-01 nor a number"));
+  CHECK_THROWS_WITH(refused("2 days", "month"), Catch::Contains("collab.period = month is refused"));
+}
+
+namespace {
+/// Two tasks with a key more in the section of the second.
+std::string lockstep(const std::string& strategy, const std::string& more = "", const std::string& collab = "") {
+  return "[collab]\nevery = 20\nstrategy = " + strategy + "\n" + collab +
+         "[task.buys]\nrecipe = base.ini\nentity = person\n[task.calls]\nrecipe = base.ini\nentity = person\n" + more + "\n";
+}
+}  // namespace
+
+TEST_CASE("what tasks in lock-step cannot differ in is refused by key, task and value") {
+  using Catch::Contains;
+  CHECK(goes_in_lockstep(Read(lockstep("trunk", "weight = 2")).recipe));
+  CHECK(goes_in_lockstep(Read(lockstep("stitch")).recipe));
+  CHECK(!goes_in_lockstep(Read(kTwo).recipe));
+  CHECK(!goes_in_lockstep(Read(lockstep("trunk", "", "trunk.average_every = 1\nsteps_per_tick = buys:3 calls:4\n")).recipe));
+  CHECK(Read(lockstep("trunk", "weight = 2")).recipe.infos(2)[1].weight == 2);
+  const auto refused = [](const std::string& text, const std::string& why) { CHECK_THROWS_WITH(Read(text), Contains(why)); };
+  refused(lockstep("trunk", "optimizer.lr = 0.1"), "task.calls.optimizer.lr = 0.1, but task.buys.optimizer.lr = 0.5");
+  refused(lockstep("trunk", "optimizer.clip_norm = 1"), "task.calls.optimizer.clip_norm = 1 is refused");
+  refused(lockstep("trunk", "parallel.wire = bf16"), "use f32");
+  refused(lockstep("trunk", "parallel.exchange = local_sgd"), "use auto");
+  refused(lockstep("trunk", "train.on_nan = skip"), "use stop");
+  refused(lockstep("trunk", "role = target"), "task.calls.role = target is refused");
+  refused(lockstep("trunk", "", "steps_per_tick = buys:3 calls:4\n"),
+          "equal numbers of steps; collab.trunk.average_every lets them differ");
+  refused(lockstep("trunk", "", "trunk.average_every = 1\ntrunk.pcgrad = true\n"), "collab.trunk.pcgrad is about gradients");
+  refused(lockstep("store", "weight = 2"), "task.calls.weight does nothing with collab.strategy = store");
+  refused(lockstep("store", "", "trunk.pcgrad = true\n"), "collab.trunk.pcgrad does nothing with collab.strategy = store");
+  refused(lockstep("stitch", "train.batch = 16"), "task.calls.train.batch = 16, but task.buys.train.batch = 32");
+  refused(lockstep("stitch", "train.seed = 16"), "same entities in the same rows");
+  refused(lockstep("stitch", "train.early_stop = validation.loss 3"), "remove it and give train.steps");
+  refused(lockstep("stitch", "data.weight = w"), "a row counts alike");
+  refused(lockstep("stitch", "parallel.overlap = thread"), "use layers");
+  refused(lockstep("stitch store"), "use it alone");
+  CHECK_NOTHROW(Read(lockstep("trunk", "optimizer.lr = 0.1", "trunk.average_every = 1\n")));
+  CHECK_NOTHROW(Read(lockstep("trunk store", "train.batch = 16")));
+}
+
+TEST_CASE("what waiting costs is said by task") {
+  CHECK(waiting_text({"buys", "calls"}, {0.3, 0.8}) == "buys waits 62 % of its time (own step 0.3 of 0.8 ms)");
+  CHECK(waiting_text({"a", "b", "c"}, {1, 4, 2}) ==
+        "a waits 75 % of its time (own step 1 of 4 ms), c waits 50 % of its time (own step 2 of 4 ms)");
+  CHECK(waiting_text({"a", "b"}, {1, 1.001}).empty());
 }

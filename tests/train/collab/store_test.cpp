@@ -171,5 +171,5 @@ TEST_CASE("ids of entities are those of kind and key, and lists of rows are inde
   REQUIRE(index.ids.size() == 3);
   CHECK(std::is_sorted(index.ids.begin(), index.ids.end()));
   for (std::size_t r = 0; r < by_row.size(); ++r) CHECK(index.ids[static_cast<std::size_t>(index.of_row[r])] == by_row[r]);
-  CHECK(positions_of({entity_id("k", "zz"), index.ids[1]}, index.ids) == std::vector<std::int32_t>{-1, 1});
+  CHECK(positions_of({std::vector<EntityId>{entity_id("k", "zz"), index.ids[1]}}, index.keys()) == std::vector<std::int32_t>{-1, 1});
 }

@@ -1,0 +1,67 @@
+#include <chorale/launcher/init_from.hpp>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/launcher/trained_run.hpp>
+#include <chorale/train/agreement.hpp>
+#include <chorale/train/data/together.hpp>
+
+namespace chorale {
+
+std::string absolute_run(const std::string& path, const std::string& base) {
+  if (path.empty() || std::filesystem::path(path).is_absolute()) return path;
+  return std::filesystem::absolute(std::filesystem::path(base) / path).lexically_normal().string();
+}
+
+InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log) {
+  // Rank 0 alone chooses: another could see another folder on a network file system.
+  together(comm, "weights to start with", [&](std::int64_t&) {
+    if (comm.rank() == 0) folder_ = find_checkpoint(options.init_from, log).folder().string();
+  });
+  folder_ = text_from(comm, 0, folder_, "weights to start with");
+  together(comm, "weights to start with", [&](std::int64_t&) {
+    checkpoint_ = std::make_unique<Checkpoint>(open_checkpoint(folder_));
+    files_ = {checkpoint_->tensors("model.safetensors"), checkpoint_->tensors("state.safetensors")};
+    WeightSource source{.where = options.init_from, .tensors = {}, .pipeline = Pipeline::from_json(checkpoint_->text("pipeline.json"))};
+    for (const NamedTensor& last : files_[0].tensors()) {
+      const NamedTensor* best = files_[1].find("best." + last.name);
+      is_best_ = is_best_ || best;
+      source.tensors.push_back(best ? *best : last);
+      source.tensors.back().name = last.name;
+    }
+    hash_ = tensors_hash(source.tensors);
+    weights_ = std::make_unique<StartingWeights>(model, parse_dtype(options.dtype), pipeline, std::move(source), options.init_only);
+  });
+  if (comm.rank() != 0) return;
+  log.info(weights_->text());
+  for (const TransferLine& line : weights_->lines())
+    if (line.outcome == TransferLine::Outcome::mapped)
+      log.warning(line.name + " reads another table than that of " + options.init_from + ": " + line.why);
+  if (!weights_->encoded_otherwise().empty())
+    log.warning("columns that the two tables encode with other means, scales or borders: " + list_text(weights_->encoded_otherwise()) +
+                "; the weights loaded for them see other numbers than they were made for");
+}
+
+std::string InitFrom::json() const {
+  using Outcome = TransferLine::Outcome;
+  nlohmann::ordered_json j = {{"from", weights_->where()},
+                              {"step", checkpoint_->manifest().step},
+                              {"best_weights", is_best_},
+                              {"hash", hash_},
+                              {"loaded", nlohmann::ordered_json::array()},
+                              {"mapped", nlohmann::ordered_json::object()},
+                              {"not_loaded", nlohmann::ordered_json::object()},
+                              {"unused", nlohmann::ordered_json::array()},
+                              {"encoded_otherwise", weights_->encoded_otherwise()}};
+  for (const TransferLine& line : weights_->lines()) {
+    if (line.outcome == Outcome::loaded) j["loaded"].push_back(line.name);
+    if (line.outcome == Outcome::mapped) j["mapped"][line.name] = line.why;
+    if (line.outcome == Outcome::not_loaded) j["not_loaded"][line.name] = line.why;
+    if (line.outcome == Outcome::unused) j["unused"].push_back(line.name);
+  }
+  return j.dump();
+}
+
+}  // namespace chorale

@@ -1,0 +1,35 @@
+// train.init_from: from a run directory to the weights that a new run starts with, and the report of what was loaded.
+#pragma once
+#include <memory>
+#include <string>
+
+#include <chorale/comm/communicator.hpp>
+#include <chorale/core/base/log.hpp>
+#include <chorale/core/io/checkpoint.hpp>
+#include <chorale/train/settings.hpp>
+#include <chorale/train/starting_weights.hpp>
+
+namespace chorale {
+
+class InitFrom {
+ public:
+  /// Collective; errors are equal on all ranks. Reads the newest sound checkpoint of the run that options.init_from names, or that
+  /// checkpoint: the best weights where it keeps some. Rank 0 says what is loaded. Throws UsageError where there is no such run or nothing
+  /// fits, CheckpointError for damage.
+  InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log);
+  void write(const FlatParams& params) const { weights_->write(params); }
+  /// As summary.json holds it: {"from", "step", "best_weights", "hash", "loaded", "mapped", "not_loaded", "unused", "encoded_otherwise"}.
+  std::string json() const;
+
+ private:
+  std::unique_ptr<Checkpoint> checkpoint_;
+  std::vector<SafetensorsFile> files_;  // which the weights lie in
+  std::unique_ptr<StartingWeights> weights_;
+  std::string folder_, hash_;
+  bool is_best_ = false;
+};
+
+/// A run's path in a recipe is relative to it, on the command line to here: absolute from now on.
+std::string absolute_run(const std::string& path, const std::string& base);
+
+}  // namespace chorale

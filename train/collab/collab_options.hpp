@@ -1,0 +1,48 @@
+// What a collaboration is asked to do, equal on all ranks of a task.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace chorale {
+
+/// What a study holds a collaboration against.
+enum class Control : std::uint8_t {
+  none,
+  matched,    // in place of peers' vectors a projection of the row's own features
+  shuffled,   // vectors of other entities
+  untrained,  // vectors of exporters that have learnt nothing
+};
+
+struct SharingPlan {
+  std::int64_t steps_per_tick = 50;
+  std::int64_t ticks = 0;          // of the whole run, equal for all tasks
+  std::int64_t burn_in_ticks = 0;  // at first all train alone: what comes in is not used
+  std::int64_t probe_ticks = 0;    // then the fusion learns alone for so many
+  std::int64_t first_tick = 0;     // ticks before this task's first step
+  std::int64_t save_ticks = 0;     // ticks between checkpoints of all tasks; 0: only at the end
+  std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
+};
+
+struct TrunkPlan {
+  std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
+  std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
+  bool pcgrad = false;
+  double uncertainty_lr = 0;  // 0: weights stay as given
+  std::uint64_t seed = 1;
+};
+
+struct CollabOptions {
+  std::vector<std::string> strategies = {"store"};  // in this order; names of the Registry
+  std::int64_t width = 8;
+  double keep = 0;               // as StoreOptions
+  bool exports_features = true;  // as FusionOptions
+  SharingPlan plan;
+  bool guard = true;
+  TrunkPlan trunk = {};
+  std::string stitch_layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
+  Control control = Control::none;
+  std::uint64_t control_seed = 1;  // of what a control draws
+};
+
+}  // namespace chorale

@@ -1,0 +1,58 @@
+#include <chorale/train/collab/publication.hpp>
+
+#include <algorithm>
+#include <numeric>
+
+#include <chorale/core/data/sampler.hpp>
+#include <chorale/train/evaluator.hpp>
+#include <chorale/train/replica.hpp>
+
+namespace chorale {
+
+void Publication::on_results(const WorkerPass& pass) {
+  if (parts_.publisher < 0 || parts_.untrained) return;
+  const Tensor entity = pass.results.at("entity").value();
+  const std::int64_t width = entity.row_elements();
+  with_float_type(entity.dtype(), [&]<class T>() {
+    const T* vector = entity.data<T>();
+    for (const std::int64_t row : pass.rows) {
+      const auto number = static_cast<std::size_t>(parts_.train->row_id(row));
+      for (const std::vector<std::int32_t>& kind : parts_.entities)
+        if (kind[number] >= 0) seen_.add(kind[number], static_cast<std::int32_t>(pass.worker), vector);
+      vector += width;
+    }
+  });
+}
+
+void Publication::complete() {
+  parts_.store.complete();
+  if (parts_.fetched) parts_.fetched->refresh();
+}
+
+void Publication::post(bool publishes) {
+  parts_.store.post(publishes ? parts_.publisher : -1, seen_);
+  seen_.clear();
+}
+
+void Publication::sweep(std::int64_t tick) {
+  if (parts_.publisher < 0 || parts_.sweep_ticks == 0) return;
+  FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
+  const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
+  const Share now = share_of(chunks, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
+  for (std::int64_t chunk = now.first; chunk < now.first + now.count; ++chunk) {
+    if (chunk % parts_.task.size() != parts_.task.rank()) continue;
+    std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
+    std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
+    const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
+    const Tensor entity = exporter.entity(in.at("x"), {.device = parts_.device}).value();
+    const std::int64_t width = entity.row_elements(), part = parts_.virtual_workers + chunk;
+    with_float_type(entity.dtype(), [&]<class T>() {
+      for (std::size_t r = 0; r < numbers.size(); ++r)
+        for (const std::vector<std::int32_t>& kind : parts_.entities)
+          if (const std::int32_t e = kind[static_cast<std::size_t>(parts_.all->row_id(numbers[r]))]; e >= 0)
+            seen_.add(e, static_cast<std::int32_t>(part), entity.data<T>() + static_cast<std::int64_t>(r) * width);
+    });
+  }
+}
+
+}  // namespace chorale

@@ -1,0 +1,49 @@
+// One task's vectors by entity: it publishes what its exporter makes of the rows it sees and sweeps over, and fetches what its peers have
+// published.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <chorale/core/nn/fused_model.hpp>
+#include <chorale/train/collab/fetched_rows.hpp>
+#include <chorale/train/collab/store.hpp>
+#include <chorale/train/training_hook.hpp>
+
+namespace chorale {
+
+/// One thread a rank.
+class Publication {
+ public:
+  struct Parts {
+    Communicator& task;  // the ranks of this task
+    Store& store;
+    FusedModel& model;
+    Device& device;
+    DType dtype;
+    FusedModel* untrained = nullptr;                  // a control: what publishes, by the sweep alone, in the model's place
+    FetchedRows* fetched = nullptr;                   // null: the task does not listen
+    int publisher = -1;                               // in the store; -1: it does not publish
+    std::shared_ptr<const Dataset> train, all;        // all: every row of the table
+    std::vector<std::vector<std::int32_t>> entities;  // by kind, by row of the table: position among the publisher's ids; -1: none
+    std::int64_t virtual_workers = 1;
+    std::int64_t sweep_ticks = 10;  // a sweep over all rows of the table takes so many ticks; 0: no sweep
+  };
+  explicit Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) {}
+
+  void on_results(const WorkerPass& pass);
+  /// Collective over all tasks: what was posted is in the store, and fetched.
+  void complete();
+  /// Forward over this tick's part of all rows, where the task publishes. Ticks count from 1.
+  void sweep(std::int64_t tick);
+  /// Collective over all tasks: begins to send what this rank has seen since the last post. publishes: false: nothing.
+  void post(bool publishes);
+  Store& store() { return parts_.store; }
+  FetchedRows* fetched() { return parts_.fetched; }
+
+ private:
+  Parts parts_;
+  EntitySums seen_;
+};
+
+}  // namespace chorale

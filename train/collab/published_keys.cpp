@@ -1,0 +1,76 @@
+#include <chorale/train/collab/published_keys.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include <chorale/core/base/random.hpp>
+
+namespace chorale {
+
+namespace {
+
+/// Each once, rising.
+std::vector<EntityId> entities_of(const EntityIndex& index, const Dataset& rows) {
+  std::vector<EntityId> out;
+  for (std::int64_t row = 0; row < rows.rows(); ++row)
+    if (const std::int32_t key = index.of_row[static_cast<std::size_t>(rows.row_id(row))]; key >= 0)
+      out.push_back(index.ids[static_cast<std::size_t>(key)]);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace
+
+Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>& indexes, const Dataset& train,
+                         std::int32_t scale_before) {
+  std::vector<EntityId> ids;
+  std::vector<std::int32_t> periods;
+  for (const EntityIndex& index : indexes) {
+    ids.insert(ids.end(), index.ids.begin(), index.ids.end());
+    periods.insert(periods.end(), index.periods.begin(), index.periods.end());
+  }
+  EntityIndex all = index_entities(ids, periods);
+  std::vector<std::uint8_t> trained(all.ids.size());
+  for (const EntityIndex& index : indexes) {
+    const std::vector<std::int32_t> position = positions_of(index.keys(), all.keys());
+    for (std::int64_t row = 0; row < train.rows(); ++row)
+      if (const std::int32_t key = index.of_row[static_cast<std::size_t>(train.row_id(row))]; key >= 0)
+        trained[static_cast<std::size_t>(position[static_cast<std::size_t>(key)])] = 1;
+  }
+  return {task, std::move(all.ids), std::move(all.periods), scale_before, std::move(trained)};
+}
+
+std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_t seed) {
+  std::map<std::int32_t, std::vector<std::int32_t>> by_period;
+  for (std::size_t i = 0; i < publisher.ids.size(); ++i)
+    by_period[publisher.periods.empty() ? 0 : publisher.periods[i]].push_back(static_cast<std::int32_t>(i));
+  std::vector<std::int32_t> out(publisher.ids.size());
+  RandomStream random(mix(seed, 0x73687566u));
+  for (const auto& [period, places] : by_period) {
+    std::vector<std::int32_t> order = places;
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+    for (std::size_t i = 0; i < order.size(); ++i) out[static_cast<std::size_t>(places[i])] = order[i];
+  }
+  return out;
+}
+
+std::int64_t count_trained_by_peers(const std::vector<EntityIndex>& indexes, const std::vector<std::string>& kinds, const Dataset* test,
+                                    const Store& store, const std::vector<FetchSource>& sources) {
+  std::set<EntityId> out;
+  for (const FetchSource& source : sources) {
+    if (!test) break;
+    const auto kind = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), source.kind) - kinds.begin());
+    const std::vector<EntityId> tested = entities_of(indexes[kind], *test);
+    const Publisher& peer = store.publishers()[static_cast<std::size_t>(source.publisher)];
+    std::vector<EntityId> trained;
+    for (std::size_t i = 0; i < peer.ids.size(); ++i)
+      if (peer.trained[i]) trained.push_back(peer.ids[i]);
+    std::set_intersection(tested.begin(), tested.end(), trained.begin(), trained.end(), std::inserter(out, out.end()));
+  }
+  return static_cast<std::int64_t>(out.size());
+}
+
+}  // namespace chorale

@@ -1,0 +1,23 @@
+// Which entities, or entities in periods, a task publishes of, and which of them it has trained on.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <chorale/core/data/dataset.hpp>
+#include <chorale/train/collab/fetched_rows.hpp>
+
+namespace chorale {
+
+/// indexes: by kind, of the rows of the task's table, whose numbers the row_id() of `train` gives.
+Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>& indexes, const Dataset& train, std::int32_t scale_before);
+
+/// One permutation of a publisher's keys for a control, the same for all listeners. With time a key stays within its period, or a listener
+/// would hear what comes after its own rows.
+std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_t seed);
+
+/// Entities of the test part that one of the sources' publishers trains on, in any period. kinds: names, as `indexes`.
+std::int64_t count_trained_by_peers(const std::vector<EntityIndex>& indexes, const std::vector<std::string>& kinds, const Dataset* test,
+                                    const Store& store, const std::vector<FetchSource>& sources);
+
+}  // namespace chorale

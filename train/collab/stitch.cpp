@@ -1,0 +1,119 @@
+#include <chorale/train/collab/stitch.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <chorale/core/base/error.hpp>
+
+namespace chorale {
+
+namespace {
+
+constexpr double kOwn = 0.9;
+
+/// What a pass has seen of all tasks: of task u, h and then its row of alpha.
+template <class T>
+struct Board {
+  std::vector<T> values;
+  std::int64_t tasks, elements;
+  const T* h(std::int64_t task) const { return values.data() + task * (elements + tasks); }
+  T alpha(std::int64_t of, std::int64_t from) const { return h(of)[elements + from]; }
+};
+
+/// out = sum over tasks of factor(u) source(u), in the order of tasks.
+template <class T, class Source, class Factor>
+void weighted_sum(T* out, std::int64_t n, std::int64_t tasks, Source source, Factor factor) {
+  std::fill_n(out, n, T{0});
+  for (std::int64_t u = 0; u < tasks; ++u) {
+    const T* from = source(u);
+    const T a = factor(u);
+    for (std::int64_t i = 0; i < n; ++i) out[i] += a * from[i];
+  }
+}
+
+template <class T>
+T inner_product(const T* a, const T* b, std::int64_t n) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  return static_cast<T>(sum);
+}
+
+}  // namespace
+
+Stitch::Stitch(Lanes lanes, int number, std::int64_t width)
+    : lanes_(std::move(lanes)),
+      number_(number),
+      width_(width),
+      own_(add_parameter("own", {1}, {.role = Init::Role::ones, .gain = kOwn})),
+      others_(add_parameter("others", {lanes_.tasks() - 1}, {.role = Init::Role::ones, .gain = (1 - kOwn) / (lanes_.tasks() - 1)})) {}
+
+Variable Stitch::forward(const Variable& h, const Pass& pass) {
+  if (is_alone_) return h;
+  return with_float_type(h.dtype(), [&]<class T>() { return stitched<T>(h, pass); });
+}
+
+template <class T>
+std::vector<T> Stitch::from_all(std::span<const T> mine, Label label) {
+  std::vector<T> out(mine.size() * static_cast<std::size_t>(lanes_.tasks())), in(mine.begin(), mine.end());
+  const std::vector<std::int64_t> counts(static_cast<std::size_t>(lanes_.tasks()), static_cast<std::int64_t>(mine.size()));
+  lanes_.lane().all_gather(buffer_of(std::span(in)), buffer_of(std::span(out)), counts, label).wait();
+  return out;
+}
+
+template <class T>
+Variable Stitch::stitched(const Variable& h, const Pass& pass) {
+  const std::int64_t tasks = lanes_.tasks(), me = number_, n = h.value().elements();
+  const Variable own = own_.use(pass.training), others = others_.use(pass.training);
+  std::vector<T> mine(h.value().data<T>(), h.value().data<T>() + n);
+  for (std::int64_t u = 0; u < tasks; ++u) mine.push_back(u == me ? *own.value().data<T>() : others.value().data<T>()[u - (u > me)]);
+  Board<T> board{from_all<T>(mine, "stitched layer"), tasks, n};
+  Tensor y = Tensor::empty(pass.device, h.shape(), h.dtype());
+  weighted_sum(
+      y.data<T>(), n, tasks, [&](std::int64_t u) { return board.h(u); }, [&](std::int64_t u) { return board.alpha(me, u); });
+  return make_result(std::move(y), {h.node(), own.node(), others.node()},
+                     [this, board = std::move(board), tasks, me, n, hn = h.node(), own, others](Tensor dy) {
+                       const std::vector<T> all = from_all<T>({dy.data<T>(), static_cast<std::size_t>(n)}, "gradients of the stitched layer");
+                       const Tensor d_own = Tensor::empty(dy.device(), own.shape(), dy.dtype());
+                       const Tensor d_others = Tensor::empty(dy.device(), others.shape(), dy.dtype());
+                       for (std::int64_t u = 0; u < tasks; ++u)
+                         (u == me ? *d_own.data<T>() : d_others.data<T>()[u - (u > me)]) = inner_product(dy.data<T>(), board.h(u), n);
+                       own.node()->adopt(d_own), others.node()->adopt(d_others);
+                       if (!hn) return;
+                       weighted_sum(
+                           dy.data<T>(), n, tasks, [&](std::int64_t u) { return all.data() + u * n; },
+                           [&](std::int64_t u) { return board.alpha(u, me); });
+                       hn->adopt(std::move(dy));
+                     });
+}
+
+std::int64_t last_before_head(const Sequential& layers) {
+  for (std::size_t i = layers.layers().size(); i-- > 0;)
+    if (!layers.layers()[i]->parameters().empty()) return static_cast<std::int64_t>(i) - 1;
+  return -1;
+}
+
+Stitch& add_stitch(Sequential& layers, const Shape& in, std::int64_t behind, Lanes lanes, int number) {
+  const std::int64_t most = last_before_head(layers);
+  bool has_parameters = false;
+  Shape shape = in;
+  for (std::int64_t i = 0; i <= std::min(behind, most); ++i) {
+    const Layer& layer = *layers.layers()[static_cast<std::size_t>(i)];
+    has_parameters = has_parameters || !layer.parameters().empty();
+    shape = layer.output_shape(shape);
+  }
+  if (behind > most || !has_parameters)
+    throw UsageError(
+        fmt::format("collab.stitch.layer = {} is refused: a stitch lies behind a layer with parameters and before the last "
+                    "such layer; {}",
+                    behind, most < 0 ? "this model has no two" : fmt::format("in this model behind at most layer {}", most)));
+  if (shape.rank() != 1)
+    throw UsageError("collab.stitch.layer = " + std::to_string(behind) + " gives rows of shape " + shape.text() +
+                     "; put flatten before it, or the stitch behind another layer");
+  auto stitch = std::make_unique<Stitch>(std::move(lanes), number, shape[0]);
+  Stitch& out = *stitch;
+  layers.insert(static_cast<std::size_t>(behind) + 1, "stitch", std::move(stitch));
+  return out;
+}
+
+}  // namespace chorale
