@@ -56,8 +56,8 @@ int run_eval(std::span<const std::string> arguments) {
   TrainedRun run(rest[0], w.missing_rows);
   const Settings& s = run.recipe.settings;
   const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w.file);
-  const std::int64_t outputs = run.layers->output_shape({run.pipeline.features()}).elements();
-  Evaluator evaluator({*run.comm, *run.model, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs});
+  Evaluator evaluator(
+      {*run.comm, *run.model.module, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs_of(run.model, run.pipeline)});
   const auto scores = evaluator.evaluate(*rows);
   nlohmann::ordered_json j = {{"rows", rows->rows()},
                               {"part", w.file.empty() ? w.part : w.file},

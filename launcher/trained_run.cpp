@@ -38,15 +38,14 @@ TrainedRun::TrainedRun(const std::string& path, const std::string& missing_rows)
   pipeline = Pipeline::from_json(checkpoint->text("pipeline.json"));
   if (!pipeline.published.tasks.empty()) published = Representations::open_pinned(pipeline.published, missing_rows, log);
   session = std::make_unique<Session>(*comm, recipe.settings.parallel);
-  auto own = build_layers(recipe.settings.model.layers, {pipeline.features()}, session->registry);
-  layers = own.get();
+  model = build_model(recipe.settings.model, recipe.settings.train, pipeline, session->registry);
   FusedModel* fused = nullptr;
-  if (task)
-    model.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
-  else
-    model = std::move(own);
-  loss = make_loss(recipe.settings.train, pipeline.class_rows, session->registry);
-  params = std::make_unique<FlatParams>(*model, *session->device, parse_dtype(recipe.settings.train.dtype));
+  if (task) {
+    std::unique_ptr<Sequential> own(static_cast<Sequential*>(model.module.release()));  // a task that shares has one target and layers
+    model.module.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
+  }
+  loss = make_objective(recipe.settings.train, pipeline.targets, session->registry);
+  params = std::make_unique<FlatParams>(*model.module, *session->device, parse_dtype(recipe.settings.train.dtype));
   memory.push_back(Tensor::zeros(*session->device, {params->elements()}, params->dtype()));
   params->bind(memory.back().buffer());
   const SafetensorsFile last = checkpoint->tensors("model.safetensors"), state = checkpoint->tensors("state.safetensors");

@@ -4,10 +4,9 @@
 #include <string>
 
 #include <chorale/core/io/checkpoint.hpp>
-#include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
-#include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/collab/fused_task.hpp>
+#include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/session.hpp>
 #include <chorale/train/data/prepare.hpp>
@@ -28,12 +27,11 @@ struct TrainedRun {
   Pipeline pipeline;
   std::unique_ptr<Communicator> comm;
   std::unique_ptr<Session> session;
-  std::unique_ptr<Module> model;
-  Sequential* layers = nullptr;   // the model, or its own layers where it listens to peers
+  AnyModel model;                 // of a task that listens to peers: the fused one, `layers` being its own
   std::optional<FusedTask> task;  // of a collaboration
   std::shared_ptr<const PinnedRows> peers;
   std::shared_ptr<Representations> published;  // of data.representations
-  std::unique_ptr<Loss> loss;
+  std::unique_ptr<Objective> loss;
   std::unique_ptr<FlatParams> params;
   std::vector<Tensor> memory;
   std::unique_ptr<Checkpoint> checkpoint;

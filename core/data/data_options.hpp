@@ -18,7 +18,7 @@ struct DataOptions {
   std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a file is used
 
   // What the columns are. Inferred unless named.
-  std::string target;
+  std::string target;                 // see target_names
   std::vector<std::string> positive;  // see TargetRule
   std::string weight;                 // column of sample weights
   std::vector<std::string> columns;   // the only features; empty: all that have no other role

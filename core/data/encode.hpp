@@ -13,9 +13,10 @@ namespace chorale {
 /// Where the rows of a chunk go. Null: not wanted.
 template <class T>
 struct EncodedRowsOf {
-  T* x = nullptr;       // [rows, F], packed
-  T* target = nullptr;  // [rows]: 0 or 1, class id, or value
-  T* weight = nullptr;  // [rows]
+  T* x = nullptr;                  // [rows, F], packed
+  T* target = nullptr;             // [rows] of each target: 0 or 1, class id, or value; NaN where one of several is missing
+  std::int64_t target_stride = 0;  // from the first row of one target to that of the next
+  T* weight = nullptr;             // [rows]
 };
 using EncodedRows = EncodedRowsOf<float>;
 using EncodedDoubles = EncodedRowsOf<double>;
@@ -27,7 +28,7 @@ class Encoder {
   /// Target and weight may be missing from the file.
   /// added: of pipeline.published, where that has tasks; outlives it.
   Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema, const AddedFeatures* added = nullptr);
-  bool has_target() const { return target_ >= 0; }
+  bool has_target() const;  // any
   bool has_weight() const { return weight_ >= 0; }
   /// All rows of the chunk. Throws DataError for an infinite number, a value too large for the type, or a target that training has
   /// not seen.
@@ -42,13 +43,14 @@ class Encoder {
   template <class T>
   void encode_category(const FittedColumn& column, const ColumnChunk& values, T* out) const;
   template <class T>
-  void encode_target(const TableChunk& chunk, T* out) const;
+  void encode_target(std::size_t target, const TableChunk& chunk, T* out) const;
   const Pipeline& pipeline_;
   std::vector<ColumnSchema> schema_;
   std::vector<int> sources_;
   std::int64_t features_;
   const AddedFeatures* added_ = nullptr;
-  int target_ = -1, weight_ = -1;
+  std::vector<int> targets_;  // -1: the file lacks it
+  int weight_ = -1;
 };
 
 /// The value below which a standard normal falls with probability p in (0, 1).

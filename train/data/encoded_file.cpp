@@ -6,6 +6,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/encode.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 
@@ -34,7 +35,8 @@ DataOptions reading_options(const EncodedFileSettings& settings) {
 Schema needed_schema(const Pipeline& pipeline, const EncodedFileSettings& settings) {
   Schema out;
   for (const ColumnSchema& column : pipeline.schema) {
-    bool needed = settings.needs_target && (column.name == pipeline.target || column.name == pipeline.weight);
+    bool needed = settings.needs_target && column.name == pipeline.weight;
+    for (const FittedTarget& target : pipeline.targets) needed = needed || (settings.needs_target && column.name == target.name);
     for (const FittedColumn& fitted : pipeline.columns) needed = needed || fitted.name == column.name;
     if (needed) out.push_back(column);
   }
@@ -64,7 +66,7 @@ EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& se
   const Encoder encoder = bound_encoder(pipeline, plan.schema, table_, settings.published.get());
   const MatrixShape shape{.rows = plan.rows,
                           .features = pipeline.features(),
-                          .target = settings.needs_target,
+                          .targets = settings.needs_target ? target_fields(pipeline.target_names()) : std::vector<std::string>(),
                           .weight = settings.needs_target && encoder.has_weight(),
                           .dtype = settings.dtype};
   MatrixStore store(comm, shape, budget_ / 2, {});

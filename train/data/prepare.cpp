@@ -12,6 +12,7 @@
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
@@ -44,7 +45,7 @@ class Preparation {
     const TablePlan& plan = table_.plan();
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
-    preprocess_ = make_plan(data_, plan.schema, target_kind(train_.loss));
+    preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
     read_entities(out);
     read_times(out);
     split(out);
@@ -117,8 +118,8 @@ class Preparation {
     const RowTimes rows(request_.time, type, std::move(times));
     out.periods = rows.periods(), out.scale_before = rows.first_after_training();
     if (!request_.time.cutoffs.empty()) parts_ = rows.parts();
-    if (preprocess_.target == static_cast<int>(column))
-      throw UsageError("collab.time: column '" + request_.time.column + "' is the target");
+    for (const TargetPlan& target : preprocess_.targets)
+      if (target.source == static_cast<int>(column)) throw UsageError("collab.time: column '" + request_.time.column + "' is the target");
     std::erase_if(preprocess_.features, [&](const ColumnPlan& c) { return c.source == static_cast<int>(column); });
     if (preprocess_.features.empty()) throw DataError("no column but that of collab.time is left as a feature");
   }
@@ -129,7 +130,7 @@ class Preparation {
     const SplitRule rule = parse_split(data_.split);
     std::vector<std::uint64_t> keys;
     if (rule.needs_keys()) {
-      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.target : preprocess_.split;
+      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.targets[0].source : preprocess_.split;
       const ColumnType type = table_.plan().schema[static_cast<std::size_t>(column)].type;
       keys = table_.row_values("split keys", [&](const TableChunk& chunk) { return split_keys(rule, chunk, column, type); });
     }
@@ -167,7 +168,11 @@ class Preparation {
     try {
       out.pipeline = fit_pipeline(preprocess_, all);
     } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
-      throw DataError(table_.place_of(data_.target) + ": " + error.what());
+      const std::vector<std::string> targets = target_names(data_.target);
+      const auto of = std::find_if(targets.begin(), targets.end(), [&](const std::string& name) {
+        return std::string_view(error.what()).find("column '" + name + "' ") != std::string_view::npos;
+      });
+      throw DataError(table_.place_of(of == targets.end() ? targets[0] : *of) + ": " + error.what());
     }
     if (!request_.time.cutoffs.empty())
       out.pipeline.split = fmt::format("time {} {}", request_.time.column, list_text(request_.time.cutoffs));
@@ -181,7 +186,7 @@ class Preparation {
   void encode(PreparedData& out, Log& log) {
     const MatrixShape shape{.rows = table_.plan().rows,
                             .features = out.pipeline.features(),
-                            .target = true,
+                            .targets = target_fields(target_names(data_.target)),
                             .weight = preprocess_.weight >= 0,
                             .dtype = parse_dtype(train_.dtype)};
     MatrixStore store(comm_, shape, budget_ / 2, {});
@@ -222,6 +227,12 @@ std::string PreparedData::identity() const {
 TargetKind target_kind(const std::string& loss) {
   if (loss == "binary_cross_entropy") return TargetKind::binary;
   return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
+}
+
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets) {
+  std::vector<TargetKind> out;
+  for (std::size_t t = 0; t < targets.size(); ++t) out.push_back(target_kind(loss_of_target(losses, targets, t)));
+  return out;
 }
 
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities,

@@ -51,6 +51,8 @@ struct PreparedData {
 
 /// What a loss needs of its target. Throws UsageError for a loss that files cannot feed.
 TargetKind target_kind(const std::string& loss);
+/// By target; losses as train.loss has them.
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets);
 
 /// Collective. Errors in the data are DataErrors, equal on all ranks. published: the rows of a model that was trained before; null: those
 /// of data.representations.
