@@ -42,7 +42,7 @@ class FlightRecorder {
   /// One event ends where the next begins: what finish() and begin() do, with one look at the clock.
   std::uint64_t turn(std::uint64_t ticket, const Event& event, std::int64_t step) noexcept;
 
-  /// From now on there is a file to dump to: logs/flight_rank_N.json of the folder. Removes those of an earlier attempt.
+  /// From now on there is a file to dump to: logs/flight_rank_N.json of the folder. Removes what lies there.
   void open(const std::string& folder, int rank, int size);
   /// Who it is before there is a file.
   void belongs_to(int rank, int size) { rank_ = rank, size_ = size; }

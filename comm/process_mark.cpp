@@ -3,11 +3,11 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <string>
 
 #include <chorale/comm/shared_regions.hpp>
+#include <chorale/core/base/process_stat.hpp>
 
 namespace chorale {
 namespace {
@@ -19,9 +19,7 @@ struct ProcessState {
 
 /// From /proc/ID/stat, fields 3 and 22; '?' when it cannot be read.
 ProcessState read_state(std::int64_t id) {
-  std::ifstream file("/proc/" + std::to_string(id) + "/stat");
-  std::string line;
-  if (!std::getline(file, line)) return {};
+  const std::string line = process_stat(id);
   const std::size_t end_of_name = line.rfind(')');  // the name may hold anything
   if (end_of_name == std::string::npos) return {};
   std::istringstream fields(line.substr(end_of_name + 1));

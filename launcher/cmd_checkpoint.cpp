@@ -1,4 +1,5 @@
 // chorale checkpoint list | verify | prune | convert
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -107,6 +108,19 @@ int verify(std::span<const std::string> words) {
   return report_verified(verify_checkpoints(path), w.json);
 }
 
+/// What a resume would fall back to is not removed for the sake of a newer one that cannot be read.
+void must_hold_a_sound_one(const fs::path& checkpoints, const std::vector<RatedCheckpoint>& all, const std::vector<std::int64_t>& old) {
+  std::string damage;
+  for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    if (std::binary_search(old.begin(), old.end(), it->step)) continue;
+    const VerifiedCheckpoint one = verify_checkpoints(checkpoints / checkpoint_name(it->step)).front();
+    if (one.damage.empty() && one.step == it->step) return;
+    if (damage.empty()) damage = one.damage.empty() ? one.folder + ": holds step " + std::to_string(one.step) : one.damage;
+  }
+  throw CheckpointError("nothing is removed, for none of those that would stay is sound: " + damage +
+                        "; remove the damaged ones (checkpoint verify names them) or keep more");
+}
+
 int prune(std::span<const std::string> words) {
   Words w;
   OptionTable table;
@@ -116,7 +130,10 @@ int prune(std::span<const std::string> words) {
   const auto say = [](const std::string& text) { std::fprintf(stderr, "chorale: %s\n", printable(text).c_str()); };
   std::optional<RunLock> lock;
   if (!w.dry_run) lock.emplace(run, this_owner(60), say);  // a run at work removes its own
-  for (const std::int64_t step : outdated(rated_checkpoints(checkpoints), w.keep)) {
+  const std::vector<RatedCheckpoint> all = rated_checkpoints(checkpoints);
+  const std::vector<std::int64_t> old = outdated(all, w.keep);
+  if (!old.empty()) must_hold_a_sound_one(checkpoints, all, old);
+  for (const std::int64_t step : old) {
     std::printf("%s %s\n", w.dry_run ? "would remove" : "removed", (checkpoints / checkpoint_name(step)).c_str());
     if (w.dry_run) continue;
     lock->must_be_ours();

@@ -41,7 +41,9 @@ void put(void* to, DType type, std::int64_t i, double value) {
 }  // namespace
 
 Converted convert_checkpoint(const Checkpoint& checkpoint, const ConvertOrder& order) {
-  if (std::filesystem::is_directory(order.out)) throw UsageError("--out " + order.out + ": is a folder; name a file");
+  // A device would be replaced by the file that is renamed to it: /dev/null would be gone for the whole machine.
+  if (std::filesystem::exists(order.out) && !std::filesystem::is_regular_file(order.out))
+    throw UsageError("--out " + order.out + ": is a folder, a device or a pipe; name a file");
   const SafetensorsFile last = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("state.safetensors");
   Converted done;
   std::vector<NamedTensor> tensors;

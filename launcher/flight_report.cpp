@@ -11,6 +11,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/attempt_records.hpp>
 
 namespace chorale {
 
@@ -63,10 +64,11 @@ Record parse(const std::string& text) {
   return out;
 }
 
-std::vector<Record> read_records(const fs::path& run) {
+/// run: named in the error.
+std::vector<Record> read_records(const fs::path& folder, const fs::path& run) {
   std::vector<Record> out;
   std::error_code missing;
-  for (const auto& entry : fs::directory_iterator(run / "logs", missing)) {
+  for (const auto& entry : fs::directory_iterator(folder, missing)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with("flight_rank_") || !name.ends_with(".json")) continue;
     try {
@@ -94,13 +96,14 @@ double gap_before(const Record& r, const Scope& scope, std::int64_t sequence) {
 
 std::string where_of(const Record& r) { return r.place + (r.step > 0 ? fmt::format(" in step {}", r.step) : ""); }
 
-std::optional<Finding> died_by_itself(const std::vector<Record>& records) {
+/// logs: their folder, below the run's.
+std::optional<Finding> died_by_itself(const std::vector<Record>& records, const fs::path& logs) {
   const Record* first = nullptr;
   for (const Record& r : records)
     if (r.reason.starts_with("SIG") && (!first || r.time < first->time)) first = &r;
   if (!first) return std::nullopt;
   return Finding{first->rank, where_of(*first),
-                 fmt::format("it died by {}; logs/backtrace_rank_{}.txt has the frames", first->reason, first->rank)};
+                 fmt::format("it died by {}; {}/backtrace_rank_{}.txt has the frames", first->reason, logs.string(), first->rank)};
 }
 
 /// The earliest collective that two ranks have come to in different ways.
@@ -179,9 +182,11 @@ std::optional<Finding> came_late(const std::vector<Record>& records) {
 }  // namespace
 
 nlohmann::ordered_json flight_report(const fs::path& run) {
-  const std::vector<Record> records = read_records(run);
-  Json out = {{"first", nullptr}, {"ranks", Json::array()}};
-  std::optional<Finding> first = died_by_itself(records);
+  const fs::path folder = newest_records(run);
+  const std::vector<Record> records = read_records(folder, run);
+  const fs::path logs = folder.lexically_relative(run);
+  Json out = {{"records", logs.string()}, {"first", nullptr}, {"ranks", Json::array()}};
+  std::optional<Finding> first = died_by_itself(records, logs);
   if (!first) first = called_another(records);
   if (!first) first = left_nothing(records);
   if (!first) first = fell_behind(records);

@@ -5,8 +5,9 @@
 
 namespace chorale {
 
-/// {"first": {"rank", "where", "why"}, "ranks": [{"rank", "reason", "place", "step", "last", "time"}]}. first is null when the ranks ended
-/// alike. Throws UsageError where there is no record, DataError for a damaged one.
+/// {"records", "first": {"rank", "where", "why"}, "ranks": [{"rank", "reason", "place", "step", "last", "time"}]}: of the newest attempt
+/// that has left records, in the folder `records` of the run. first is null when the ranks ended alike. Throws UsageError where there is no
+/// record, DataError for a damaged one.
 nlohmann::ordered_json flight_report(const std::filesystem::path& run);
 
 }  // namespace chorale

@@ -13,6 +13,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/utc_time.hpp>
 
 namespace chorale {
@@ -129,7 +130,9 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
   remove_leftovers(path_ / "checkpoints");
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  attempt_ = last_attempt(path_).number + 1;
+  const int before = last_attempt(path_).number;
+  keep_records(path_, before);
+  attempt_ = before + 1;
   event(path_, attempt_, "start", {}, false, own_job());
 }
 

@@ -11,6 +11,7 @@
 #include <random>
 #include <sstream>
 
+#include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/spawn/child.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
 
@@ -33,9 +34,7 @@ std::string machine() {
 
 /// State and start of a process; nothing when there is none. The name in brackets may hold anything.
 std::optional<std::pair<char, std::uint64_t>> process(std::int64_t pid) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string line;
-  std::getline(in, line, '\0');  // not by iterators of the buffer: those throw where the process goes while it is read
+  const std::string line = process_stat(pid);
   const std::size_t end = line.rfind(')');
   if (end == std::string::npos) return {};
   std::istringstream rest(line.substr(end + 1));

@@ -27,7 +27,15 @@ expect 66 "differs from its own hash" "$chorale" checkpoint verify other1
 truncate -s 0 other2/checkpoints/step_44/manifest.json
 expect 66 "is no JSON object" "$chorale" inspect other2/checkpoints/step_44 --verify
 
-# Removing: what stays is said before, and what is asked for.
+# Removing: what stays is said before, and what is asked for. Never all that is sound.
+cp -r run spoilt
+for step in 40 44; do truncate -s 100 spoilt/checkpoints/step_$step/model.safetensors; done
+expect 66 "nothing is removed, for none of those that would stay is sound: " "$chorale" checkpoint prune spoilt
+[ "$(ls spoilt/checkpoints | wc -l)" = 5 ] || fail "prune removed what a resume would fall back to"
+expect 0 "removed spoilt/checkpoints/step_20" "$chorale" checkpoint prune spoilt --keep-last 3
+mkfifo pipe
+expect 64 "name a file" "$chorale" checkpoint convert run --out pipe
+[ -p pipe ] || fail "convert replaced a pipe"
 expect 0 "would remove run/checkpoints/step_10" "$chorale" checkpoint prune run --keep-last 2 --keep-every 20 --dry-run
 [ "$(ls run/checkpoints | wc -l)" = 5 ] || fail "a dry run removed something"
 expect 0 "removed run/checkpoints/step_30" "$chorale" checkpoint prune run --keep-last 2 --keep-every 20

@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <utility>
+
+#include <chorale/core/base/process_stat.hpp>
 
 namespace chorale {
 
@@ -34,9 +34,7 @@ std::optional<int> end_of_reaped(int descriptor) {
 
 /// Of one that it has not: the last field of /proc/ID/stat.
 std::optional<int> end_of_zombie(std::int64_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-  std::string line;
-  std::getline(file, line, '\0');  // not by iterators of the buffer: those throw where the process goes while it is read
+  const std::string line = process_stat(process);
   const std::size_t name = line.rfind(')'), last = line.find_last_of("0123456789");
   if (name == std::string::npos || name + 2 >= line.size() || line[name + 2] != 'Z' || last < name) return std::nullopt;
   const std::size_t first = line.rfind(' ', last) + 1;

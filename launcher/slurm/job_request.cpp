@@ -54,13 +54,26 @@ std::string name_from(std::string text) {
   return text.substr(0, 64);
 }
 
+/// What has the form but names nothing, which sbatch would refuse when the run's folder is already there.
+void check_counts(const std::string& text, const std::string& seeds) {
+  static const std::regex range(R"((\d+)-(\d+))"), zero(R"([:%]0+(,|%|$))");
+  for (std::sregex_iterator it(seeds.begin(), seeds.end(), range), end; it != end; ++it)
+    if (std::stoll((*it)[1]) > std::stoll((*it)[2]))
+      throw UsageError("--array '" + excerpt(text) + "' is refused: " + it->str() + " runs backwards; write the smaller number first");
+  if (std::regex_search(seeds, zero))
+    throw UsageError("--array '" + excerpt(text) + "' is refused: a step, and the number at a time, is at least 1");
+}
+
 std::string seeds_of(const std::string& text) {
   if (text.empty()) return "";
   constexpr std::size_t kLongest = 1024;  // std::regex calls itself for each character
   if (text.size() > kLongest) throw UsageError("--array '" + excerpt(text) + "' is refused: it is longer than 1024 characters");
   static const std::regex form(R"(seeds=(\d{1,9}(-\d{1,9}(:\d{1,9})?)?(,\d{1,9}(-\d{1,9}(:\d{1,9})?)?)*(%\d{1,6})?))");
   std::smatch m;
-  if (std::regex_match(text, m, form)) return m[1];
+  if (std::regex_match(text, m, form)) {
+    check_counts(text, m[1]);
+    return m[1];
+  }
   throw UsageError("--array '" + excerpt(text) + "' is refused: expected seeds= and numbers, for example seeds=1-5 or seeds=1,3,7%2");
 }
 

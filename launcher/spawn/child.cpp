@@ -14,6 +14,7 @@
 #include <thread>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
 
@@ -32,9 +33,7 @@ void redirect(int stream, const std::string& path) {
 
 /// 0: it has gone.
 pid_t parent_of(pid_t process) {
-  std::ifstream in("/proc/" + std::to_string(process) + "/stat");
-  std::string line;
-  std::getline(in, line, '\0');             // not by iterators of the buffer: those throw where the process goes while it is read
+  const std::string line = process_stat(process);
   const std::size_t end = line.rfind(')');  // the name in brackets may hold anything
   if (end == std::string::npos) return 0;
   std::istringstream rest(line.substr(end + 1));

@@ -132,6 +132,8 @@ def killed_rank(row, expected):
     row.check(code == 0 and [e["code"] for e in ends] == [75, 0], "ends well after one verdict of 75", code, ends, said)
     row.check(ends[0]["rank"] == 1 and "SIGKILL" in ends[0]["cause"] and said.count("SIGKILL") == 1, "names rank and signal once", ends, said)
     row.check(time_of(ends[0]) - killed <= 3, "verdict within 3 s", time_of(ends[0]) - killed)
+    flight = subprocess.run([row.chorale, "inspect", row.run, "--flight", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    row.check(flight.returncode == 0 and json.loads(flight.stdout)["first"]["rank"] == 1, "the restart keeps what the survivor recorded", flight, os.listdir(row.run + "/logs"))
     row.check(row.hash() == expected, "ends with the bits of an undisturbed run", row.hash())
 
 

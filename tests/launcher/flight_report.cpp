@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/flight_report.hpp>
 
 using namespace chorale;
@@ -84,4 +85,38 @@ TEST_CASE("a run without records and a record that is cut are said to be so") {
   CHECK_THROWS_AS(flight_report(records.path()), UsageError);
   std::ofstream(records.path() / "logs" / "flight_rank_0.json") << R"({"rank":0,)";
   CHECK_THROWS_AS(flight_report(records.path()), DataError);
+}
+
+TEST_CASE("records of an attempt outlive the next one") {
+  const Records records(2);
+  const std::filesystem::path logs = records.path() / "logs";
+  keep_records(records.path(), 0);
+  CHECK(std::filesystem::is_empty(logs));
+  for (int attempt = 1; attempt <= 7; ++attempt) {
+    records.add(0, "rank 1 has died", {"a"});
+    if (attempt == 7) records.add(1, "SIGSEGV", {"a"});
+    std::ofstream(logs / "backtrace_rank_1.txt") << attempt;
+    std::ofstream(logs / "rank_0.jsonl") << "{}";
+    keep_records(records.path(), attempt);
+  }
+  CHECK(records.first().at("why") == "it died by SIGSEGV; logs/attempt_7/backtrace_rank_1.txt has the frames");
+  CHECK(flight_report(records.path()).at("records") == "logs/attempt_7");
+  CHECK(std::filesystem::exists(logs / "rank_0.jsonl"));
+  CHECK(!std::filesystem::exists(logs / "backtrace_rank_1.txt"));
+  CHECK(std::filesystem::exists(logs / "attempt_3" / "backtrace_rank_1.txt"));
+  CHECK(!std::filesystem::exists(logs / "attempt_2"));  // five are kept
+  records.add(0, "the deadline", {"a"});
+  CHECK(flight_report(records.path()).at("records") == "logs");
+}
+
+TEST_CASE("a link in the place of an attempt's folder is not followed") {
+  const Records records(1);
+  const std::filesystem::path logs = records.path() / "logs", outside = records.path() / "outside";
+  std::filesystem::create_directories(outside);
+  std::ofstream(outside / "flight_rank_0.json") << "{}";
+  std::filesystem::create_directory_symlink(outside, logs / "attempt_1");
+  CHECK(newest_records(records.path()).empty());
+  records.add(0, "x", {"a"});
+  keep_records(records.path(), 1);
+  CHECK(std::filesystem::file_size(outside / "flight_rank_0.json") == 2);
 }

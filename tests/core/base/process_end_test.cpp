@@ -11,6 +11,7 @@
 #include <thread>
 
 #include <chorale/core/base/process_end.hpp>
+#include <chorale/core/base/process_stat.hpp>
 
 using namespace chorale;
 
@@ -78,4 +79,18 @@ TEST_CASE("no process, no end; what is moved goes on watching") {
   CHECK(WTERMSIG(*status) == SIGUSR1);
   ::waitpid(child, nullptr, 0);
   CHECK_FALSE(ProcessEnd(child).status());
+}
+
+// An istreambuf_iterator threw where the process was waited for between open and read, and ended the supervisor of a run.
+TEST_CASE("a process may end while it is looked at") {
+  CHECK(process_stat(::getpid()).find(')') != std::string::npos);
+  for (int i = 0; i < 300; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    std::thread waits([&] { ::waitpid(child, nullptr, 0); });
+    std::string line = "?";
+    while (!line.empty()) line = process_stat(child);
+    waits.join();
+  }
+  CHECK(process_stat(4194305).empty());
 }

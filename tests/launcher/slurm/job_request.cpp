@@ -59,6 +59,18 @@ TEST_CASE("names that could become more than a word of a line are refused") {
   CHECK(job.ranks() == 8);
 }
 
+TEST_CASE("seeds that name nothing are refused before a folder is made") {
+  for (const char* text : {"seeds=5-1", "seeds=1-3,9-8", "seeds=1-5%0", "seeds=1-9:0", "seeds=1-9:00,11"}) {
+    CAPTURE(text);
+    JobWords w = words();
+    w.array = text;
+    CHECK_THROWS_AS(checked(w, "r", 1), UsageError);
+  }
+  JobWords w = words();
+  w.array = "seeds=7-7,0-10:10%10";
+  CHECK(checked(w, "r", 1).seeds == "7-7,0-10:10%10");
+}
+
 TEST_CASE("heterogeneous jobs are refused with the reason") {
   for (const char* text : {"2:1", "1,2", "1+1"}) {
     JobWords w = words();
