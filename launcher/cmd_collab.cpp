@@ -91,7 +91,9 @@ void describe(OptionTable& t, StudyWords& w) {
   describe(t, w.ranks);
   t.add("out", w.out, "Folder of the study; by default studies/RECIPE. What it holds already is not run again.");
   t.add("seeds", w.study.seeds, "Runs of each arm, in pairs with those of the others.", {.min = 1, .max = 1e6});
-  t.add("arms", w.study.arms, "Which arms: alone matched collab unguarded disjoint shuffled untrained pooled. Empty: all.");
+  t.add("arms", w.study.arms,
+        "Which arms: alone matched collab unguarded disjoint shuffled untrained pooled, and in one process shared_bottom mmoe ple. Empty: "
+        "all.");
   t.add("labels", w.study.labels,
         "Numbers of training labels, or all, of tasks with role = target, and of all tasks where none has it: 100 300 all.");
   t.add("every", w.study.every, "Values of collab.every to try beside the recipe's.");

@@ -14,33 +14,35 @@ namespace chorale {
 
 namespace {
 struct Words {
-  std::string file, part = "test";
+  std::string file, part = "test", missing_rows = "refuse";
   bool json = false;
 };
 void describe(OptionTable& t, Words& w) {
   t.add("file", w.file, "Score all rows of this file instead of a part of the run's own.");
   t.add("part", w.part, "Which part of the run's own data.", {.choices = {"train", "validation", "test"}});
   t.add("json", w.json, "One object.");
+  describe_missing_rows(t, w.missing_rows);
 }
 
 std::shared_ptr<const Dataset> rows_of_file(TrainedRun& run, const std::string& file) {
-  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype(), .needs_target = true};
+  EncodedFileSettings settings{
+      .data = run.recipe.settings.data, .dtype = run.params->dtype(), .published = run.published, .needs_target = true};
   settings.data.file = {file};
   const auto encoded = std::make_shared<EncodedFile>(run.pipeline, settings, *run.comm, run.session->log);
-  return {encoded, &encoded->rows()};
+  return run.for_model({encoded, &encoded->rows()}, encoded->entities(run.request().columns));
 }
 
 // The part is cut from the file again, so it is the run's part only if the file is the run's.
 std::shared_ptr<const Dataset> rows_of_part(TrainedRun& run, const std::string& part) {
   const Settings& s = run.recipe.settings;
-  const PreparedData data = prepare_data(s.data, s.train, *run.comm, run.session->log);
+  const PreparedData data = prepare_data(s.data, s.train, *run.comm, run.session->log, run.request(), run.published);
   const auto trained_on = nlohmann::json::parse(run.checkpoint->manifest().fields)["identity"].value("data", "");
   if (data.identity() != trained_on)
     throw DataError(list_text(s.data.file) + ": expected the rows that the run was trained on (" + trained_on + "), got " +
                     data.identity() + "; bring them back, or score the file whole with --file");
   const auto rows = part == "train" ? data.train : part == "validation" ? data.validation : data.test;
   if (rows->rows() == 0) throw UsageError("the run has no " + part + " rows; its split is " + run.pipeline.split);
-  return rows;
+  return run.for_model(rows, data.entities);
 }
 
 }  // namespace
@@ -51,16 +53,18 @@ int run_eval(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("eval needs a run directory");
-  TrainedRun run(rest[0]);
+  TrainedRun run(rest[0], w.missing_rows);
   const Settings& s = run.recipe.settings;
   const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w.file);
-  const std::int64_t outputs = run.model->output_shape({run.pipeline.features()}).elements();
-  Evaluator evaluator({*run.comm, *run.model, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs});
+  Evaluator evaluator(
+      {*run.comm, *run.model.module, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs_of(run.model, run.pipeline)});
   const auto scores = evaluator.evaluate(*rows);
   nlohmann::ordered_json j = {{"rows", rows->rows()},
                               {"part", w.file.empty() ? w.part : w.file},
                               {"step", run.checkpoint->manifest().step},
                               {"best_weights", run.best}};
+  const std::string unseen = run.unseen_text(*rows);
+  if (!unseen.empty()) j["peers"] = unseen;
   for (const auto& [name, value] : scores)
     j["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
   for (const auto& [name, text] : evaluator.tables()) j["tables"][name] = nlohmann::ordered_json::parse(text);
@@ -70,6 +74,7 @@ int run_eval(std::span<const std::string> arguments) {
   }
   std::printf("%s: %lld rows, step %lld, %s weights\n", j["part"].get<std::string>().c_str(), static_cast<long long>(rows->rows()),
               static_cast<long long>(run.checkpoint->manifest().step), run.best ? "best" : "last");
+  if (!unseen.empty()) std::printf("  %s\n", unseen.c_str());
   for (const auto& [name, value] : scores) std::printf("  %-18s %.6g\n", name.c_str(), value);
   for (const auto& [name, text] : evaluator.tables()) std::printf("  %s %s\n", name.c_str(), printable(text).c_str());
   return 0;

@@ -17,26 +17,37 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json layers_of(const Sequential& model, Shape shape) {
+std::int64_t count_of(const Module& module) {
+  std::int64_t count = 0;
+  for (const auto& [name, parameter] : module.parameters()) count += parameter->shape().elements();
+  return count;
+}
+
+Json layers_of(const AnyModel& model, Shape shape) {
   Json out = Json::array();
-  for (const auto& layer : model.layers()) {
+  if (!model.layers) {
+    for (const auto& [name, part] : model.module->children()) out.push_back({{"part", name}, {"parameters", count_of(*part)}});
+    return out;
+  }
+  for (const auto& layer : model.layers->layers()) {
     shape = layer->output_shape(shape);
-    std::int64_t count = 0;
-    for (const auto& [name, parameter] : layer->parameters()) count += parameter->shape().elements();
-    out.push_back({{"layer", layer->name()}, {"output", shape.text()}, {"parameters", count}});
+    out.push_back({{"layer", layer->name()}, {"output", shape.text()}, {"parameters", count_of(*layer)}});
   }
   return out;
 }
 
 /// What is learnt from, as the preprocessing sees it.
 Json data_summary(const Pipeline& pipeline) {
-  return {{"training_rows", pipeline.training_rows},
-          {"features", pipeline.features()},
-          {"target", pipeline.target},
-          {"classes", pipeline.classes},
-          {"class_rows", pipeline.class_rows},
-          {"ids", pipeline.ids},
-          {"split", pipeline.split}};
+  Json out = {{"training_rows", pipeline.training_rows}, {"features", pipeline.features()}};
+  for (const FittedTarget& target : pipeline.targets) {
+    const Json one = {{"target", target.name}, {"classes", target.classes}, {"class_rows", target.class_rows}};
+    if (pipeline.targets.size() > 1)
+      out["targets"].push_back(one);
+    else
+      out.update(one);
+  }
+  out["ids"] = pipeline.ids, out["split"] = pipeline.split;
+  return out;
 }
 
 /// Settings, and the model and data that they make: the file is read and the preprocessing fitted, on this rank alone.
@@ -52,11 +63,9 @@ Json recipe_json(const std::string& path) {
     const PreparedData data = prepare_data(s.data, s.train, *comm, log);
     j["data"] = data_summary(data.pipeline);
     j["data"]["validation_rows"] = data.validation->rows(), j["data"]["test_rows"] = data.test->rows();
-    const auto model = build_layers(s.model.layers, {data.pipeline.features()}, recipe.registry);
-    j["layers"] = layers_of(*model, {data.pipeline.features()});
-    std::int64_t parameters = 0;
-    for (const Json& layer : j["layers"]) parameters += layer["parameters"].get<std::int64_t>();
-    j["parameters"] = parameters;
+    const AnyModel model = build_model(s.model, s.train, data.pipeline, recipe.registry);
+    j["layers"] = layers_of(model, {data.pipeline.features()});
+    j["parameters"] = count_of(*model.module);
   } catch (const DataError& e) {
     log.warning(std::string("the model's sizes need the data: ") + e.what());
   } catch (const UsageError& e) {
@@ -66,13 +75,27 @@ Json recipe_json(const std::string& path) {
 }
 
 Json run_json(const std::string& path) {
-  const TrainedRun run(path);
+  const TrainedRun run(path, "zeros");
   Json j = {{"checkpoint", run.checkpoint->folder().string()},
             {"step", run.checkpoint->manifest().step},
             {"version", run.checkpoint->manifest().version},
             {"best_weights", run.best}};
   j["data"] = data_summary(run.pipeline);
-  j["layers"] = layers_of(*run.model, {run.pipeline.features()});
+  if (run.published)
+    j["representations"] = {
+        {"run", run.pipeline.published.run}, {"version", run.pipeline.published.version}, {"tasks", run.pipeline.published.tasks}};
+  j["layers"] = layers_of(run.model, {run.pipeline.features()});
+  if (run.task) {
+    const PinnedVersion& v = run.task->version();
+    j["collaboration"] = {{"task", run.task->name()}, {"tick", v.tick}, {"width", v.width}, {"kinds", v.kinds}};
+    for (std::size_t s = 0; s < v.sources.size(); ++s) {
+      const RowsVersion& rows = run.best ? v.best : v.last;
+      j["peers"].push_back({{"task", v.sources[s].task},
+                            {"kind", v.sources[s].kind},
+                            {"heard", static_cast<bool>(rows.open[s])},
+                            {"version", rows.version}});
+    }
+  }
   j["parameters"] = run.params->parameter_count();
   const SafetensorsFile model = run.checkpoint->tensors("model.safetensors");
   j["parameters_hash"] = tensors_hash(model.tensors());

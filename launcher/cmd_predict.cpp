@@ -14,11 +14,13 @@ namespace chorale {
 namespace {
 
 struct Words {
-  std::string file, out;
+  std::string file, out, missing_rows = "refuse";
 };
 void describe(OptionTable& t, Words& w) {
   t.add("file", w.file, "The rows to predict, with the columns of the training file; the target may be missing.");
-  t.add("out", w.out, "CSV file to write: id columns, then probability and class, or value.");
+  t.add("out", w.out,
+        "CSV file to write: id columns, then probability and class, or value; of several targets NAME.probability and so on.");
+  describe_missing_rows(t, w.missing_rows);
 }
 
 std::string csv_field(const std::string& text) {
@@ -37,8 +39,14 @@ std::string number(double value) {
 std::string header(const TrainedRun& run) {
   std::string out;
   for (const std::string& id : run.pipeline.ids) out += csv_field(id) + ",";
-  if (run.pipeline.target_kind == TargetKind::value) return out + "value\n";
-  return out + "probability,class\n";
+  std::string columns;
+  for (const FittedTarget& target : run.pipeline.targets) {
+    const std::string front = run.pipeline.targets.size() > 1 ? target.name + "." : "";
+    columns += (columns.empty() ? "" : ",");
+    columns +=
+        target.kind == TargetKind::value ? csv_field(front + "value") : csv_field(front + "probability") + "," + csv_field(front + "class");
+  }
+  return out + columns + "\n";
 }
 
 /// probability is the second class's for two classes, the named class's for more.
@@ -54,13 +62,15 @@ Prediction prediction_of(TargetKind kind, std::span<const double> p) {
   return {*best, static_cast<std::size_t>(best - p.begin())};
 }
 
-std::vector<Prediction> predict_all(TrainedRun& run, const Dataset& rows) {
-  std::vector<Prediction> all;
-  Evaluator::predict(*run.model, *run.loss, *run.params, rows,
-                     [&](std::int64_t, const Values&, const Tensor& raw, const std::vector<double>& prediction) {
+/// By target, by row.
+std::vector<std::vector<Prediction>> predict_all(TrainedRun& run, const Dataset& rows) {
+  const std::vector<FittedTarget>& targets = run.pipeline.targets;
+  std::vector<std::vector<Prediction>> all(targets.size());
+  Evaluator::predict(*run.model.module, *run.loss, *run.params, rows,
+                     [&](std::size_t t, std::int64_t, const Values&, const Tensor& raw, const std::vector<double>& prediction) {
                        const std::size_t outputs = static_cast<std::size_t>(raw.row_elements());
                        for (std::size_t r = 0; r < static_cast<std::size_t>(raw.rows()); ++r)
-                         all.push_back(prediction_of(run.pipeline.target_kind, std::span(prediction).subspan(r * outputs, outputs)));
+                         all[t].push_back(prediction_of(targets[t].kind, std::span(prediction).subspan(r * outputs, outputs)));
                      });
   return all;
 }
@@ -73,23 +83,28 @@ int run_predict(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
-  TrainedRun run(rest[0]);
-  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype()};
+  TrainedRun run(rest[0], w.missing_rows);
+  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype(), .published = run.published};
   settings.data.file = {w.file};
   EncodedFile file(run.pipeline, settings, *run.comm, run.session->log);
-  const std::vector<Prediction> predictions = predict_all(run, file.rows());
+  const std::shared_ptr<const Dataset> rows = run.for_model(file.shared_rows(), file.entities(run.request().columns));
+  const std::vector<std::vector<Prediction>> predictions = predict_all(run, *rows);
   AtomicWriter out(w.out);
   out.write(header(run));
   file.each_id([&](std::int64_t row, std::span<const std::string> ids) {
-    const Prediction& p = predictions[static_cast<std::size_t>(row)];
     std::string line;
     for (const std::string& id : ids) line += csv_field(id) + ",";
-    line += number(p.number);
-    if (run.pipeline.target_kind != TargetKind::value) line += "," + csv_field(run.pipeline.classes[p.best]);
+    for (std::size_t t = 0; t < predictions.size(); ++t) {
+      const Prediction& p = predictions[t][static_cast<std::size_t>(row)];
+      const FittedTarget& target = run.pipeline.targets[t];
+      line += (t > 0 ? "," : "") + number(p.number);
+      if (target.kind != TargetKind::value) line += "," + csv_field(target.classes[p.best]);
+    }
     out.write(line + "\n");
   });
   out.finish();
   std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), w.out.c_str());
+  if (const std::string unseen = run.unseen_text(*rows); !unseen.empty()) std::printf("%s\n", unseen.c_str());
   return 0;
 }
 

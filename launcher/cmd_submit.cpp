@@ -13,6 +13,7 @@
 #include <chorale/launcher/slurm/batch_script.hpp>
 #include <chorale/launcher/slurm/program_call.hpp>
 #include <chorale/launcher/slurm/shell_word.hpp>
+#include <chorale/train/data/representations.hpp>
 
 namespace chorale {
 
@@ -80,6 +81,7 @@ int run_submit(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("submit needs a recipe: chorale submit RECIPE.ini --nodes 2 --ranks-per-node 4 --time 04:00:00");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   for (std::string& file : t.settings.data.file) file = fs::absolute(file).lexically_normal().string();
   const std::string name = fs::path(rest[0]).stem().string();

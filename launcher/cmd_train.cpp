@@ -69,7 +69,7 @@ std::string starting_weights(Communicator& comm, const TrainTable& t, const Mode
   }
   kept = text_from(comm, 0, kept, "weights to start with");
   if (!kept.empty()) return kept;
-  const auto init = std::make_shared<InitFrom>(o, *parts.model, pipeline, comm, session.log);
+  const auto init = std::make_shared<InitFrom>(o, *parts.model.module, pipeline, comm, session.log);
   config.starting_weights = [init](const FlatParams& params) { init->write(params); };
   return init->json();
 }
@@ -90,6 +90,8 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.trace = parse_trace_window(s.train.trace), config.trace_file = (folder / "trace.json").string();
   config.resume = t.words.resume;
   config.identity = t.identity();
+  // Before "data", which differs too: the message is to name the versions.
+  if (const PublishedFeatures& rows = data.pipeline.published; !rows.tasks.empty()) config.identity["collab.rows"] = rows.version;
   config.identity["data"] = data.identity();
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = requested_stop;
@@ -97,9 +99,11 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   if (comm.watch().faults()) config.at_save = [&comm](SavePoint point) { comm.watch().at("save:" + std::string(name(point))); };
   const std::string init = starting_weights(comm, t, parts, data.pipeline, folder, session, config);
   if (!init.empty()) config.texts.emplace_back(kInitFile, init);
-  Trainer trainer({comm, *session.device, *parts.model, *parts.loss, *parts.optimizer, session.registry, session.log, data.train,
-                   data.validation, data.test},
-                  config);
+  TrainerParts trainer_parts{comm,        *session.device, *parts.model.module, *parts.loss, *parts.optimizer, session.registry,
+                             session.log, data.train,      data.validation,     data.test};
+  if (const MultiTask* model = parts.model.multi_task)
+    trainer_parts.is_shared = [model](std::string_view parameter) { return model->is_shared(parameter); };
+  Trainer trainer(trainer_parts, config);
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
   if (comm.rank() == 0) run.start(recipe);
@@ -150,6 +154,7 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   for (std::string& file : t.settings.data.file)
     file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here

@@ -33,7 +33,7 @@ std::map<std::string, Points> read_points(const std::filesystem::path& folder) {
 std::string plot_of(const std::map<std::string, Points>& curves, bool losses) {
   std::string words, data;
   for (const auto& [name, points] : curves) {
-    const bool is_loss = name.size() > 5 && name.substr(name.size() - 5) == " loss";
+    const bool is_loss = (name.ends_with(" loss") || name.ends_with(".loss"));
     if (is_loss != losses || points.empty()) continue;
     words += (words.empty() ? "plot " : ", ") + std::string("'-' using 1:2 with linespoints lw 2 pt 7 ps 0.4 title ") + plot_text(name);
     for (const auto& [x, y] : points) data += std::to_string(x) + " " + std::to_string(y) + "\n";

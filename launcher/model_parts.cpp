@@ -25,14 +25,94 @@ void of_key(const std::string& key, const std::function<void()>& use) {
 
 }  // namespace
 
+namespace {
+
+void refuse_idle(const ModelOptions& o) {
+  const ModelOptions plain;
+  const auto refuse = [&](const std::string& key, const std::string& remedy) {
+    throw UsageError("model." + key + " does nothing with model.kind = " + o.kind + "; " + remedy);
+  };
+  const std::string several = "remove it, or use shared_bottom, mmoe or ple with several targets";
+  if (o.kind == "layers") {
+    if (!o.expert_layers.empty()) refuse("expert_layers", several);
+    if (!o.tower_layers.empty()) refuse("tower_layers", several);
+  } else if (!o.layers.empty()) {
+    refuse("layers", "write model.expert_layers and model.tower_layers");
+  }
+  if (o.experts != plain.experts && o.kind != "mmoe" && o.kind != "ple") refuse("experts", "remove it, or use mmoe or ple");
+  if (o.task_experts != plain.task_experts && o.kind != "ple") refuse("task_experts", "remove it, or use ple");
+  if (o.levels != plain.levels && o.kind != "ple") refuse("levels", "remove it, or use ple");
+}
+
+std::int64_t outputs_of(const FittedTarget& target) {
+  return target.kind == TargetKind::classes ? static_cast<std::int64_t>(target.classes.size()) : 1;
+}
+
+void check_scores(const TrainOptions& train, const std::vector<LossTask>& tasks, const std::vector<std::int64_t>& outputs,
+                  const Registry& registry) {
+  const auto check = [&](const std::vector<std::string>& words) {
+    const std::vector<std::vector<std::string>> names = metrics_by_task(words, tasks, registry);
+    for (std::size_t t = 0; t < tasks.size(); ++t) make_metrics(names[t], outputs[t], metric_task(tasks[t].loss->task()), registry);
+  };
+  of_key("train.metrics", [&] { check(train.metrics); });
+  of_key("train.early_stop", [&] {
+    if (const EarlyStopping early(train.early_stop, registry); early.active()) check({early.metric()});
+  });
+}
+
+}  // namespace
+
+AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pipeline& pipeline, const Registry& registry) {
+  refuse_idle(o);
+  AnyModel out;
+  if (o.kind == "layers") {
+    if (pipeline.targets.size() != 1)
+      throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) +
+                       " targets, which model.kind = layers cannot learn together; use shared_bottom, mmoe or ple");
+    std::unique_ptr<Sequential> layers = build_layers(o.layers, {pipeline.features()}, registry);
+    out.layers = layers.get();
+    out.module = std::move(layers);
+    return out;
+  }
+  MultiTaskOptions m{.tasks = {},
+                     .expert_layers = o.expert_layers,
+                     .tower_layers = o.tower_layers,
+                     .experts = o.experts,
+                     .task_experts = o.task_experts,
+                     .levels = o.levels,
+                     .learns_weights = learns_task_weights(train)};
+  for (const FittedTarget& target : pipeline.targets) m.tasks.push_back({target.name, outputs_of(target)});
+  std::unique_ptr<MultiTask> model = registry.of<MultiTaskEntry>().at(o.kind, "model.kind").make(m, pipeline.features(), registry);
+  out.multi_task = model.get();
+  out.module = std::move(model);
+  return out;
+}
+
+std::vector<std::int64_t> outputs_of(const AnyModel& model, const Pipeline& pipeline) {
+  if (model.layers) return {model.layers->output_shape({pipeline.features()}).elements()};
+  std::vector<std::int64_t> out;
+  for (const FittedTarget& target : pipeline.targets) out.push_back(outputs_of(target));
+  return out;
+}
+
 ModelParts build_parts(const Settings& s, const Pipeline& pipeline, const Registry& registry) {
   ModelParts out;
-  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, {pipeline.features()}, registry); });
-  out.loss = make_loss(s.train, pipeline.class_rows, registry);
+  of_key(s.model.kind == "layers" ? "model.layers" : "model.kind", [&] { out.model = build_model(s.model, s.train, pipeline, registry); });
+  out.loss = make_objective(s.train, pipeline.targets, registry);
   out.optimizer = make_optimizer(s.optimizer, registry);
-  const std::int64_t outputs = out.model->output_shape({pipeline.features()}).elements();
-  of_key("train.metrics", [&] { make_metrics(s.train.metrics, outputs, metric_task(out.loss->task()), registry); });
-  of_key("train.early_stop", [&] { EarlyStopping(s.train.early_stop, registry); });
+  check_scores(s.train, out.loss->tasks(), outputs_of(out.model, pipeline), registry);
+  return out;
+}
+
+LayerParts build_layer_parts(const Settings& s, const Pipeline& pipeline, const Registry& registry) {
+  if (s.model.kind != "layers" || pipeline.targets.size() != 1)
+    throw UsageError("a task that shares has one target and model.kind = layers; for several targets in one process use chorale train");
+  refuse_idle(s.model);
+  LayerParts out;
+  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, {pipeline.features()}, registry); });
+  out.loss = make_target_loss(s.train, pipeline.targets, 0, registry);
+  out.optimizer = make_optimizer(s.optimizer, registry);
+  check_scores(s.train, out.loss->tasks(), {out.model->output_shape({pipeline.features()}).elements()}, registry);
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/recipe.hpp>
+#include <chorale/train/data/representations.hpp>
 
 namespace chorale {
 
@@ -17,6 +18,7 @@ void RecipeTable::read(const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   for (std::string& file : settings.data.file)
     if (!std::filesystem::path(file).is_absolute()) file = std::filesystem::absolute(folder / file).lexically_normal().string();
+  settings.data.representations = absolute_representations(settings.data.representations, folder.string());
   settings.train.init_from = absolute_run(settings.train.init_from, folder.string());
 }
 

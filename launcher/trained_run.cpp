@@ -22,15 +22,30 @@ Checkpoint find_checkpoint(const std::string& path, Log& log) {
   return *newest;
 }
 
-TrainedRun::TrainedRun(const std::string& path) : comm(make_self_communicator()) {
+void describe_missing_rows(OptionTable& table, std::string& missing_rows) {
+  table.add(
+      "missing-rows", missing_rows,
+      "Of a model that reads what others have published: what is done where those rows are gone or are of another version than it was "
+      "trained with: refuse, or zeros in their place.",
+      {.choices = {"refuse", "zeros"}});
+}
+
+TrainedRun::TrainedRun(const std::string& path, const std::string& missing_rows) : comm(make_self_communicator()) {
   ConsoleLog log(0);
-  checkpoint = std::make_unique<Checkpoint>(find_checkpoint(path, log));
+  task = FusedTask::open(path, log);
+  checkpoint = std::make_unique<Checkpoint>(task ? task->checkpoint() : find_checkpoint(path, log));
   recipe.read((checkpoint->folder() / "recipe.ini").string());
   pipeline = Pipeline::from_json(checkpoint->text("pipeline.json"));
+  if (!pipeline.published.tasks.empty()) published = Representations::open_pinned(pipeline.published, missing_rows, log);
   session = std::make_unique<Session>(*comm, recipe.settings.parallel);
-  model = build_layers(recipe.settings.model.layers, {pipeline.features()}, session->registry);
-  loss = make_loss(recipe.settings.train, pipeline.class_rows, session->registry);
-  params = std::make_unique<FlatParams>(*model, *session->device, parse_dtype(recipe.settings.train.dtype));
+  model = build_model(recipe.settings.model, recipe.settings.train, pipeline, session->registry);
+  FusedModel* fused = nullptr;
+  if (task) {
+    std::unique_ptr<Sequential> own(static_cast<Sequential*>(model.module.release()));  // a task that shares has one target and layers
+    model.module.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
+  }
+  loss = make_objective(recipe.settings.train, pipeline.targets, session->registry);
+  params = std::make_unique<FlatParams>(*model.module, *session->device, parse_dtype(recipe.settings.train.dtype));
   memory.push_back(Tensor::zeros(*session->device, {params->elements()}, params->dtype()));
   params->bind(memory.back().buffer());
   const SafetensorsFile last = checkpoint->tensors("model.safetensors"), state = checkpoint->tensors("state.safetensors");
@@ -42,6 +57,23 @@ TrainedRun::TrainedRun(const std::string& path) : comm(make_self_communicator())
       throw CheckpointError(checkpoint->folder().string() + ": " + wanted.name + " has another shape or type than the recipe's model");
     std::memcpy(const_cast<void*>(wanted.data), found->data, wanted.bytes());
   }
+  if (!fused) return;
+  peers = task->rows(best, missing_rows, log);
+  const RowsVersion& used = best ? task->version().best : task->version().last;
+  for (std::size_t peer = 0; peer < used.open.size(); ++peer) fused->set_open(static_cast<std::int64_t>(peer), used.open[peer]);
+}
+
+std::shared_ptr<const Dataset> TrainedRun::for_model(std::shared_ptr<const Dataset> rows,
+                                                     std::vector<std::vector<EntityId>> entities) const {
+  if (!peers || peers->columns() == 0) return rows;
+  return std::make_shared<PinnedDataset>(std::move(rows), peers, std::move(entities));
+}
+
+std::string TrainedRun::unseen_text(const Dataset& rows) const {
+  if (published) return std::to_string(published->unseen()) + " rows are of entities that nobody has published of";
+  const auto* pinned = dynamic_cast<const PinnedDataset*>(&rows);
+  if (!pinned) return "";
+  return std::to_string(pinned->unseen()) + " of " + std::to_string(rows.rows()) + " rows are of entities that no peer has published";
 }
 
 }  // namespace chorale

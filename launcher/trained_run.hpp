@@ -4,9 +4,9 @@
 #include <string>
 
 #include <chorale/core/io/checkpoint.hpp>
-#include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
-#include <chorale/core/nn/sequential.hpp>
+#include <chorale/launcher/collab/fused_task.hpp>
+#include <chorale/launcher/model_parts.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/session.hpp>
 #include <chorale/train/data/prepare.hpp>
@@ -14,19 +14,32 @@
 namespace chorale {
 
 struct TrainedRun {
-  /// path: a run directory or one of its checkpoints. Throws UsageError when there is neither, CheckpointError for damage.
-  explicit TrainedRun(const std::string& path);
+  /// path: a run directory or one of its checkpoints, or the same of one task of a collaboration, RUN/tasks/NAME. missing_rows: of
+  /// FusedTask::rows. Throws UsageError when there is neither, CheckpointError for damage.
+  explicit TrainedRun(const std::string& path, const std::string& missing_rows = "refuse");
+  /// What prepare_data() needs for the run's own rows.
+  EntityRequest request() const { return task ? task->request() : EntityRequest(); }
+  /// Rows as the model reads them: with what peers have published, for a task that listens. entities: by column of request().
+  std::shared_ptr<const Dataset> for_model(std::shared_ptr<const Dataset> rows, std::vector<std::vector<EntityId>> entities) const;
+  /// "12 of 90 rows are of entities that no peer has published"; empty where the model listens to nobody.
+  std::string unseen_text(const Dataset& rows) const;
   RecipeTable recipe;
   Pipeline pipeline;
   std::unique_ptr<Communicator> comm;
   std::unique_ptr<Session> session;
-  std::unique_ptr<Sequential> model;
-  std::unique_ptr<Loss> loss;
+  AnyModel model;                 // of a task that listens to peers: the fused one, `layers` being its own
+  std::optional<FusedTask> task;  // of a collaboration
+  std::shared_ptr<const PinnedRows> peers;
+  std::shared_ptr<Representations> published;  // of data.representations
+  std::unique_ptr<Objective> loss;
   std::unique_ptr<FlatParams> params;
   std::vector<Tensor> memory;
   std::unique_ptr<Checkpoint> checkpoint;
   bool best = false;  // the best weights by early stopping, not the last
 };
+
+/// --missing-rows, of the commands that use a run.
+void describe_missing_rows(OptionTable& table, std::string& missing_rows);
 
 /// The newest sound checkpoint of a run directory, or the checkpoint itself.
 Checkpoint find_checkpoint(const std::string& path, Log& log);

@@ -173,6 +173,9 @@ check "runs of the first seed were made again" [ "$before" = "$(stat -c '%n %y %
 check "runs from before the cut were made again" [ "$kept" = "$(stat -c '%n %y %i' $(cut -d' ' -f1 <<<"$kept"))" ]
 printf 'X' | dd of="$(ls study/runs/*_collab_seed-2.result)" bs=1 seek=500 conv=notrunc status=none
 expect 0 "it is run again" "${study[@]}" -n 1 --seeds 2
+expect 0 "the arm mmoe is left out: model.layers of task answers" collab study two.ini --launch threads -n 1 --seeds 1 --arms "alone mmoe" --out shallow \
+  --task.answers.model.layers "linear(1)"
+check "study.json does not say what is left out" grep -q '"mmoe": "model.layers of task answers' shallow/study.json
 expect 64 "made from another recipe" "${study[@]}" -n 1 --seeds 2 --task.buys.optimizer.lr 0.5
 command -v python3 >/dev/null && { python3 - <<'END' || failed=1; }
 import json, sys
@@ -180,7 +183,7 @@ study = json.load(open("study/study.json"))
 def check(what, holds):
     if not holds: print("study.json:", what); sys.exit(1)
 cell = study["labels"]["all"]
-arms = ["alone", "matched", "collab", "unguarded", "disjoint", "shuffled", "untrained", "pooled"]
+arms = ["alone", "matched", "collab", "unguarded", "disjoint", "shuffled", "untrained", "pooled", "shared_bottom", "mmoe", "ple"]
 check(f"arms {list(cell['arms'])}", sorted(cell["arms"]) == sorted(arms))
 for task in ("answers", "buys", "calls"):
     for arm in arms:

@@ -43,6 +43,34 @@ expect 0 "" train "${common[@]}" -n 3 --launch threads --train.steps 13 --run-di
 expect 0 "resumes at step 13" train "${common[@]}" -n 2 --launch mpirun --run-dir cut --resume
 same "$(outcome one)" "$(outcome cut)" "outcome with and without a resume"
 expect 64 "optimizer.lr is" train "${common[@]}" -n 1 --run-dir cut --resume --optimizer.lr 0.5
+# Several targets: a class of three, one of two and a number, each missing in some rows.
+awk 'BEGIN { srand(3); print "id,a,b,colour,buys,spend"
+  for (i = 0; i < 600; ++i) { a = rand(); b = rand(); printf "%d,%.4f,%.4f,", i, a, b
+    print (i % 5 == 0 ? "" : a > 0.66 ? "red" : a > 0.33 ? "green" : "blue") "," (i % 4 == 1 ? "" : b > a ? "yes" : "no") "," (i % 3 == 2 ? "" : a + 2 * b) } }' >several.csv
+printf '[data]\nfile = several.csv\ntarget = colour, buys, spend\nid = id\n[model]\nkind = ple\nexpert_layers = linear(8) relu\nexperts = 2\n[train]
+loss = colour : cross_entropy buys : binary_cross_entropy spend : mse\nclass_weights = buys : balanced\nmetrics = accuracy auc spend.rmse
+early_stop = validation.buys.auc 9\nbatch = 32\nepochs = 15\ntask_weights = uncertainty\ngradient_surgery = pcgrad\n[optimizer]\nlr = 0.01\n[parallel]\nvirtual_workers = 4\n' >several.ini
+expect 0 "" train several.ini --quiet -n 1 --run-dir several
+expect 0 "" train several.ini --quiet -n 3 --launch mpirun --run-dir several3
+same "$(outcome several)" "$(outcome several3)" "outcome of several targets with 1 rank and with 3"
+expect 0 "" train several.ini --quiet -n 2 --launch threads --train.steps 42 --run-dir several_cut
+expect 0 "resumes at step 42" train several.ini --quiet -n 2 --launch threads --run-dir several_cut --resume
+same "$(outcome several)" "$(outcome several_cut)" "outcome of several targets with and without a resume"
+evaluated=$("$chorale" eval several --json)
+grep -o '"test":{.*' several/metrics.jsonl | tail -n 1 | grep -q "\"buys.auc\":$(sed -n 's/.*"buys.auc": \([0-9.e-]*\).*/\1/p' <<<"$evaluated")" ||
+  { echo "eval of several targets differs from the run's own test: $evaluated"; failed=1; }
+expect 0 "targets" inspect several
+cut -d, -f1-3 several.csv >to_predict.csv
+expect 0 "wrote 600 predictions" predict several --file to_predict.csv --out predicted.csv
+same "id,colour.probability,colour.class,buys.probability,buys.class,spend.value" "$(head -n 1 predicted.csv)" "columns of predictions of several targets"
+expect 64 "which model.kind = layers cannot learn together" train several.ini --model.kind layers --model.layers "linear(1)" --model.expert_layers "" --model.experts 4 --run-dir x
+expect 64 "train.loss = mee is refused: did you mean" train several.ini --train.loss mee --run-dir x
+expect 64 "expected one loss for 'spend'" train several.ini --train.loss "colour : cross_entropy buys : mse" --run-dir x
+expect 64 "metric 'auc' needs" train several.ini --train.metrics "spend.auc" --run-dir x
+expect 64 "2 numbers for 3 targets" train several.ini --train.task_weights "1 2" --run-dir x
+expect 64 "does nothing with one target" train recipe.ini --train.gradient_surgery pcgrad --run-dir x
+expect 64 "model.levels does nothing with model.kind = mmoe" train several.ini --model.kind mmoe --model.levels 3 --run-dir x
+expect 64 "parallel.exchange = local_sgd does not have" train several.ini -n 2 --launch threads --parallel.exchange local_sgd --run-dir several_local
 expect 0 "training starts at step 0" train recipe.ini --train.epochs 1 --quiet -n 1 --run-dir fresh --resume
 expect 64 "optimizer.momentum does nothing with optimizer.name = adam" train recipe.ini --optimizer.momentum 0.9 --run-dir x
 expect 64 "exists" train "${common[@]}" -n 1 --run-dir one

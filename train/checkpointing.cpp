@@ -69,6 +69,7 @@ std::string Checkpointing::fields(const RunPosition& position) const {
                          {"best", exact(parts_.early.best)},
                          {"best_step", parts_.early.best_step},
                          {"without_improvement", parts_.early.without_improvement()}};
+  if (!position.pinned.empty()) j["pinned"] = nlohmann::json::parse(position.pinned);
   return j.dump();
 }
 

@@ -31,6 +31,7 @@ struct RunPosition {
   std::optional<CheckpointScore> score = {};    // where the step was evaluated
   double lr_factor = 1;                         // what rollbacks have made of the rate
   std::int64_t skipped_steps = 0, rollbacks = 0;
+  std::string pinned = {};  // of TrainingHook; what is read back does not have it
 };
 
 class Checkpointing {

@@ -18,7 +18,7 @@ EarlyStopping::EarlyStopping(const std::vector<std::string>& words, const Regist
   metric_ = words[0].substr(dot + 1);
   if (part_ != "validation")
     throw UsageError("train.early_stop watches the validation part, not '" + part_ + "': validation." + metric_ + " " + words[1]);
-  higher_is_better_ = registry.of<MetricEntry>().at(metric_, "metric").higher_is_better;
+  higher_is_better_ = registry.of<MetricEntry>().at(metric_.substr(metric_.rfind('.') + 1), "metric").higher_is_better;
   patience_ = patience;
 }
 

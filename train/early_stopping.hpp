@@ -15,7 +15,8 @@ using Scores = std::map<std::string, std::map<std::string, double>>;  // part ->
 class EarlyStopping {
  public:
   EarlyStopping() = default;  // never stops
-  /// words: "validation.auc 5", or empty. Throws UsageError for another form, an unknown part or metric.
+  /// words: "validation.auc 5", of one of several targets "validation.income.auc 5", or empty. Throws UsageError for another form, an
+  /// unknown part or metric.
   EarlyStopping(const std::vector<std::string>& words, const Registry& registry);
 
   bool active() const { return patience_ > 0; }

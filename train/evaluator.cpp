@@ -4,6 +4,8 @@
 #include <numeric>
 
 #include <chorale/comm/rank_watch.hpp>
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/loss/multi_task_loss.hpp>
 #include <chorale/train/replica.hpp>
 
 namespace chorale {
@@ -53,48 +55,117 @@ void merge_states(std::vector<std::unique_ptr<Metric>>& metrics, std::span<const
 
 }  // namespace
 
+std::vector<std::vector<std::string>> metrics_by_task(const std::vector<std::string>& words, const std::vector<LossTask>& tasks,
+                                                      const Registry& registry) {
+  std::vector<std::vector<std::string>> out(tasks.size(), {"loss"});
+  const bool one = tasks.size() == 1;  // make_metrics says what such targets cannot have
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (std::find(words.begin(), word, *word) != word) throw UsageError("metric '" + *word + "' is named twice; remove one");
+    std::string metric = *word;
+    const LossTask* only = nullptr;
+    for (const LossTask& task : tasks)
+      if (!task.name.empty() && word->starts_with(task.name + ".")) only = &task, metric = word->substr(task.name.size() + 1);
+    const MetricEntry& entry = registry.of<MetricEntry>().at(metric, "metric");
+    bool used = false;
+    for (std::size_t t = 0; t < tasks.size(); ++t) {
+      if ((only && only != &tasks[t]) || (!only && !one && !fits(entry, metric_task(tasks[t].loss->task())))) continue;
+      used = true;
+      if (std::find(out[t].begin(), out[t].end(), metric) == out[t].end()) out[t].push_back(metric);
+    }
+    if (!used) throw UsageError("metric '" + metric + "' fits none of the targets; remove it, or change a loss");
+  }
+  return out;
+}
+
+std::vector<std::int64_t> outputs_by_task(Module& model, Objective& loss, FlatParams& params, const Dataset& data) {
+  const std::int64_t row = 0;
+  const Values in = Replica::gather(data, std::span(&row, 1), params.device(), params.dtype());
+  const Values results = model.forward(in, {.device = params.device()});
+  std::vector<std::int64_t> out;
+  for (const LossTask& task : loss.tasks()) out.push_back(results.at(task.result).value().row_elements());
+  return out;
+}
+
+Evaluator::Evaluator(const Parts& parts)
+    : parts_(parts), tasks_(parts.loss.tasks()), names_(metrics_by_task(parts.metrics, tasks_, parts.registry)) {
+  fresh();
+}
+
+std::vector<std::unique_ptr<Metric>> Evaluator::fresh() const {
+  std::vector<std::unique_ptr<Metric>> out;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    for (auto& metric : make_metrics(names_[t], parts_.outputs[t], metric_task(tasks_[t].loss->task()), parts_.registry))
+      out.push_back(std::move(metric));
+  return out;
+}
+
+void Evaluator::score(std::size_t t, const Values& results, const Values& in, std::span<const std::unique_ptr<Metric>> metrics) {
+  const LossTask& task = tasks_[t];
+  const Tensor& y = results.at(task.result).value();
+  const Variable* given = in.find("weight");
+  Labelled rows{in.at(task.target).value(), given ? given->value() : Tensor()};
+  if (tasks_.size() > 1) rows = labelled(rows.target, rows.weight);  // rows without a label weigh 0, which metrics leave out
+  const LossValue loss = task.loss->forward(y, rows.target, rows.weight);
+  const std::vector<double> prediction = as_doubles(task.loss->predict(y)), target = as_doubles(rows.target);
+  const std::vector<double> sample_loss = as_doubles(loss.sample_loss), used = as_doubles(loss.sample_weight);
+  const std::vector<double> weight = rows.weight.defined() ? as_doubles(rows.weight) : std::vector<double>();
+  Scored scored{.rows = y.rows(),
+                .outputs = parts_.outputs[t],
+                .prediction = prediction,
+                .target = target,
+                .weight = used,
+                .sample_loss = sample_loss};
+  metrics[0]->update(scored);  // the loss counts with the weights that it was computed with, class weights included
+  scored.weight = weight;
+  for (const auto& metric : metrics.subspan(1)) metric->update(scored);
+}
+
+void Evaluator::add_means(std::map<std::string, double>& scores) const {
+  if (tasks_.size() == 1) return;
+  std::map<std::string, std::pair<double, int>> sums;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    for (const std::string& name : names_[t]) {
+      auto& [sum, count] = sums[name];
+      sum += scores.at(tasks_[t].score(name)) * (name == "loss" ? tasks_[t].weight : 1);
+      ++count;
+    }
+  for (const auto& [name, sum] : sums) scores[name] = name == "loss" ? sum.first : sum.first / sum.second;
+}
+
 std::map<std::string, double> Evaluator::evaluate(const Dataset& data) {
-  std::vector<std::string> names = {"loss"};
-  for (const std::string& name : parts_.metrics)
-    if (name != "loss") names.push_back(name);
-  const auto fresh = [&] { return make_metrics(names, parts_.outputs, metric_task(parts_.loss.task()), parts_.registry); };
-  std::vector<std::unique_ptr<Metric>> mine = fresh();
+  const std::vector<std::unique_ptr<Metric>> mine = fresh();
   for (std::int64_t chunk = parts_.comm.rank(); chunk < chunks_of(data); chunk += parts_.comm.size()) {
     parts_.comm.watch().beat();
     const Values in = Replica::gather(data, chunk_rows(chunk, data.rows()), parts_.params.device(), parts_.params.dtype());
-    const Variable y = parts_.model.forward(in, {.device = parts_.params.device()}).at("y");
-    const Variable* weight = in.find("weight");
-    const LossValue loss = parts_.loss.forward(y.value(), in.at("target").value(), weight ? weight->value() : Tensor());
-    const std::vector<double> prediction = as_doubles(parts_.loss.predict(y.value())), target = as_doubles(in.at("target").value());
-    const std::vector<double> sample_loss = as_doubles(loss.sample_loss), used = as_doubles(loss.sample_weight);
-    const std::vector<double> given = weight ? as_doubles(weight->value()) : std::vector<double>();
-    Scored scored{.rows = y.value().rows(),
-                  .outputs = parts_.outputs,
-                  .prediction = prediction,
-                  .target = target,
-                  .weight = used,
-                  .sample_loss = sample_loss};
-    mine[0]->update(scored);  // the loss counts with the weights that it was computed with, class weights included
-    scored.weight = given;
-    for (std::size_t m = 1; m < mine.size(); ++m) mine[m]->update(scored);
+    const Values results = parts_.model.forward(in, {.device = parts_.params.device()});
+    std::size_t first = 0;
+    for (std::size_t t = 0; t < tasks_.size(); first += names_[t++].size())
+      score(t, results, in, std::span(mine).subspan(first, names_[t].size()));
   }
   std::vector<std::unique_ptr<Metric>> all = fresh();
   for (const auto& state : all_gather_bytes(parts_.comm, packed_states(mine), "metric states")) merge_states(all, state);
   std::map<std::string, double> out;
   tables_.clear();
-  for (std::size_t m = 0; m < names.size(); ++m) {
-    out[names[m]] = all[m]->value();
-    if (std::string table = all[m]->table_json(); !table.empty()) tables_[names[m]] = std::move(table);
-  }
+  std::size_t m = 0;
+  for (std::size_t t = 0; t < tasks_.size(); ++t)
+    for (const std::string& name : names_[t]) {
+      const Metric& metric = *all[m++];
+      out[tasks_[t].score(name)] = metric.value();
+      if (std::string table = metric.table_json(); !table.empty()) tables_[tasks_[t].score(name)] = std::move(table);
+    }
+  add_means(out);
   return out;
 }
 
-void Evaluator::predict(Module& model, const Loss& loss, FlatParams& params, const Dataset& data,
-                        const std::function<void(std::int64_t, const Values&, const Tensor&, const std::vector<double>&)>& take) {
+void Evaluator::predict(Module& model, Objective& loss, FlatParams& params, const Dataset& data, const Take& take) {
+  const std::vector<LossTask> tasks = loss.tasks();
   for (std::int64_t chunk = 0; chunk < chunks_of(data); ++chunk) {
     const Values in = Replica::gather(data, chunk_rows(chunk, data.rows()), params.device(), params.dtype());
-    const Variable y = model.forward(in, {.device = params.device()}).at("y");
-    take(chunk * kEvaluationRows, in, y.value(), as_doubles(loss.predict(y.value())));
+    const Values results = model.forward(in, {.device = params.device()});
+    for (std::size_t t = 0; t < tasks.size(); ++t) {
+      const Tensor& y = results.at(tasks[t].result).value();
+      take(t, chunk * kEvaluationRows, in, y, as_doubles(tasks[t].loss->predict(y)));
+    }
   }
 }
 

@@ -2,28 +2,97 @@
 #include <cstdlib>
 #include <numeric>
 
+#include <chorale/core/data/target_words.hpp>
+#include <chorale/core/loss/multi_task_loss.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
 
-std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<std::int64_t>& class_rows, const Registry& registry) {
-  LossOptions out{.class_weights = {}, .huber_delta = options.huber_delta};
-  const bool balanced = options.class_weights.size() == 1 && options.class_weights[0] == "balanced";
-  if (balanced) {  // rows / (classes * rows of the class), as scikit-learn's "balanced"
+namespace {
+
+/// words: of train.class_weights for this target.
+std::vector<double> class_weights(const std::vector<std::string>& words, const std::vector<std::int64_t>& class_rows) {
+  std::vector<double> out;
+  if (words.size() == 1 && words[0] == "balanced") {  // rows / (classes * rows of the class), as scikit-learn's "balanced"
     if (class_rows.empty()) throw UsageError("train.class_weights = balanced needs a target of classes");
     const double rows = static_cast<double>(std::accumulate(class_rows.begin(), class_rows.end(), std::int64_t{0}));
     for (const std::int64_t n : class_rows)
-      out.class_weights.push_back(rows / (static_cast<double>(class_rows.size()) * static_cast<double>(std::max<std::int64_t>(n, 1))));
-  } else {
-    for (const std::string& word : options.class_weights) {
-      char* end = nullptr;
-      const double w = std::strtod(word.c_str(), &end);
-      if (*end || !(w >= 0))
-        throw UsageError("train.class_weights = " + word + " is refused: expected one number of at least 0 a class, or balanced");
-      out.class_weights.push_back(w);
-    }
+      out.push_back(rows / (static_cast<double>(class_rows.size()) * static_cast<double>(std::max<std::int64_t>(n, 1))));
+    return out;
   }
-  return registry.of<LossEntry>().at(options.loss, "loss").make(out);
+  for (const std::string& word : words) {
+    char* end = nullptr;
+    const double w = std::strtod(word.c_str(), &end);
+    if (*end || !(w >= 0))
+      throw UsageError("train.class_weights = " + word + " is refused: expected one number of at least 0 a class, or balanced");
+    out.push_back(w);
+  }
+  return out;
+}
+
+std::vector<std::string> names_of(const std::vector<FittedTarget>& targets) {
+  std::vector<std::string> out;
+  for (const FittedTarget& target : targets) out.push_back(target.name);
+  return out;
+}
+
+/// Those that are for all targets are meant for those with classes.
+std::vector<std::string> class_words(const TrainOptions& options, const std::vector<FittedTarget>& targets, std::size_t t) {
+  const std::vector<std::string> words = words_of_target("train.class_weights", options.class_weights, names_of(targets), t);
+  const bool for_all = words == options.class_weights && targets.size() > 1;
+  return for_all && targets[t].kind == TargetKind::value ? std::vector<std::string>() : words;
+}
+
+/// train.task_weights of a loss that does not learn them.
+std::vector<double> given_task_weights(const std::vector<std::string>& words, std::size_t tasks) {
+  if (words.empty() || (words.size() == 1 && (words[0] == "equal" || words[0] == "uncertainty"))) return std::vector<double>(tasks, 1);
+  const std::string refused = "train.task_weights = " + list_text(words) + " is refused: ";
+  std::vector<double> out;
+  for (const std::string& word : words) {
+    char* end = nullptr;
+    const double w = std::strtod(word.c_str(), &end);
+    if (*end || !(w >= 0) || !(w <= 1e9)) throw UsageError(refused + "expected equal, uncertainty, or one number of at least 0 a target");
+    out.push_back(w);
+  }
+  if (out.size() != tasks)
+    throw UsageError(refused + std::to_string(out.size()) + " numbers for " + std::to_string(tasks) + " targets; give one a target");
+  return out;
+}
+
+}  // namespace
+
+bool learns_task_weights(const TrainOptions& options) { return options.task_weights == std::vector<std::string>{"uncertainty"}; }
+
+std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<std::int64_t>& class_rows, const Registry& registry) {
+  return registry.of<LossEntry>()
+      .at(options.loss, "loss")
+      .make({.class_weights = class_weights(options.class_weights, class_rows), .huber_delta = options.huber_delta});
+}
+
+std::unique_ptr<Loss> make_target_loss(const TrainOptions& options, const std::vector<FittedTarget>& targets, std::size_t t,
+                                       const Registry& registry) {
+  TrainOptions one = options;
+  one.loss = loss_of_target(options.loss, names_of(targets), t);
+  one.class_weights = class_words(options, targets, t);
+  return make_loss(one, targets[t].class_rows, registry);
+}
+
+std::unique_ptr<Objective> make_objective(const TrainOptions& options, const std::vector<FittedTarget>& targets, const Registry& registry) {
+  if (targets.size() == 1) {
+    const std::string idle = options.task_weights != TrainOptions().task_weights ? "task_weights = " + list_text(options.task_weights)
+                             : options.gradient_surgery != "none"                ? "gradient_surgery = " + options.gradient_surgery
+                                                                                 : "";
+    if (!idle.empty()) throw UsageError("train." + idle + " does nothing with one target; remove it");
+    return make_target_loss(options, targets, 0, registry);
+  }
+  const std::vector<double> weights = given_task_weights(options.task_weights, targets.size());
+  std::vector<MultiTaskLoss::Task> tasks;
+  for (std::size_t t = 0; t < targets.size(); ++t)
+    tasks.push_back({.name = targets[t].name,
+                     .loss = make_target_loss(options, targets, t, registry),
+                     .class_weights = class_weights(class_words(options, targets, t), targets[t].class_rows),
+                     .weight = weights[t]});
+  return std::make_unique<MultiTaskLoss>(std::move(tasks), learns_task_weights(options));
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #include <chorale/train/replica.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -28,11 +29,13 @@ Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
           .observer = parts_.watch};
 }
 
-Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype) {
+Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype,
+                       std::span<const std::string> wanted) {
   Values out;
   const std::vector<Field>& fields = data.fields();
   for (std::size_t f = 0; f < fields.size(); ++f) {
     const Field& field = fields[f];
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), field.name) == wanted.end()) continue;
     std::array<std::int64_t, Shape::kMaxRank> dims{static_cast<std::int64_t>(rows.size())};
     for (int d = 0; d < field.row_shape.rank(); ++d) dims[static_cast<std::size_t>(d) + 1] = field.row_shape[d];
     const Shape shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(field.row_shape.rank()) + 1));
@@ -50,7 +53,17 @@ Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, 
 
 void Replica::compute(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
                       const std::function<void()>& last) {
+  if (taken_step_ != step) take_batch(batch, step);
   subtree(tree, batch, step, into, 0, reports, tree.is_leaf() ? last : std::function<void()>());
+}
+
+void Replica::take_batch(const BatchCut& batch, std::int64_t step) {
+  taken_step_ = step;
+  const std::vector<std::string> fields = parts_.loss.batch_fields();
+  if (fields.empty()) return;
+  Clock::time_point from = Clock::now();
+  parts_.loss.take_batch(gather(parts_.data, batch.rows(), parts_.params.device(), parts_.params.dtype(), fields));
+  lap(from, phases_.data);
 }
 
 void Replica::subtree(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::size_t depth,
@@ -86,8 +99,7 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     started = true;
     const Pass pass = pass_of(step, first);
     const Values results = parts_.model.forward(in, pass);
-    const Variable* weight = in.find("weight");
-    const LossValue loss = parts_.loss.forward(results.at("y"), in.at("target").value(), weight ? weight->value() : Tensor());
+    const LossValue loss = only_ ? parts_.loss.of_task(*only_, results, in) : parts_.loss.of(results, in);
     double weights = 0;
     with_float_type(parts_.params.dtype(), [&]<class T>() {
       report.loss += device.typed<T>().sum(loss.sample_loss.data<T>(), loss.sample_loss.elements());
@@ -113,10 +125,10 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
 
 Variable Replica::total_loss(const Variable& main, const Values& results, const Values& in) const {
   Variable total = main;
-  const Variable* weight = in.find("weight");
   for (const Aim& aim : parts_.aims) {
-    const LossValue more = parts_.loss.forward(results.at(aim.result), in.at("target").value(), weight ? weight->value() : Tensor());
-    total = total + aim.weight * more.total;
+    Values held = results;
+    held.set("y", results.at(aim.result));
+    total = total + aim.weight * parts_.loss.of(held, in).total;
   }
   return total;
 }
@@ -169,16 +181,19 @@ std::string Replica::describe_bad(std::int64_t worker, const BatchCut& batch, st
   const auto rows = batch.rows().subspan(static_cast<std::size_t>(mine.first), static_cast<std::size_t>(mine.count));
   Values in = gather(parts_.data, rows, device, dtype);
   for (const Field& field : parts_.data.fields()) {
+    if (field.name.starts_with("target.")) continue;  // a label of several may be missing, and is finite else
     const std::string samples = samples_text(in.at(field.name).value(), parts_.data, rows);
     if (!samples.empty()) return "the first bad tensor is '" + field.name + "' of samples " + samples;
   }
-  const Variable y = parts_.model.forward(in, pass_of(step, mine.first)).at("y");
-  std::string samples = samples_text(y.value(), parts_.data, rows);
-  if (!samples.empty())
-    return "the first bad tensor is the model's result of samples " + samples + "; lower optimizer.lr or scale the features";
-  const Variable* weight = in.find("weight");
-  const LossValue loss = parts_.loss.forward(y, in.at("target").value(), weight ? weight->value() : Tensor());
-  samples = samples_text(loss.sample_loss, parts_.data, rows);
+  const Values results = parts_.model.forward(in, pass_of(step, mine.first));
+  std::string samples;
+  for (const LossTask& task : parts_.loss.tasks()) {
+    samples = samples_text(results.at(task.result).value(), parts_.data, rows);
+    if (samples.empty()) continue;
+    return "the first bad tensor is the model's result" + (task.name.empty() ? "" : " '" + task.name + "'") + " of samples " + samples +
+           "; lower optimizer.lr or scale the features";
+  }
+  samples = samples_text(parts_.loss.of(results, in).sample_loss, parts_.data, rows);
   if (samples.empty()) return "computed again it is finite: memory or the processor may be at fault";
   return "the first bad tensor is the loss of samples " + samples;
 }

@@ -2,6 +2,7 @@
 // memory it is given.
 #pragma once
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,7 +22,7 @@ class Replica {
  public:
   struct Parts {
     Module& model;
-    Loss& loss;
+    Objective& loss;
     FlatParams& params;
     const Dataset& data;
     std::uint64_t seed;
@@ -37,10 +38,13 @@ class Replica {
   /// `last`: called before the pass whose ready gradients are final (only where the subtree is a single worker without accumulation).
   void compute(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
                const std::function<void()>& last = {});
+  /// From here on backward starts from this task's part of the loss alone; none: from all of it.
+  void only(std::optional<std::size_t> task) { only_ = task; }
   /// What is not finite for this worker: the first bad tensor and the samples concerned.
   std::string describe_bad(std::int64_t worker, const BatchCut& batch, std::int64_t step);
-  /// Rows of the data set as named tensors of the model's type.
-  static Values gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype);
+  /// Rows of the data set as named tensors of the model's type. fields: which of those that there are; empty: all.
+  static Values gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype,
+                       std::span<const std::string> fields = {});
   /// Since the last call, in ms: data, forward, backward.
   Phases take_phases();
 
@@ -50,12 +54,15 @@ class Replica {
   WorkerReport worker(std::int64_t v, const BatchCut& batch, std::int64_t step, Buffer into, const std::function<void()>& last);
   void enter(Activity activity, std::string_view what = {});
   void trace_phase(const char* name, Trace::Clock::time_point start, Trace::Clock::time_point end);
+  void take_batch(const BatchCut& batch, std::int64_t step);
   Variable total_loss(const Variable& main, const Values& results, const Values& in) const;
   Variable with_hook(const Variable& total, const WorkerPass& pass, double weights);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;
   std::vector<Tensor> partial_;  // by depth: sums of right subtrees
   Phases phases_;
+  std::optional<std::size_t> only_;
+  std::int64_t taken_step_ = -1;  // whose batch the loss has seen
 };
 
 }  // namespace chorale

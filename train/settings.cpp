@@ -1,6 +1,10 @@
 #include <chorale/train/settings.hpp>
 
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/base/excerpt.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/core/loss/loss.hpp>
+#include <chorale/core/nn/multi_task.hpp>
 #include <chorale/core/optim/optimizer.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 #include <chorale/train/parameter_groups.hpp>
@@ -12,14 +16,60 @@ namespace {
 
 constexpr double kMany = 1e15;
 
-void describe_model(OptionTable& t, ModelOptions& o) {
+std::vector<std::string> with(const std::string& first, std::vector<std::string> names) {
+  names.insert(names.begin(), first);
+  return names;
+}
+
+/// Names of losses, each perhaps behind NAME :; of which targets, is seen when these are known.
+void check_losses(const std::string& text, const Registry& registry) {
+  const std::vector<std::string> words = words_of(text);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const bool is_name = words[i].ends_with(":") || (i + 1 < words.size() && words[i + 1] == ":");
+    if (is_name) continue;
+    if (registry.of<LossEntry>().contains(words[i])) continue;
+    const std::vector<std::string> names = registry.of<LossEntry>().names();
+    const std::string near = nearest_name(words[i], names);
+    std::string allowed;
+    for (const std::string& name : names) allowed += (allowed.empty() ? "" : " | ") + name;
+    throw UsageError("train.loss = " + excerpt(text) + " is refused: " + (near.empty() ? "" : "did you mean " + near + "? ") +
+                     "allowed is " + allowed);
+  }
+}
+
+std::string losses_text(const Registry& registry) {
+  std::string out;
+  for (const std::string& name : registry.of<LossEntry>().names()) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
+  t.add("model.kind", o.kind,
+        "layers, one after the other, for one target; for several: shared_bottom, mmoe (a gate a task mixes shared experts) or ple (levels "
+        "of "
+        "shared experts and of each task's own).",
+        {.choices = with("layers", registry.of<MultiTaskEntry>().names())});
   t.add("model.layers", o.layers, "Layers in order, for instance: linear(128) relu dropout(0.2) linear(1).");
+  t.add("model.expert_layers", o.expert_layers,
+        "Of models of several tasks: the layers of each expert, or those that all tasks share with shared_bottom, for instance: linear(64) "
+        "relu.");
+  t.add("model.tower_layers", o.tower_layers,
+        "Of models of several tasks: the layers of each task's tower before its last linear layer, which is added with as many outputs as "
+        "the "
+        "target needs.");
+  t.add("model.experts", o.experts, "Shared experts of mmoe, and of ple at each level.", {.min = 1, .max = 4096});
+  t.add("model.task_experts", o.task_experts, "Experts of each task's own at each level of ple.", {.min = 1, .max = 4096});
+  t.add("model.levels", o.levels, "Levels of ple.", {.min = 1, .max = 64});
   t.add("model.init", o.init, "How weights start; torch is torch.nn's default, the others set biases to 0.",
         {.choices = {"torch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"}});
 }
 
 void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
-  t.add("train.loss", o.loss, "What is minimised; the two cross entropies work on logits.", {.choices = registry.of<LossEntry>().names()});
+  t.add("train.loss", o.loss,
+        "What is minimised: " + losses_text(registry) +
+            ". The two cross entropies work on logits. With several targets each may have its own: "
+            "income : binary_cross_entropy spend : mse.",
+        {.check = [&registry](const std::string& value) { check_losses(value, registry); }});
   t.add("train.huber_delta", o.huber_delta, "Where the huber loss turns from squares to absolute values.", {.min = 1e-12});
   t.add("train.batch", o.batch, "Samples of one update over all ranks together.", {.min = 1, .max = kMany, .short_flag = "batch"});
   t.add("train.epochs", o.epochs, "Passes over the training rows.", {.min = 0, .max = kMany, .short_flag = "epochs", .mathematics = false});
@@ -30,12 +80,26 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.min = 1, .max = kMany});
   t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
   t.add("train.metrics", o.metrics,
-        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2.",
+        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2. Of "
+        "several "
+        "targets all that can have it, or one: income.auc.",
         {.mathematics = false});
-  t.add("train.early_stop", o.early_stop,
-        "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept.",
-        {.mathematics = false});
-  t.add("train.class_weights", o.class_weights, "One number a class, or balanced.");
+  t.add(
+      "train.early_stop", o.early_stop,
+      "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept. Of several targets "
+      "validation.income.auc, or validation.auc, their mean.",
+      {.mathematics = false});
+  t.add("train.class_weights", o.class_weights,
+        "One number a class, or balanced. With several targets each may have its own: income : balanced.");
+  t.add(
+      "train.task_weights", o.task_weights,
+      "What the losses of several targets weigh in their sum: equal, one number a target, or uncertainty, which learns them (Kendall, Gal, "
+      "Cipolla 2018).");
+  t.add("train.gradient_surgery", o.gradient_surgery,
+        "What becomes of gradients of several targets that pull shared parameters apart: none, or pcgrad, which projects them (Yu et al. "
+        "2020) and "
+        "takes a pass for each target.",
+        {.choices = {"none", "pcgrad"}});
   t.add("train.evaluate_every", o.evaluate_every, "Updates between evaluations of the validation rows; 0: epochs decide.",
         {.min = 0, .max = kMany, .mathematics = false});
   t.add("train.evaluate_every_epochs", o.evaluate_every_epochs, "Epochs between evaluations of the validation rows.",
@@ -174,6 +238,13 @@ KeyTexts checked_texts(const OptionTable& table) {
 
 }  // namespace
 
+std::string loss_of_target(const std::string& text, const std::vector<std::string>& targets, std::size_t t) {
+  const std::vector<std::string> words = words_of_target("train.loss", words_of(text), targets, t);
+  if (words.size() == 1) return words[0];
+  throw UsageError("train.loss = " + text + " is refused: expected one loss " +
+                   (targets.size() > 1 ? "for '" + targets[t] + "', as in " + targets[t] + " : mse" : ""));
+}
+
 KeyTexts checked_texts(const ParallelOptions& options, const Registry& registry) {
   ParallelOptions copy = options;
   OptionTable table;
@@ -190,7 +261,7 @@ KeyTexts checked_texts(const OptimizerOptions& options, const Registry& registry
 
 void describe(OptionTable& table, Settings& settings, const Registry& registry) {
   describe(table, settings.data);
-  describe_model(table, settings.model);
+  describe_model(table, settings.model, registry);
   describe_train(table, settings.train, registry);
   describe_transfer(table, settings.train);
   describe_optimizer(table, settings.optimizer, registry);

@@ -12,12 +12,15 @@
 namespace chorale {
 
 struct ModelOptions {
-  std::string layers;          // "linear(128) relu dropout(0.2) linear(1)"
+  std::string kind = "layers";  // layers, or a model of several tasks: shared_bottom mmoe ple
+  std::string layers;           // "linear(128) relu dropout(0.2) linear(1)"
+  std::string expert_layers, tower_layers;
+  std::int64_t experts = 4, task_experts = 1, levels = 2;
   std::string init = "torch";  // torch glorot_uniform glorot_normal he_uniform he_normal
 };
 
 struct TrainOptions {
-  std::string loss = "binary_cross_entropy";
+  std::string loss = "binary_cross_entropy";  // of several targets perhaps each its own: see words_of_target
   double huber_delta = 1;
   std::int64_t batch = 64;  // global
   std::int64_t epochs = 10;
@@ -26,9 +29,11 @@ struct TrainOptions {
   std::int64_t accumulate = 1;  // parts of each virtual worker's share
   std::string dtype = "f32";
   std::vector<std::string> metrics;
-  std::vector<std::string> early_stop;     // "validation.auc 5"
-  std::vector<std::string> class_weights;  // one number a class, or "balanced"
-  std::int64_t evaluate_every = 0;         // steps; 0: by epochs
+  std::vector<std::string> early_stop;                // "validation.auc 5"
+  std::vector<std::string> class_weights;             // one number a class, or "balanced"
+  std::vector<std::string> task_weights = {"equal"};  // equal uncertainty, or one number a target
+  std::string gradient_surgery = "none";              // none pcgrad
+  std::int64_t evaluate_every = 0;                    // steps; 0: by epochs
   std::int64_t evaluate_every_epochs = 1;
   std::string trace;                // "100:110"
   std::int64_t log_every = 0;       // steps between lines of metrics.jsonl; 0: about 20 an epoch
@@ -90,6 +95,10 @@ struct Settings {
   CheckpointOptions checkpoint;
   WatchdogOptions watchdog;
 };
+
+/// The loss of target t, a registered name, from the text of train.loss. Throws UsageError where it says nothing of that target, or
+/// several.
+std::string loss_of_target(const std::string& text, const std::vector<std::string>& targets, std::size_t t);
 
 using KeyTexts = std::vector<std::pair<std::string, std::string>>;
 

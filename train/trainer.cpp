@@ -117,11 +117,24 @@ void Trainer::name_who_is_slow(double step_ms) {
   if (const auto link = slow_link_.add(replicas_->phases(), step_ms)) parts_.log.warning(*link);
 }
 
-void Trainer::compute() {
+void Trainer::compute_by_task() {
+  std::vector<WorkerReport> more;
+  for (std::size_t t = 0; t < parts_.loss.tasks().size(); ++t) {
+    more.clear();
+    replica_->only(t);
+    for (std::size_t c = 0; c < held_.size(); ++c)
+      replica_->compute(held_[c], *cut_, step_, surgery_->of_task(t)[c], t == 0 ? reports_ : more);
+    for (std::size_t i = 0; i < more.size(); ++i) reports_[i].loss += more[i].loss;  // each has all of the samples' weights
+  }
+  replica_->only({});
+}
+
+std::span<const Buffer> Trainer::compute() {
   const std::span<const Buffer> into = replicas_->begin();
   reports_.clear();
   try {
-    for (std::size_t c = 0; c < held_.size(); ++c) {
+    if (surgery_) compute_by_task();
+    for (std::size_t c = 0; !surgery_ && c < held_.size(); ++c) {
       const bool overlaps = replicas_->overlaps() && held_.size() == 1;
       replica_->compute(held_[c], *cut_, step_, into[c], reports_, overlaps ? [this] { replicas_->last_pass(); } : std::function<void()>());
     }
@@ -132,10 +145,12 @@ void Trainer::compute() {
     replicas_->fail(e.what());
     throw;
   }
+  return into;
 }
 
 StepOutcome Trainer::compute_and_exchange() {
-  compute();
+  const std::span<const Buffer> into = compute();
+  if (surgery_) surgery_->combine(step_, into);
   const Phases computed = replica_->take_phases();
   const std::int64_t next = step_ + 1;
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};

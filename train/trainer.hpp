@@ -12,10 +12,12 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/log.hpp>
 #include <chorale/core/data/dataset.hpp>
+#include <chorale/core/data/pipeline.hpp>
 #include <chorale/train/callback.hpp>
 #include <chorale/train/checkpointing.hpp>
 #include <chorale/train/data_parallel.hpp>
 #include <chorale/train/evaluator.hpp>
+#include <chorale/train/gradient_surgery.hpp>
 #include <chorale/train/parameter_groups.hpp>
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
@@ -60,7 +62,7 @@ struct TrainerParts {
   Communicator& comm;
   Device& device;
   Module& model;
-  Loss& loss;
+  Objective& loss;
   Optimizer& optimizer;
   const Registry& registry;
   Log& log;
@@ -69,6 +71,7 @@ struct TrainerParts {
   TrialPace pace = {};                                     // of exchange = auto
   std::vector<Aim> aims = {};                              // as Replica::Parts
   TrainingHook* hook = nullptr;                            // outlives the trainer
+  std::function<bool(std::string_view)> is_shared = {};    // of train.gradient_surgery: does this parameter serve several tasks?
 };
 
 /// One thread a rank; every call is collective.
@@ -105,7 +108,8 @@ class Trainer {
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }
   void trace_window();
   void end_trace();
-  void compute();
+  std::span<const Buffer> compute();
+  void compute_by_task();
   StepOutcome compute_and_exchange();
   void after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms);
   // bad_loss.cpp: train.on_nan.
@@ -115,6 +119,7 @@ class Trainer {
   void roll_back(const std::string& why);
   void take_position(const RunPosition& position);
   void refuse_policy() const;
+  void make_surgery();
   void spoil(Fault::Kind kind);  // for tests of failures
   void check_replicas_if_due();
   void name_who_is_slow(double step_ms);
@@ -155,6 +160,7 @@ class Trainer {
   std::unique_ptr<DataParallel> replicas_;
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<GradientSurgery> surgery_;  // null: none
   std::unique_ptr<Checkpointing> checkpointing_;
   bool state_is_gathered_ = false;  // for the save that is pending
   SaveSchedule schedule_;
@@ -180,6 +186,13 @@ class Trainer {
 
 /// From settings, with the registry's catalogues. class_rows: training rows by class, for class_weights = balanced.
 std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<std::int64_t>& class_rows, const Registry& registry);
+/// Of target t alone, by its own words of train.loss and train.class_weights.
+std::unique_ptr<Loss> make_target_loss(const TrainOptions& options, const std::vector<FittedTarget>& targets, std::size_t t,
+                                       const Registry& registry);
+/// One loss, or those of all targets. Throws UsageError for options that do nothing with one target, or do not fit the targets.
+std::unique_ptr<Objective> make_objective(const TrainOptions& options, const std::vector<FittedTarget>& targets, const Registry& registry);
+/// Does the model need a log variance of each task?
+bool learns_task_weights(const TrainOptions& options);
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options, const Registry& registry);
 
 }  // namespace chorale

@@ -103,7 +103,8 @@ void Trainer::start_save() {
                                               .score = score_step_ == step_ ? score_ : std::nullopt,
                                               .lr_factor = lr_factor_,
                                               .skipped_steps = skipped_,
-                                              .rollbacks = rollbacks_},
+                                              .rollbacks = rollbacks_,
+                                              .pinned = parts_.hook ? parts_.hook->pinned() : ""},
                                              {replicas_->carried(), replicas_->has_private_state(), replicas_->held()},
                                              [this] { replicas_->gather_state(); });
   saved_step_ = step_;

@@ -21,12 +21,6 @@ bool is_of_rounds(const std::string& key) {
   return key == "parallel.local_steps" || key == "parallel.outer_lr" || key == "parallel.outer_momentum";
 }
 
-std::int64_t outputs_of(const TrainerParts& parts, FlatParams& params) {
-  const std::int64_t row = 0;
-  const Values in = Replica::gather(*parts.train, std::span(&row, 1), params.device(), params.dtype());
-  return parts.model.forward(in, {.device = params.device()}).at("y").value().row_elements();
-}
-
 }  // namespace
 
 Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
@@ -82,10 +76,29 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                       traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
-  evaluator_ = std::make_unique<Evaluator>(
-      Evaluator::Parts{parts.comm, parts.model, parts.loss, params_, parts.registry, metrics, outputs_of(parts_, params_)});
   // Names and tasks are refused before the first step, not at the first evaluation.
-  make_metrics(metrics, outputs_of(parts_, params_), metric_task(parts.loss.task()), parts.registry);
+  evaluator_ = std::make_unique<Evaluator>(Evaluator::Parts{parts.comm, parts.model, parts.loss, params_, parts.registry, metrics,
+                                                            outputs_by_task(parts.model, parts.loss, params_, *parts.train)});
+  make_surgery();
+}
+
+void Trainer::make_surgery() {
+  const std::string& wish = config_.train.gradient_surgery;
+  if (wish == "none") return;
+  const std::string what = "train.gradient_surgery = " + wish;
+  if (wish != "pcgrad") throw UsageError(what + " is refused: expected none or pcgrad");
+  const std::size_t tasks = parts_.loss.tasks().size();
+  if (tasks < 2 || !parts_.is_shared) throw UsageError(what + " needs a model of several targets; remove it");
+  if (!parts_.aims.empty() || parts_.hook) throw UsageError(what + " knows nothing of further terms of the loss; remove it");
+  if (replicas_->drifts())
+    throw UsageError(what + " needs the gradients of the whole batch at each step, which parallel.exchange = " + replicas_->name() +
+                     " does not have; use another exchange");
+  surgery_ = std::make_unique<GradientSurgery>(GradientSurgery::Setup{.comm = parts_.comm,
+                                                                      .params = params_,
+                                                                      .tasks = tasks,
+                                                                      .virtual_workers = workers_,
+                                                                      .seed = static_cast<std::uint64_t>(config_.train.seed),
+                                                                      .is_shared = parts_.is_shared});
 }
 
 void Trainer::check_sizes() const {

@@ -62,6 +62,8 @@ class TrainingHook {
     (void)step;
     return false;
   }
+  /// What the model needs beside its weights to be opened again, as JSON; every checkpoint's manifest has it. Empty: nothing.
+  virtual std::string pinned() const { return ""; }
   /// Collective: the checkpoint of this step has been written, or it could not be.
   virtual void after_save(std::int64_t step, bool is_good) { (void)step, (void)is_good; }
   /// After after_step(): whether the run ends here, and how. Equal on all ranks.

@@ -30,12 +30,17 @@ void describe_reading(OptionTable& table, DataOptions& o) {
 }
 
 void describe_columns(OptionTable& table, DataOptions& o) {
-  table.add("data.target", o.target, "The column to predict.");
+  table.add("data.target", o.target,
+            "The column to predict; several, parted by commas, are learnt together by a model of several tasks (model.kind). Such a row "
+            "may lack some "
+            "of its labels.");
   table.add(
       "data.positive", o.positive,
       "Which values of the target are class 1, all others being class 0: a comparison such as >= 13, or the values. Empty: the target's "
-      "own classes.",
-      {.check = [](const std::string& value) { TargetRule(words_of(value)); }});
+      "own classes. With several targets each may have its own: college : >= 13 marital : Never-married.",
+      {.check = [](const std::string& value) {
+        if (value.find(':') == std::string::npos) TargetRule(words_of(value));
+      }});
   table.add("data.weight", o.weight, "Column of sample weights, numbers of at least 0; empty: all weigh the same.");
   table.add("data.columns", o.columns, "The only columns that become features; empty: all that have no other role.");
   table.add("data.drop", o.drop, "Columns that are not used.");
@@ -73,6 +78,14 @@ void describe_features(OptionTable& table, DataOptions& o) {
             "Add a feature that tells a missing number, for columns that miss some in training rows?");
 }
 
+void describe_representations(OptionTable& table, DataOptions& o) {
+  table.add("data.representations", o.representations,
+            "Features beside the columns: the vectors that tasks of a finished collaboration have published of each row's entity, as RUN : "
+            "KIND : COLUMN, the column holding keys; RUN : KIND where each row is an entity.",
+            {.mathematics = false});
+  table.add("data.representations_tasks", o.representations_tasks, "Whose vectors; empty: of all tasks that publish.");
+}
+
 void describe_split(OptionTable& table, DataOptions& o) {
   table.add(
       "data.split", o.split,
@@ -89,6 +102,7 @@ void describe(OptionTable& table, DataOptions& options) {
   describe_reading(table, options);
   describe_columns(table, options);
   describe_features(table, options);
+  describe_representations(table, options);
   describe_split(table, options);
 }
 

@@ -18,7 +18,7 @@ struct DataOptions {
   std::string memory = "auto";    // budget a node for the feature matrix, "2GB"; beyond it a file is used
 
   // What the columns are. Inferred unless named.
-  std::string target;
+  std::string target;                 // see target_names
   std::vector<std::string> positive;  // see TargetRule
   std::string weight;                 // column of sample weights
   std::vector<std::string> columns;   // the only features; empty: all that have no other role
@@ -40,6 +40,10 @@ struct DataOptions {
   double impute_value = 0;
   std::string impute_categorical = "own";  // own most_frequent
   bool missing_indicator = true;           // an is-missing column for each numeric column that misses values in training rows
+
+  // What a collaboration has published, as features.
+  std::string representations = {};                     // "RUN : KIND : COLUMN"
+  std::vector<std::string> representations_tasks = {};  // empty: all
 
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};

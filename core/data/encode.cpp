@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include <chorale/core/base/dtype.hpp>
@@ -62,8 +63,9 @@ double normal_quantile(double p) {
   return x - u / (1 + x * u / 2);
 }
 
-Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema)
-    : pipeline_(pipeline), schema_(schema), features_(pipeline.features()) {
+Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& schema, const AddedFeatures* added)
+    : pipeline_(pipeline), schema_(schema), features_(pipeline.features()), added_(added) {
+  if (pipeline.published.count() != (added ? added->width() : 0)) throw InternalError("published features and who gives them do not fit");
   for (const FittedColumn& column : pipeline.columns) {
     const int source = position_of(schema, column.name);
     if (source < 0) throw DataError("the model needs column '" + column.name + "', which the file lacks; add it (it may be empty)");
@@ -72,8 +74,12 @@ Encoder::Encoder(const Pipeline& pipeline, const std::vector<ColumnSchema>& sche
     if (!fits) throw DataError("column '" + column.name + "' is of another type than in training; read the file with the model's schema");
     sources_.push_back(source);
   }
-  if (!pipeline.target.empty()) target_ = position_of(schema, pipeline.target);
+  for (const FittedTarget& target : pipeline.targets) targets_.push_back(position_of(schema, target.name));
   if (!pipeline.weight.empty()) weight_ = position_of(schema, pipeline.weight);
+}
+
+bool Encoder::has_target() const {
+  return std::any_of(targets_.begin(), targets_.end(), [](int at) { return at >= 0; });
 }
 
 template <class T>
@@ -127,17 +133,24 @@ void Encoder::encode_category(const FittedColumn& column, const ColumnChunk& val
 }
 
 template <class T>
-void Encoder::encode_target(const TableChunk& chunk, T* out) const {
-  const ColumnChunk& values = chunk.columns[static_cast<std::size_t>(target_)];
-  const bool numbers = holds_numbers(schema_[static_cast<std::size_t>(target_)].type);
+void Encoder::encode_target(std::size_t target, const TableChunk& chunk, T* out) const {
+  const FittedTarget& fitted = pipeline_.targets[target];
+  const bool may_lack = targets_.size() > 1;
+  if (targets_[target] < 0) {
+    std::fill_n(out, chunk.rows, std::numeric_limits<T>::quiet_NaN());
+    return;
+  }
+  const auto source = static_cast<std::size_t>(targets_[target]);
+  const ColumnChunk& values = chunk.columns[source];
+  const bool numbers = holds_numbers(schema_[source].type);
   const auto fail = [&](std::int64_t i, const std::string& what) {
-    throw DataError("row " + std::to_string(chunk.first_row + i + 1) + ": the target '" + pipeline_.target + "' " + what);
+    throw DataError("row " + std::to_string(chunk.first_row + i + 1) + ": the target '" + fitted.name + "' " + what);
   };
   std::map<std::string, int> id_of;
-  for (std::size_t i = 0; i < pipeline_.classes.size(); ++i) id_of.emplace(pipeline_.classes[i], static_cast<int>(i));
+  for (std::size_t i = 0; i < fitted.classes.size(); ++i) id_of.emplace(fitted.classes[i], static_cast<int>(i));
   std::map<double, int> id_of_number;
   std::vector<int> ids;
-  const TargetRule positive(pipeline_.positive);
+  const TargetRule positive(fitted.positive);
   const auto id_named = [&](const std::string& name) {
     const auto it = id_of.find(name);
     return it == id_of.end() ? -1 : it->second;
@@ -145,8 +158,12 @@ void Encoder::encode_target(const TableChunk& chunk, T* out) const {
   for (const std::string& text : values.dictionary) ids.push_back(id_named(positive.is_empty() ? text : positive.holds(text) ? "1" : "0"));
   for (std::int64_t i = 0; i < chunk.rows; ++i) {
     const auto at = static_cast<std::size_t>(i);
-    if (numbers ? std::isnan(values.numbers[at]) : values.codes[at] < 0) fail(i, "is missing; remove the row or fill the target in");
-    if (pipeline_.target_kind == TargetKind::value) {
+    if (numbers ? std::isnan(values.numbers[at]) : values.codes[at] < 0) {
+      if (!may_lack) fail(i, "is missing; remove the row or fill the target in");
+      out[i] = std::numeric_limits<T>::quiet_NaN();
+      continue;
+    }
+    if (fitted.kind == TargetKind::value) {
       if (!numbers) fail(i, "is not a number");
       out[i] = static_cast<T>(values.numbers[at]);
       continue;
@@ -182,8 +199,16 @@ void Encoder::encode_rows(const TableChunk& chunk, const EncodedRowsOf<T>& out) 
         encode_number(column, values, chunk.first_row, x);
       x += column.width();
     }
+    if (added_) {
+      std::vector<float> values(static_cast<std::size_t>(added_->width()));
+      for (std::int64_t r = 0; r < chunk.rows; ++r, x += features_) {
+        added_->fill(chunk.first_row + r, values.data());
+        std::copy(values.begin(), values.end(), x);
+      }
+    }
   }
-  if (out.target && has_target()) encode_target(chunk, out.target);
+  for (std::size_t t = 0; out.target && has_target() && t < targets_.size(); ++t)
+    encode_target(t, chunk, out.target + static_cast<std::int64_t>(t) * out.target_stride);
   if (out.weight && has_weight()) {
     const std::vector<double>& weights = chunk.columns[static_cast<std::size_t>(weight_)].numbers;
     std::transform(weights.begin(), weights.end(), out.weight, [](double w) { return static_cast<T>(w); });

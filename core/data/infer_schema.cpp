@@ -7,6 +7,7 @@
 #include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/core/data/split.hpp>
+#include <chorale/core/data/target_words.hpp>
 
 namespace chorale {
 
@@ -90,7 +91,7 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
     if (!column.empty()) check(key, {column});
   };
   const DataOptions& o = options;
-  one("data.target", o.target);
+  check("data.target", target_names(o.target));
   one("data.weight", o.weight);
   one("data.split", parse_split(o.split).column);
   const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"data.drop", &o.drop},
@@ -114,6 +115,7 @@ void check_column_names(const DataOptions& options, const std::vector<std::strin
 Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vector<std::string>& names, const DataOptions& options,
                     const Schema& known) {
   const std::string part_column = parse_split(options.split).column;
+  const std::vector<std::string> targets = target_names(options.target);  // a row may lack one of several
   Schema schema;
   for (std::size_t i = 0; i < names.size(); ++i) {
     ColumnSchema column{names[i]};
@@ -127,7 +129,7 @@ Schema infer_schema(const std::vector<ColumnEvidence>& evidence, const std::vect
     } else {
       column.type = *type;
     }
-    column.required = names[i] == options.target || names[i] == options.weight || names[i] == part_column;
+    column.required = (targets.size() == 1 && names[i] == targets[0]) || names[i] == options.weight || names[i] == part_column;
     schema.push_back(std::move(column));
   }
   return schema;

@@ -30,13 +30,18 @@ MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::vector<std::int64_t> row
 
 MatrixDataset::MatrixDataset(FeatureMatrix matrix, std::span<const std::int64_t> rows, std::shared_ptr<void> owner)
     : matrix_(std::move(matrix)), rows_(rows), rows_owner_(std::move(owner)) {
-  const auto add = [&](const char* field, Shape shape, const void* memory, std::int64_t in_file) {
+  const auto add = [&](const std::string& field, Shape shape, const void* memory, std::int64_t in_file) {
     if (matrix_.file ? in_file < 0 : memory == nullptr) return;
     fields_.push_back({field, matrix_.dtype, shape});
     places_.push_back({static_cast<const std::byte*>(memory), in_file});
   };
   add("x", {matrix_.features}, matrix_.x, 0);
-  add("target", {}, matrix_.target, matrix_.target_at);
+  const std::int64_t target_bytes = matrix_.rows * static_cast<std::int64_t>(size_bytes(matrix_.dtype));
+  for (std::size_t t = 0; t < matrix_.targets.size(); ++t) {
+    const std::int64_t from = static_cast<std::int64_t>(t) * target_bytes;
+    add(matrix_.targets[t], {}, matrix_.target ? static_cast<const std::byte*>(matrix_.target) + from : nullptr,
+        matrix_.target_at < 0 ? -1 : matrix_.target_at + from);
+  }
   add("weight", {}, matrix_.weight, matrix_.weight_at);
 }
 

@@ -1,8 +1,10 @@
-// A part of a feature matrix as a data set: fields "x" [F], "target" [] and, where there is one, "weight" [], all of one float type.
+// A part of a feature matrix as a data set: fields "x" [F], "target" [] (several: "target.NAME") and, where there is one, "weight" [], all
+// of one float type.
 #pragma once
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <chorale/core/data/dataset.hpp>
@@ -14,13 +16,14 @@ namespace chorale {
 struct FeatureMatrix {
   std::int64_t rows = 0, features = 0;
   const void* x = nullptr;           // [rows, F]
-  const void* target = nullptr;      // [rows], or null
+  const void* target = nullptr;      // [rows] of each target, one after the other, or null
   const void* weight = nullptr;      // [rows], or null
   std::shared_ptr<void> owner = {};  // frees it
   DType dtype = DType::f32;          // or f64
   // Too large for memory: the pointers are null, the file holds x from its start on, and target and weight from these bytes on.
   std::shared_ptr<const RowFile> file = {};
-  std::int64_t target_at = -1, weight_at = -1;  // -1: there is none
+  std::int64_t target_at = -1, weight_at = -1;    // -1: there is none
+  std::vector<std::string> targets = {"target"};  // what their fields are called
 };
 
 /// Read-only; any thread may gather.

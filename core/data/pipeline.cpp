@@ -117,26 +117,30 @@ FittedColumn fit_category(const PreprocessPlan& plan, const ColumnPlan& column, 
   return out;
 }
 
-void fit_target(const PreprocessPlan& plan, const FitState& state, Pipeline& out) {
-  const std::string what = "data.target: column '" + out.target + "' ";
-  const std::string among = " in the " + std::to_string(state.rows()) + " training rows";
-  if (plan.target_kind == TargetKind::value) {
-    const NumberState& number = state.target().numbers[0];
+FittedTarget fit_target(const PreprocessPlan& plan, const TargetPlan& target, const ColumnState& state, std::int64_t rows) {
+  FittedTarget out{.name = plan.schema[static_cast<std::size_t>(target.source)].name, .kind = target.kind};
+  out.positive = target.positive.words();
+  const std::string what = "data.target: column '" + out.name + "' ";
+  const std::string among = " in the " + std::to_string(rows - state.missing) + " training rows" + (state.missing ? " that have it" : "");
+  if (rows == state.missing) throw DataError(what + "is missing in all training rows; there is nothing to learn");
+  if (target.kind == TargetKind::value) {
+    const NumberState& number = state.numbers[0];
     if (number.min == number.max) throw DataError(what + "is always " + number_name(number.min) + among + "; there is nothing to learn");
-    return;
+    return out;
   }
-  out.classes = sorted_names(state.target().counts);
-  for (const std::string& text : out.classes) out.class_rows.push_back(state.target().counts.at(text));
+  out.classes = sorted_names(state.counts);
+  for (const std::string& text : out.classes) out.class_rows.push_back(state.counts.at(text));
   if (out.classes.size() < 2) {
     throw DataError(what + "is always '" + (out.classes.empty() ? "" : out.classes[0]) + "'" + among + "; two classes at least are needed");
   }
-  if (plan.target_kind == TargetKind::binary && out.classes.size() > 2) {
+  if (target.kind == TargetKind::binary && out.classes.size() > 2) {
     throw DataError(what + "has " + std::to_string(out.classes.size()) + " values (" + out.classes[0] + ", " + out.classes[1] + ", " +
                     out.classes[2] + ", ...), but binary_cross_entropy takes two; use train.loss = cross_entropy");
   }
   if (out.classes.size() > 10000) {
     throw DataError(what + "has " + std::to_string(out.classes.size()) + " classes; at most 10000 are taken, use mse for a value");
   }
+  return out;
 }
 
 }  // namespace
@@ -177,26 +181,37 @@ void FittedColumn::add_names(std::vector<std::string>& out) const {
   if (indicator) out.push_back(full + " is missing");
 }
 
+void PublishedFeatures::add_names(std::vector<std::string>& out) const {
+  for (const std::string& task : tasks) {
+    for (std::int64_t i = 0; i < width; ++i) out.push_back(task + "." + kind + "#" + std::to_string(i));
+    out.push_back(task + "." + kind + " is known");
+  }
+}
+
 std::int64_t Pipeline::features() const {
   std::int64_t n = 0;
   for (const FittedColumn& column : columns) n += column.width();
-  return n;
+  return n + published.count();
 }
 
 std::vector<std::string> Pipeline::feature_names() const {
   std::vector<std::string> out;
   for (const FittedColumn& column : columns) column.add_names(out);
+  published.add_names(out);
+  return out;
+}
+
+std::vector<std::string> Pipeline::target_names() const {
+  std::vector<std::string> out;
+  for (const FittedTarget& target : targets) out.push_back(target.name);
   return out;
 }
 
 Pipeline fit_pipeline(const PreprocessPlan& plan, const FitState& state) {
   Pipeline out;
   out.schema = plan.schema;
-  out.target_kind = plan.target_kind;
-  out.positive = plan.positive.words();
   out.left_out = plan.left_out;
   out.training_rows = state.rows();
-  if (plan.target >= 0) out.target = plan.schema[static_cast<std::size_t>(plan.target)].name;
   if (plan.weight >= 0) out.weight = plan.schema[static_cast<std::size_t>(plan.weight)].name;
   for (const int id : plan.ids) out.ids.push_back(plan.schema[static_cast<std::size_t>(id)].name);
   for (std::size_t c = 0; c < plan.features.size(); ++c) {
@@ -214,7 +229,8 @@ Pipeline fit_pipeline(const PreprocessPlan& plan, const FitState& state) {
       out.columns.push_back(std::move(one));
     }
   }
-  if (plan.target >= 0) fit_target(plan, state, out);
+  for (std::size_t t = 0; t < plan.targets.size(); ++t)
+    out.targets.push_back(fit_target(plan, plan.targets[t], state.targets()[t], state.rows()));
   return out;
 }
 

@@ -33,20 +33,38 @@ struct FittedColumn {
   void add_names(std::vector<std::string>& out) const;
 };
 
+/// Features that the file does not hold: vectors that tasks of a collaboration have published of each row's entity, behind the columns'.
+struct PublishedFeatures {
+  std::string run, kind, column;   // column: of the keys; empty: the number of the row
+  std::vector<std::string> tasks;  // empty: there are none
+  std::int64_t width = 0;
+  std::string version;  // which rows: what the model is bound to
+  std::int64_t count() const { return static_cast<std::int64_t>(tasks.size()) * (width + 1); }
+  void add_names(std::vector<std::string>& out) const;
+};
+
+/// A target with the classes that the training rows have.
+struct FittedTarget {
+  std::string name;
+  TargetKind kind = TargetKind::value;
+  std::vector<std::string> positive = {};     // TargetRule's words; empty: classes are the target's own
+  std::vector<std::string> classes = {};      // by class id; numbers in numeric order, texts in byte order
+  std::vector<std::int64_t> class_rows = {};  // of each class in the training rows
+};
+
 struct Pipeline {
   std::vector<ColumnSchema> schema;  // of the training file
   std::vector<FittedColumn> columns;
-  std::string target, weight;
+  PublishedFeatures published;
+  std::vector<FittedTarget> targets;  // with several, a row may lack labels
+  std::string weight;
   std::vector<std::string> ids, left_out;
-  TargetKind target_kind = TargetKind::value;
-  std::vector<std::string> positive;     // TargetRule's words; empty: classes are the target's own
-  std::vector<std::string> classes;      // by class id; numbers in numeric order, texts in byte order
-  std::vector<std::int64_t> class_rows;  // of each class in the training rows
   std::string split;
   std::int64_t split_seed = 1, training_rows = 0;
 
   std::int64_t features() const;
   std::vector<std::string> feature_names() const;
+  std::vector<std::string> target_names() const;
   /// Doubles survive the round trip exactly.
   std::string to_json() const;
   /// Throws CheckpointError when the text is not a pipeline.

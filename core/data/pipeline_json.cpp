@@ -9,7 +9,7 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr const char* kTypes[] = {"number", "category", "text", "date"};
 constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
@@ -66,22 +66,46 @@ FittedColumn column_from(const Json& in) {
   return c;
 }
 
+Json to_json(const FittedTarget& t) {
+  Json out{{"target", t.name}, {"target_kind", kKinds[static_cast<int>(t.kind)]}};
+  if (!t.positive.empty()) out["positive"] = t.positive;
+  out["classes"] = t.classes, out["class_rows"] = t.class_rows;
+  return out;
+}
+
+FittedTarget target_from(const Json& in) {
+  FittedTarget t{.name = in.at("target").get<std::string>(), .kind = parse<TargetKind>(in.at("target_kind"), kKinds)};
+  if (in.contains("positive")) t.positive = in.at("positive").get<std::vector<std::string>>();
+  t.classes = in.at("classes").get<std::vector<std::string>>(), t.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
+  return t;
+}
+
+/// What an older program can read, it may.
+int version_of(const Pipeline& p) {
+  if (p.targets.size() > 1 || !p.published.tasks.empty()) return kVersion;
+  return p.targets.empty() || p.targets[0].positive.empty() ? 1 : 2;
+}
+
 }  // namespace
 
 std::string Pipeline::to_json() const {
-  Json out{{"version", positive.empty() ? 1 : kVersion}};  // what an older program can read, it may
+  Json out{{"version", version_of(*this)}};
   for (const ColumnSchema& c : schema) {
     Json column{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
     if (c.type == ColumnType::date) column["date_order"] = kOrders[static_cast<int>(c.date_order)];
     out["schema"].push_back(std::move(column));
   }
-  out["target"] = target, out["target_kind"] = kKinds[static_cast<int>(target_kind)];
-  if (!positive.empty()) out["positive"] = positive;
-  out["classes"] = classes, out["class_rows"] = class_rows;
+  if (targets.size() < 2)  // beside the rest, as older versions have it; no target is one without a name
+    out.update(chorale::to_json(targets.empty() ? FittedTarget() : targets[0]));
+  else
+    for (const FittedTarget& t : targets) out["targets"].push_back(chorale::to_json(t));
   out["weight"] = weight, out["ids"] = ids, out["left_out"] = left_out;
   out["split"] = split, out["split_seed"] = split_seed, out["training_rows"] = training_rows;
   out["columns"] = Json::array();
   for (const FittedColumn& c : columns) out["columns"].push_back(chorale::to_json(c));
+  if (!published.tasks.empty())
+    out["published"] = {{"run", published.run},     {"kind", published.kind},   {"column", published.column},
+                        {"tasks", published.tasks}, {"width", published.width}, {"version", published.version}};
   out["feature_names"] = feature_names();
   return out.dump(1) + "\n";
 }
@@ -98,14 +122,22 @@ Pipeline Pipeline::from_json(const std::string& text) {
       ColumnSchema& column = p.schema.emplace_back(ColumnSchema{c.at("name").get<std::string>(), parse<ColumnType>(c.at("type"), kTypes)});
       if (column.type == ColumnType::date) column.date_order = parse<DateOrder>(c.at("date_order"), kOrders);
     }
-    p.target = in.at("target").get<std::string>(), p.target_kind = parse<TargetKind>(in.at("target_kind"), kKinds);
-    if (in.contains("positive")) p.positive = in.at("positive").get<std::vector<std::string>>();
-    p.classes = in.at("classes").get<std::vector<std::string>>(), p.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
+    if (in.contains("targets"))
+      for (const Json& t : in.at("targets")) p.targets.push_back(target_from(t));
+    else if (FittedTarget t = target_from(in); !t.name.empty())
+      p.targets.push_back(std::move(t));
     p.weight = in.at("weight").get<std::string>(), p.ids = in.at("ids").get<std::vector<std::string>>();
     p.left_out = in.at("left_out").get<std::vector<std::string>>();
     p.split = in.at("split").get<std::string>(), p.split_seed = in.at("split_seed").get<std::int64_t>();
     p.training_rows = in.at("training_rows").get<std::int64_t>();
     for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
+    if (in.contains("published")) {
+      const Json& r = in.at("published");
+      p.published = {r.at("run"),   r.at("kind"),   r.at("column"), r.at("tasks").get<std::vector<std::string>>(),
+                     r.at("width"), r.at("version")};
+      if (p.published.width < 1 || p.published.width > kMostBuckets)
+        throw CheckpointError("pipeline.json: published rows have width " + std::to_string(p.published.width));
+    }
     return p;
   } catch (const Json::exception& e) {
     throw CheckpointError(std::string("pipeline.json is damaged: ") + e.what());

@@ -8,6 +8,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/core/data/split.hpp>
+#include <chorale/core/data/target_words.hpp>
 
 namespace chorale {
 namespace {
@@ -76,7 +77,7 @@ Overrides overrides(const DataOptions& o, const std::vector<ColumnSchema>& schem
 }
 
 // Marks the columns that are no features.
-std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
+std::set<int> roles(const DataOptions& o, const std::vector<TargetKind>& kinds, PreprocessPlan& plan) {
   std::set<int> taken;
   const auto& schema = plan.schema;
   for (const std::string& column : o.drop) taken.insert(column_at(schema, column, "data.drop"));
@@ -87,9 +88,14 @@ std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
     }
     return i;
   };
-  if (!o.target.empty()) plan.target = role(o.target, "data.target");
-  plan.positive = TargetRule(o.positive);
-  if (!plan.positive.is_empty() && plan.target < 0) throw UsageError("data.positive needs data.target: which column is it about?");
+  const std::vector<std::string> targets = target_names(o.target);
+  if (!targets.empty() && targets.size() != kinds.size())
+    throw InternalError(std::to_string(targets.size()) + " targets and " + std::to_string(kinds.size()) + " kinds");
+  if (!o.positive.empty() && targets.empty()) throw UsageError("data.positive needs data.target: which column is it about?");
+  for (std::size_t t = 0; t < targets.size(); ++t)
+    plan.targets.push_back({.source = role(targets[t], "data.target"),
+                            .kind = kinds[t],
+                            .positive = TargetRule(words_of_target("data.positive", o.positive, targets, t))});
   if (!o.weight.empty()) {
     plan.weight = role(o.weight, "data.weight");
     if (schema[static_cast<std::size_t>(plan.weight)].type != ColumnType::number) {
@@ -106,11 +112,16 @@ std::set<int> roles(const DataOptions& o, PreprocessPlan& plan) {
   return taken;
 }
 
-void check_positive(const PreprocessPlan& plan, const std::string& target) {
-  if (plan.target_kind != TargetKind::binary)
+void check_target(const PreprocessPlan& plan, const TargetPlan& target) {
+  const ColumnSchema& column = plan.schema[static_cast<std::size_t>(target.source)];
+  if (target.kind == TargetKind::value && column.type != ColumnType::number)
+    throw DataError("data.target: column '" + column.name +
+                    "' does not hold numbers, but the loss fits a value; use binary_cross_entropy or cross_entropy for classes");
+  if (target.positive.is_empty()) return;
+  if (target.kind != TargetKind::binary)
     throw UsageError("data.positive makes two classes, which only train.loss = binary_cross_entropy fits; remove one of the two");
-  if (plan.positive.compares() && plan.schema[static_cast<std::size_t>(plan.target)].type != ColumnType::number)
-    throw DataError("data.positive compares with a number, but column '" + target + "' holds none; name the values instead");
+  if (target.positive.compares() && column.type != ColumnType::number)
+    throw DataError("data.positive compares with a number, but column '" + column.name + "' holds none; name the values instead");
 }
 
 }  // namespace
@@ -132,10 +143,9 @@ int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, 
   throw UsageError(names.size() > 40 ? text + " ..." : text);
 }
 
-PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& schema, TargetKind target_kind) {
+PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& schema, const std::vector<TargetKind>& kinds) {
   PreprocessPlan plan;
   plan.schema = schema;
-  plan.target_kind = target_kind;
   plan.impute = one_of<Impute>(o.impute, std::array<std::string_view, 4>{"mean", "median", "most_frequent", "constant"}, "data.impute");
   plan.impute_value = o.impute_value;
   plan.impute_most_frequent =
@@ -145,12 +155,8 @@ PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& 
   const Scale scale = one_of<Scale>(o.scale, kScales, "data.scale");
   const CategoryCode code = one_of<CategoryCode>(o.encode, kCodes, "data.encode");
   const Overrides own = overrides(o, schema);
-  const std::set<int> taken = roles(o, plan);
-  if (plan.target >= 0 && target_kind == TargetKind::value && schema[static_cast<std::size_t>(plan.target)].type != ColumnType::number) {
-    throw DataError("data.target: column '" + o.target +
-                    "' does not hold numbers, but the loss fits a value; use binary_cross_entropy or cross_entropy for classes");
-  }
-  if (!plan.positive.is_empty()) check_positive(plan, o.target);
+  const std::set<int> taken = roles(o, kinds, plan);
+  for (const TargetPlan& target : plan.targets) check_target(plan, target);
   std::set<int> wanted;
   for (const std::string& column : o.columns) {
     const int i = column_at(schema, column, "data.columns");

@@ -37,16 +37,21 @@ struct ColumnPlan {
   }
 };
 
+/// One target and what is learnt of it.
+struct TargetPlan {
+  int source = -1;  // in the schema
+  TargetKind kind = TargetKind::value;
+  TargetRule positive = {};
+};
+
 struct PreprocessPlan {
   std::vector<ColumnSchema> schema;
   std::vector<ColumnPlan> features;
-  int target = -1;  // -1: the table has none
+  std::vector<TargetPlan> targets;  // none: for a table that is only read. With several, a row may lack labels
   int weight = -1;
   int split = -1;  // column that the split looks at
   std::vector<int> ids;
   std::vector<std::string> left_out;  // free text, neither named nor an id: no feature
-  TargetKind target_kind = TargetKind::value;
-  TargetRule positive;
   Impute impute = Impute::mean;
   double impute_value = 0;
   bool impute_most_frequent = false, missing_indicator = true;
@@ -54,7 +59,11 @@ struct PreprocessPlan {
 };
 
 /// Throws UsageError for a column that is not there (with the nearest name), named twice, or of a type its treatment cannot take.
-PreprocessPlan make_plan(const DataOptions& options, const std::vector<ColumnSchema>& schema, TargetKind target_kind);
+/// kinds: by target of data.target.
+PreprocessPlan make_plan(const DataOptions& options, const std::vector<ColumnSchema>& schema, const std::vector<TargetKind>& kinds);
+inline PreprocessPlan make_plan(const DataOptions& options, const std::vector<ColumnSchema>& schema, TargetKind kind) {
+  return make_plan(options, schema, std::vector<TargetKind>{kind});
+}
 
 /// Number of the column of that name. `key` is the setting that asked for it.
 int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, std::string_view key);

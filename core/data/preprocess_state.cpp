@@ -43,7 +43,8 @@ FitState::FitState(const PreprocessPlan& plan, std::int64_t total_rows) : plan_(
     ColumnState& state = columns_.emplace_back();
     if (column.type != ColumnType::category) state.numbers.resize(column.type == ColumnType::date ? kDateParts : 1);
   }
-  if (plan.target_kind == TargetKind::value) target_.numbers.resize(1);
+  for (const TargetPlan& target : plan.targets)
+    if (targets_.emplace_back(); target.kind == TargetKind::value) targets_.back().numbers.resize(1);
 }
 
 bool FitState::draws(std::int64_t row) const {
@@ -100,32 +101,35 @@ void FitState::update_column(const ColumnPlan& plan, ColumnState& state, const T
   }
 }
 
-void FitState::update_target(const TableChunk& chunk, std::span<const Part> parts) {
-  const auto source = static_cast<std::size_t>(plan_.target);
+void FitState::update_target(const TargetPlan& plan, ColumnState& state, const TableChunk& chunk, std::span<const Part> parts) {
+  const auto source = static_cast<std::size_t>(plan.source);
   const ColumnChunk& values = chunk.columns[source];
   const ColumnType type = plan_.schema[source].type;
-  const bool numbers = type == ColumnType::number || type == ColumnType::date;
+  const bool numbers = type == ColumnType::number || type == ColumnType::date, may_lack = plan_.targets.size() > 1;
   std::vector<std::int64_t> counts(values.dictionary.size());
   std::map<double, std::int64_t> of_number;
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (numbers ? !std::isfinite(values.numbers[i]) : values.codes[i] < 0) {
+    const bool missing = numbers ? std::isnan(values.numbers[i]) : values.codes[i] < 0;
+    if ((missing && !may_lack) || (numbers && std::isinf(values.numbers[i]))) {
       throw DataError("row " + std::to_string(chunk.first_row + static_cast<std::int64_t>(i) + 1) + ": the target '" +
                       plan_.schema[source].name + "' is missing or not finite; remove such rows or fill the target in");
     }
     if (parts[i] != Part::train) continue;
-    if (plan_.target_kind == TargetKind::value)
-      update_number(target_.numbers[0], values.numbers[i], false);
+    if (missing)
+      ++state.missing;
+    else if (plan.kind == TargetKind::value)
+      update_number(state.numbers[0], values.numbers[i], false);
     else if (numbers)
       ++of_number[values.numbers[i] == 0 ? 0.0 : values.numbers[i]];
     else
       ++counts[static_cast<std::size_t>(values.codes[i])];
   }
-  const TargetRule& positive = plan_.positive;
+  const TargetRule& positive = plan.positive;
   for (const auto& [value, count] : of_number)
-    target_.counts[positive.is_empty() ? number_name(value) : positive.holds(value) ? "1" : "0"] += count;
+    state.counts[positive.is_empty() ? number_name(value) : positive.holds(value) ? "1" : "0"] += count;
   for (std::size_t c = 0; c < counts.size(); ++c) {
     const std::string& text = values.dictionary[c];
-    if (counts[c] > 0) target_.counts[positive.is_empty() ? text : positive.holds(text) ? "1" : "0"] += counts[c];
+    if (counts[c] > 0) state.counts[positive.is_empty() ? text : positive.holds(text) ? "1" : "0"] += counts[c];
   }
 }
 
@@ -143,7 +147,7 @@ void FitState::update(const TableChunk& chunk, std::span<const Part> parts) {
   if (static_cast<std::int64_t>(parts.size()) != chunk.rows) throw InternalError("a chunk and its parts differ in rows");
   rows_ += std::count(parts.begin(), parts.end(), Part::train);
   for (std::size_t c = 0; c < columns_.size(); ++c) update_column(plan_.features[c], columns_[c], chunk, parts);
-  if (plan_.target >= 0) update_target(chunk, parts);
+  for (std::size_t t = 0; t < targets_.size(); ++t) update_target(plan_.targets[t], targets_[t], chunk, parts);
   if (plan_.weight >= 0) check_weight(chunk);
 }
 
@@ -189,14 +193,14 @@ Bytes FitState::state() const {
   Bytes out;
   put(out, rows_);
   for (const ColumnState& column : columns_) put_column(out, column);
-  put_column(out, target_);
+  for (const ColumnState& target : targets_) put_column(out, target);
   return out;
 }
 
 void FitState::merge(std::span<const std::byte> in) {
   rows_ += take<std::int64_t>(in);
   for (ColumnState& column : columns_) merge_column(in, column);
-  merge_column(in, target_);
+  for (ColumnState& target : targets_) merge_column(in, target);
 }
 
 }  // namespace chorale

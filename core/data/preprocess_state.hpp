@@ -42,25 +42,26 @@ class FitState {
   /// total_rows: of the whole table. Above a million, quantiles come from rows drawn by a hash of their number.
   FitState(const PreprocessPlan& plan, std::int64_t total_rows);
   /// Takes the training rows of a chunk. `parts`: of every row of the chunk.
-  /// Throws DataError for a row whose target is missing or whose weight is missing, negative or infinite, whatever its part.
+  /// Throws DataError for a row whose only target is missing, whose target is infinite, or whose weight is missing, negative or infinite,
+  /// whatever its part.
   void update(const TableChunk& chunk, std::span<const Part> parts);
   void merge(std::span<const std::byte> state);
   Bytes state() const;
 
   std::int64_t rows() const { return rows_; }
   const std::vector<ColumnState>& columns() const { return columns_; }
-  const ColumnState& target() const { return target_; }
+  const std::vector<ColumnState>& targets() const { return targets_; }
 
  private:
   void update_number(NumberState& state, double value, bool keeps) const;
   void update_column(const ColumnPlan& plan, ColumnState& state, const TableChunk& chunk, std::span<const Part> parts);
-  void update_target(const TableChunk& chunk, std::span<const Part> parts);
+  void update_target(const TargetPlan& plan, ColumnState& state, const TableChunk& chunk, std::span<const Part> parts);
   void check_weight(const TableChunk& chunk) const;
   bool draws(std::int64_t row) const;
   PreprocessPlan plan_;
   std::int64_t total_rows_, rows_ = 0;
   std::vector<ColumnState> columns_;
-  ColumnState target_;  // class counts by name, or one number
+  std::vector<ColumnState> targets_;  // class counts by name, or one number
 };
 
 /// The name of a class given as a number: the shortest text that reads back as it.

@@ -4,6 +4,11 @@
 
 namespace chorale {
 
+LossValue Loss::of(const Values& results, const Values& in) {
+  const Variable* weight = in.find("weight");
+  return forward(results.at("y"), in.at("target").value(), weight ? weight->value() : Tensor());
+}
+
 LossValue weighted_sum(const Variable& per_sample, const Tensor& weight) {
   Tensor weights = weight;
   if (!weights.defined()) {

@@ -8,30 +8,31 @@
 
 #include <chorale/core/autograd/variable.hpp>
 #include <chorale/core/base/registry.hpp>
+#include <chorale/core/loss/objective.hpp>
 
 namespace chorale {
-
-struct LossValue {
-  Variable total;        // [], the weighted sum over samples: what backward starts from
-  Tensor sample_loss;    // [B], weighted
-  Tensor sample_weight;  // [B], class and sample weights multiplied
-};
 
 struct LossOptions {
   std::vector<double> class_weights;  // by class id; empty: all 1
   double huber_delta = 1;
 };
 
-class Loss {
+/// Also the objective of a model with one prediction, "y" against "target".
+class Loss : public Objective {
  public:
   enum class Task : std::uint8_t { binary, classes, value };
-  virtual ~Loss() = default;
   /// prediction [B, C], target [B] or [B, C] in the prediction's type (class ids as numbers), weight [B] or undefined. Throws ShapeError; a
   /// class id outside [0, C) is a DataError.
   virtual LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) = 0;
   virtual Task task() const = 0;
   /// What predictions and metrics see: probabilities for classes, values as they are.
   virtual Tensor predict(const Tensor& prediction) const = 0;
+
+  std::vector<LossTask> tasks() override { return {{.name = "", .loss = this}}; }
+  LossValue of(const Values& results, const Values& in) override;
+  LossValue of_task(std::size_t, const Values& results, const Values& in) override { return of(results, in); }
+  std::vector<std::string> batch_fields() const override { return {}; }
+  void take_batch(const Values&) override {}
 };
 
 /// For losses composed from operations: per_sample [B] times weight [B] (undefined: 1), summed.

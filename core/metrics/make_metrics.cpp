@@ -4,6 +4,11 @@
 
 namespace chorale {
 
+bool fits(const MetricEntry& metric, MetricEntry::Task target) {
+  using Task = MetricEntry::Task;
+  return metric.task == Task::any || metric.task == target || (metric.task == Task::classes && target == Task::binary);
+}
+
 namespace {
 
 using Task = MetricEntry::Task;
@@ -22,14 +27,10 @@ const char* targets_of(Task task) {
   return "targets";
 }
 
-bool fits(Task metric, Task target) {
-  return metric == Task::any || metric == target || (metric == Task::classes && target == Task::binary);
-}
-
 std::string fitting_names(const Catalog<MetricEntry>& catalog, Task target) {
   std::string out;
   for (const std::string& name : catalog.names())
-    if (fits(catalog.at(name, "metric").task, target)) out += " " + name;
+    if (fits(catalog.at(name, "metric"), target)) out += " " + name;
   return out;
 }
 
@@ -46,7 +47,7 @@ std::vector<std::unique_ptr<Metric>> make_metrics(std::span<const std::string> n
   for (auto it = names.begin(); it != names.end(); ++it) {
     const MetricEntry& entry = catalog.at(*it, "metric");
     if (std::find(names.begin(), it, *it) != it) throw UsageError("metric '" + *it + "' is named twice; remove one");
-    if (!fits(entry.task, task))
+    if (!fits(entry, task))
       throw UsageError("metric '" + *it + "' needs " + targets_of(entry.task) + ", this model has " + targets_of(task) +
                        "; what fits:" + fitting_names(catalog, task));
     metrics.push_back(entry.make(outputs));

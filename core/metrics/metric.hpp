@@ -46,6 +46,9 @@ struct MetricEntry {
   std::unique_ptr<Metric> (*make)(std::int64_t outputs);
 };
 
+/// Can targets of this task (binary, classes or value) have the metric?
+bool fits(const MetricEntry& metric, MetricEntry::Task target);
+
 /// The metrics of train.metrics in the given order, for a model with `outputs` per row and targets of `task` (binary, classes or value).
 /// Throws UsageError for an unknown name (with the nearest), one named twice, or one that such targets cannot have (AUC of numbers).
 std::vector<std::unique_ptr<Metric>> make_metrics(std::span<const std::string> names, std::int64_t outputs, MetricEntry::Task task,

@@ -68,7 +68,7 @@ class CollabRank {
       session_.log.warning("there is no checkpoint to resume from; training starts at tick 0");
     if (world_.rank() == 0) cut_news();
     plan();
-    ModelParts parts = build();
+    LayerParts parts = build();
     CollabTask task(setup(std::move(parts.model), *parts.loss));
     if (resumed_) checkpoints_.restore(*resumed_, task);
     on_saved_ = [this, &task](std::int64_t tick, bool is_good) { checkpoints_.commit(position_at(tick), task, is_good); };
@@ -85,7 +85,7 @@ class CollabRank {
   }
 
  private:
-  int train(CollabTask& task, const ModelParts& parts, RunFiles& files) {
+  int train(CollabTask& task, const LayerParts& parts, RunFiles& files) {
     const auto start = std::chrono::steady_clock::now();
     const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     while (begins_late_ && task.hook().ticks() < ticks_.burn_in) {
@@ -158,7 +158,7 @@ class CollabRank {
     world_.watch().recorder().open(folder_.string(), world_.rank(), world_.size());
   }
 
-  ModelParts build() const { return build_parts(settings_, data_.pipeline, session_.registry); }
+  LayerParts build() const { return build_layer_parts(settings_, data_.pipeline, session_.registry); }
 
   /// Steps between ticks and ticks of the run, the same on all ranks.
   void plan() {
@@ -230,7 +230,7 @@ class CollabRank {
 
   /// On copies that are thrown away. All tasks measure at once, as they will train.
   double trial_step_ms() {
-    const ModelParts parts = build();
+    const LayerParts parts = build();
     TrainerConfig config = this->config(true);
     Trainer trainer(
         {*comm_, *session_.device, *parts.model, *parts.loss, *parts.optimizer, session_.registry, session_.log, rows_.train, {}, {}},
@@ -321,7 +321,7 @@ class CollabRank {
     return out;
   }
 
-  TrainerParts trainer_parts(CollabTask& task, const ModelParts& parts) {
+  TrainerParts trainer_parts(CollabTask& task, const LayerParts& parts) {
     TrainerParts out{*comm_,       *session_.device, task.model(),      *parts.loss, *parts.optimizer, session_.registry,
                      session_.log, task.train(),     task.validation(), task.test()};
     out.aims = task.aims();

@@ -9,7 +9,6 @@ namespace chorale {
 
 namespace {
 
-/// [entities, features + 1]: means, then 1 where there is a row.
 template <class T>
 std::vector<double> means_of(const PooledPeer& peer, const EntityIndex& index) {
   const auto width = static_cast<std::size_t>(peer.matrix.features) + 1;
@@ -29,6 +28,14 @@ std::vector<double> means_of(const PooledPeer& peer, const EntityIndex& index) {
   return out;
 }
 
+}  // namespace
+
+std::vector<double> entity_means(const PooledPeer& peer, const EntityIndex& index) {
+  return peer.matrix.dtype == DType::f64 ? means_of<double>(peer, index) : means_of<float>(peer, index);
+}
+
+namespace {
+
 template <class T>
 FeatureMatrix pooled(const FeatureMatrix& own, const std::vector<std::vector<EntityId>>& own_entities,
                      std::span<const std::int32_t> own_periods, const std::vector<PooledPeer>& peers) {
@@ -42,8 +49,7 @@ FeatureMatrix pooled(const FeatureMatrix& own, const std::vector<std::vector<Ent
   std::size_t first = own_columns;
   for (std::size_t p = 0; p < peers.size(); ++p) {
     const EntityIndex index = index_entities(peers[p].entity_of_row, peers[p].periods);
-    const std::vector<double> means =
-        peers[p].matrix.dtype == DType::f64 ? means_of<double>(peers[p], index) : means_of<float>(peers[p], index);
+    const std::vector<double> means = entity_means(peers[p], index);
     const auto width = static_cast<std::size_t>(peers[p].matrix.features) + 1;
     const std::vector<std::int32_t> position = positions_before({own_entities[p], own_periods}, index.keys());
     for (std::size_t r = 0; r < position.size(); ++r)

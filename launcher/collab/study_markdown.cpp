@@ -46,6 +46,12 @@ std::string few_seeds(const Study& study) {
                      fewest == 1 ? "one seed" : fmt::format("{} seeds", fewest), kEnough);
 }
 
+std::string left_out(const Study& study) {
+  std::string out;
+  for (const auto& [arm, why] : study.info.left_out) out += fmt::format("Left out: {}, for {}.\n\n", arm, why);
+  return out;
+}
+
 std::string verdicts(const Study& study) {
   std::string out = "## What was shown\n\n";
   for (const StudyCell& cell : study.base.cells) {
@@ -58,7 +64,7 @@ std::string verdicts(const Study& study) {
     if (cell.tasks.size() > 1 && !cell.worst_task.empty()) out += fmt::format("\nThe worst task is {}.\n", cell.worst_task);
     out += "\n";
   }
-  return out + few_seeds(study) +
+  return out + left_out(study) + few_seeds(study) +
          "A gain is claimed only where collab beats matched, shuffled and untrained, each with its 95 % interval above 0 and p below 0.05 "
          "after Holm's\ncorrection over tasks; harm where its interval against matched lies below 0.\n\n";
 }

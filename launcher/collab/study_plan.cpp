@@ -24,7 +24,7 @@ std::vector<std::int64_t> numbers(const std::vector<std::string>& words, const s
   return out;
 }
 
-bool shares(const std::string& arm) { return arm != "alone" && arm != "pooled" && arm != "matched"; }
+bool shares(const std::string& arm) { return arm != "alone" && arm != "pooled" && arm != "matched" && !is_joint(arm); }
 
 }  // namespace
 

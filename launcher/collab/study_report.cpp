@@ -85,6 +85,7 @@ std::string study_json(const Study& study) {
               {"version", CHORALE_VERSION},
               {"base", {{"every", study.info.every}, {"width", study.info.width}}},
               {"bootstrap", {{"draws", study.info.bootstrap.draws}, {"seed", study.info.bootstrap.seed}}}};
+  if (!study.info.left_out.empty()) all["left_out"] = study.info.left_out;
   all.update(part_json(study.base));
   if (!study.every.empty()) all["every"] = sweep_json(study.every);
   if (!study.width.empty()) all["width"] = sweep_json(study.width);

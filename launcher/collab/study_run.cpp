@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <fstream>
 #include <future>
+#include <map>
+#include <set>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/collab/study_report.hpp>
@@ -33,6 +35,12 @@ class Runner {
 
   void work() {
     trials_ = std::make_unique<CollabTrials>(recipe_, log_);
+    std::set<std::string> arms;
+    for (const StudyKey& key : keys_) arms.insert(key.arm);
+    for (const std::string& arm : arms)
+      if (const std::string why = trials_->hindrance(arm); !why.empty()) left_out_[arm] = why;
+    for (const auto& [arm, why] : left_out_)
+      if (rank_ == 0 && arm != "disjoint") log_.warning("the arm " + arm + " is left out: " + why);
     if (std::any_of(keys_.begin(), keys_.end(), [](const StudyKey& key) { return key.arm == "disjoint"; })) speak_of_disjoint();
     // Arms of one seed go to different ranks; what a rank has left over does not depend on who has finished.
     for (std::size_t i = 0; i < keys_.size(); ++i) {
@@ -42,7 +50,9 @@ class Runner {
     }
   }
   const std::string& identity() const { return trials_->identity(); }
-  bool can_run(const StudyKey& key) const { return trials_->hindrance(key.arm).empty(); }
+  bool can_run(const StudyKey& key) const { return !left_out_.contains(key.arm); }
+  /// Arms that these tasks cannot have, and why. Equal on all ranks.
+  const std::map<std::string, std::string>& left_out() const { return left_out_; }
 
  private:
   void speak_of_disjoint() const {
@@ -75,14 +85,20 @@ class Runner {
   int rank_, ranks_;
   Log& log_;
   std::unique_ptr<CollabTrials> trials_;
+  std::map<std::string, std::string> left_out_;
 };
 
 void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys, const StudyPlace& place, const Runner& runner) {
   std::vector<StudyResult> results;
   for (const StudyKey& key : keys)
     if (runner.can_run(key)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
-  const Study study =
-      summarise({.subject = place.name, .every = recipe.settings.every, .width = recipe.settings.width, .bootstrap = {}}, results);
+  if (results.empty()) throw UsageError("no arm of the study can be run: " + runner.left_out().begin()->second);
+  const Study study = summarise({.subject = place.name,
+                                 .every = recipe.settings.every,
+                                 .width = recipe.settings.width,
+                                 .bootstrap = {},
+                                 .left_out = runner.left_out()},
+                                results);
   const bool drawn = write_study(place.folder, study);
   for (const StudyCell& cell : study.base.cells)
     for (const StudyTask& task : cell.tasks) std::printf("labels %s: %s\n", labels_text(cell.labels).c_str(), sentence(task.asked).c_str());

@@ -16,6 +16,7 @@ struct StudyInfo {
   std::string subject = {};           // what was studied: the recipe's name
   std::int64_t every = 0, width = 0;  // of the runs that no sweep changes
   BootstrapOptions bootstrap = {};
+  std::map<std::string, std::string> left_out = {};  // arms that were asked for and could not be run, and why
 };
 
 /// Over seeds.

@@ -8,6 +8,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/io/content_hash.hpp>
+#include <chorale/launcher/collab/joint_trial.hpp>
 #include <chorale/launcher/collab/pooled_rows.hpp>
 #include <chorale/launcher/collab/study_metric.hpp>
 #include <chorale/launcher/collab/task_config.hpp>
@@ -18,8 +19,8 @@ namespace chorale {
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kArms = {"alone",    "matched",  "collab",    "unguarded",
-                                                   "disjoint", "shuffled", "untrained", "pooled"};
+constexpr std::array<std::string_view, 11> kArms = {"alone",     "matched", "collab",        "unguarded", "disjoint", "shuffled",
+                                                    "untrained", "pooled",  "shared_bottom", "mmoe",      "ple"};
 
 Control control_of(std::string_view arm) {
   if (arm == "matched") return Control::matched;
@@ -133,6 +134,9 @@ bool CollabTrials::disjoint_differs() const {
 }
 
 std::string CollabTrials::hindrance(std::string_view arm) const {
+  if (is_joint(arm))
+    return why_no_joint_model(
+        members(plan_of({.every = recipe_.settings.every, .width = recipe_.settings.width, .arm = std::string(arm)})));
   if (arm != "disjoint") return "";
   for (std::size_t t = 0; t < tasks_.size(); ++t)
     if (tasks_[t]->disjoint_rows.empty())
@@ -155,7 +159,7 @@ CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
             .rows = {},
             .features = {},
             .ticks = {},
-            .shares = key.arm != "alone" && key.arm != "pooled"};
+            .shares = key.arm != "alone" && key.arm != "pooled" && !is_joint(key.arm)};
   if (plan.per_tick.empty() || key.every != recipe_.settings.every) plan.per_tick.assign(tasks_.size(), key.every);
   const bool has_targets = std::any_of(infos_.begin(), infos_.end(), [](const TaskInfo& i) { return i.role == TaskRole::target; });
   for (std::size_t t = 0; t < tasks_.size(); ++t) {
@@ -199,8 +203,42 @@ CollabTrials::Plan CollabTrials::plan_of(const StudyKey& key) const {
   return plan;
 }
 
+std::vector<std::uint64_t> CollabTrials::test_entities(std::size_t t) const {
+  std::vector<std::uint64_t> out;
+  const PreparedData& data = tasks_[t]->data;
+  for (const std::int64_t row : data.test->row_numbers()) {
+    const auto number = static_cast<std::size_t>(row);
+    const EntityId id = data.entities[0][number];
+    out.push_back(id != kNoEntity ? id : mix(0x6E6F6E65u, number));
+  }
+  return out;
+}
+
+std::vector<JointMember> CollabTrials::members(const Plan& plan) const {
+  std::vector<JointMember> out;
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    const PreparedData& data = tasks_[t]->data;
+    const auto& train = dynamic_cast<const MatrixDataset&>(*plan.rows[t].train);
+    JointTask rows{infos_[t].name, data.train->matrix(), infos_[t].kinds,
+                   data.entities,  data.periods,         {train.row_numbers(), data.validation->row_numbers(), data.test->row_numbers()}};
+    TaskScores scores{.task = infos_[t].name, .metric = tasks_[t]->metric};
+    scores.training_labels = train.rows(), scores.validation_labels = data.validation->rows();
+    scores.entity = test_entities(t);
+    out.push_back({&recipe_.tasks[t]->settings, &data.pipeline.targets[0], std::move(rows), std::move(scores)});
+  }
+  return out;
+}
+
 StudyResult CollabTrials::run(const StudyKey& key) {
   const Plan plan = plan_of(key);
+  if (is_joint(key.arm)) {
+    std::int64_t steps = 0;
+    for (std::size_t t = 0; t < tasks_.size(); ++t)
+      steps = std::max(steps, (plan.ticks.ticks - (infos_[t].role == TaskRole::target ? plan.ticks.burn_in : 0)) * plan.per_tick[t]);
+    From errors_only(LogLevel::error, log_);
+    const JointOutcome joint = run_joint(key.arm, members(plan), steps, key.seed, errors_only);
+    return {.key = key, .recipe = identity_, .tasks = joint.tasks, .step_ms = joint.step_ms};
+  }
   StudyResult result{.key = key, .recipe = identity_, .tasks = std::vector<TaskScores>(tasks_.size())};
   auto world = make_thread_communicators(static_cast<int>(tasks_.size()));
   std::vector<std::exception_ptr> errors(tasks_.size());
@@ -249,7 +287,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   const auto device = make_cpu_device();
   From log(LogLevel::error, log_), warnings(LogLevel::warning, log_);
   const PreparedData& data = tasks_[t]->data;
-  ModelParts parts = build_parts(settings, data.pipeline, registry);
+  LayerParts parts = build_layer_parts(settings, data.pipeline, registry);
   if (plan.features[t] != data.pipeline.features()) parts.model = build_layers(settings.model.layers, {plan.features[t]}, registry);
   const TaskRows& rows = plan.rows[t];
   const bool late = infos_[t].role == TaskRole::target;
@@ -308,7 +346,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   std::vector<double> prediction, target, weight, sample_loss;
   Evaluator::predict(
       model, *parts.loss, trainer.params(), *trainer_parts.test,
-      [&](std::int64_t, const Values& in, const Tensor& raw, const std::vector<double>& predicted) {
+      [&](std::size_t, std::int64_t, const Values& in, const Tensor& raw, const std::vector<double>& predicted) {
         const auto append = [](std::vector<double>& to, const Tensor& from) {
           with_float_type(from.dtype(), [&]<class T>() { to.insert(to.end(), from.data<T>(), from.data<T>() + from.elements()); });
         };
@@ -320,11 +358,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
         append(sample_loss, parts.loss->forward(Variable(raw), in.at("target").value(), w ? w->value() : Tensor()).sample_loss);
       });
   test.prediction = prediction, test.target = target, test.weight = weight, test.sample_loss = sample_loss;
-  for (std::int64_t row = 0; row < rows.test->rows(); ++row) {
-    const auto number = static_cast<std::size_t>(rows.test->row_id(row));
-    const EntityId id = data.entities[0][number];
-    scores.entity.push_back(id != kNoEntity ? id : mix(0x6E6F6E65u, number));
-  }
+  scores.entity = test_entities(t);
   score_rows(scores, test, registry);
   const auto steps = static_cast<double>(std::max<std::int64_t>(1, summary.steps));
   return {.step_ms = 1000 * summary.seconds_total / steps,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <chorale/launcher/collab/collab_recipe.hpp>
+#include <chorale/launcher/collab/joint_trial.hpp>
 #include <chorale/launcher/collab/study_result.hpp>
 
 namespace chorale {
@@ -39,6 +40,8 @@ class CollabTrials {
   struct Task;
   struct Plan;
   Plan plan_of(const StudyKey& key) const;
+  std::vector<JointMember> members(const Plan& plan) const;
+  std::vector<std::uint64_t> test_entities(std::size_t task) const;
   /// Of a task's own step; a result has the mean over tasks, which have one rank each.
   struct Cost {
     double step_ms = 0, bytes_per_step = 0;

@@ -12,6 +12,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
+#include <chorale/train/collab/pinned_version.hpp>
 #include <chorale/train/collab/probe_rows.hpp>
 #include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/collab/store_need.hpp>
@@ -57,6 +58,7 @@ CollabTask::~CollabTask() = default;
 
 CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
   const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
+  kinds_ = me.kinds;
   choose(setup);
   for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row, rows_.periods));
   if (has_vectors_) {
@@ -102,6 +104,7 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
                                                       .publication = publication_.get(),
                                                       .affinity = affinity_.get(),
                                                       .news = [this] { return news(); },
+                                                      .pinned = [this] { return pinned(); },
                                                       .wants_stop = setup.wants_stop,
                                                       .on_saved = setup.on_saved},
                                        options_.plan);
@@ -289,7 +292,8 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
       FetchSource source{.publisher = publisher,
                          .kind = me.kinds[k],
                          .of_row = indexes_[k].of_row,
-                         .positions = positions_before(indexes_[k].keys(), published.keys())};
+                         .positions = positions_before(indexes_[k].keys(), published.keys()),
+                         .ids = indexes_[k].ids};
       const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
       if (matched == 0)
         throw DataError(fmt::format(
@@ -314,6 +318,26 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
                     "task.{}.role = peer where it shall only publish, or take the task out",
                     me.name, me.name, me.name));
   return out;
+}
+
+std::string CollabTask::pinned() const {
+  PinnedVersion out{.tick = sharing_->ticks(),
+                    .width = options_.width,
+                    .strategies = options_.strategies,
+                    .has_time = false,
+                    .fusion = model_->options(),
+                    .kinds = kinds_,
+                    .sources = {},
+                    .best = {},
+                    .last = {}};
+  for (const EntityIndex& index : indexes_) out.has_time = out.has_time || !index.periods.empty();
+  if (model_->options().peers == 0) return out.to_json();
+  for (const FetchSource& source : fetched_->sources())
+    out.sources.push_back({store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind});
+  out.best = {fetched_->kept_version(), fetched_->kept_hash(), sharing_->kept_open()};
+  out.last = {fetched_->version(), fetched_->hash(), {}};
+  for (std::int64_t peer = 0; peer < model_->options().peers; ++peer) out.last.open.push_back(model_->is_open(peer));
+  return out.to_json();
 }
 
 std::vector<Aim> CollabTask::aims() const {

@@ -67,6 +67,7 @@ class CollabTask {
   TaskNews news() const;
   void choose(const Setup& setup);
   void check_room(const Setup& setup, std::span<const Publisher> publishers) const;
+  std::string pinned() const;  // of PinnedVersion
   void make_model(Setup& setup, bool is_new);
   void make_publication(Setup& setup);
   std::vector<std::unique_ptr<Strategy>> make_strategies(const Setup& setup);
@@ -81,6 +82,7 @@ class CollabTask {
   std::vector<StrategyEntry> entries_;  // of the strategies, in their order
   bool has_vectors_ = false, has_fusion_ = false, has_exporters_ = false;
   std::vector<TaskInfo> tasks_;
+  std::vector<std::string> kinds_;  // of this task's entities
   TaskRows rows_;
   CollabOptions options_;
   std::int64_t outputs_ = 1;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -13,6 +14,13 @@
 namespace chorale {
 
 EntityId entity_id(std::string_view kind, std::string_view key) { return mix(hash_text(kind), hash_text(key)); }
+
+namespace {
+std::string key_of(double value) {
+  return std::rint(value) == value && std::fabs(value) < 0x1p53 ? std::to_string(static_cast<std::int64_t>(value))
+                                                                : fmt::format("{}", value);
+}
+}  // namespace
 
 std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType type) {
   std::vector<EntityId> out(static_cast<std::size_t>(rows), kNoEntity);
@@ -26,10 +34,19 @@ std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& value
   for (std::size_t i = 0; i < out.size(); ++i) {
     const double value = values.numbers[i];
     if (std::isnan(value)) continue;
-    out[i] = entity_id(kind, std::rint(value) == value && std::fabs(value) < 0x1p53 ? std::to_string(static_cast<std::int64_t>(value))
-                                                                                    : fmt::format("{}", value));
+    out[i] = entity_id(kind, key_of(value));
   }
   return out;
+}
+
+std::vector<EntityId> entity_ids_of_words(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType trained) {
+  ColumnChunk keys = values;
+  for (std::string& word : keys.dictionary) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (trained == ColumnType::number && error == std::errc() && end == word.data() + word.size()) word = key_of(value);
+  }
+  return entity_ids(kind, keys, rows, ColumnType::text);
 }
 
 namespace {

@@ -23,6 +23,8 @@ constexpr int bucket_of(EntityId id) { return static_cast<int>(id >> 52); }
 
 /// The entities of a chunk's rows by the values of a column; a missing value is kNoEntity.
 std::vector<EntityId> entity_ids(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType type);
+/// The same of values that were read as words, where they were numbers (`trained`) in the table that the ids are of: 17.0 is 17 again.
+std::vector<EntityId> entity_ids_of_words(std::string_view kind, const ColumnChunk& values, std::int64_t rows, ColumnType trained);
 
 /// Keys of a table of entities, rising: by id, and with time by period within an id.
 struct EntityKeys {

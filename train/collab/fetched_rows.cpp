@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/train/collab/pinned_version.hpp>
 
 namespace chorale {
 
@@ -32,14 +33,28 @@ std::int64_t FetchedRows::bytes() const {
 
 std::vector<NamedTensor> FetchedRows::state() const {
   std::vector<NamedTensor> out;
-  for (std::size_t s = 0; s < kept_.size(); ++s)
-    out.push_back(
-        {"kept." + std::to_string(s), DType::f32, {static_cast<std::int64_t>(sources_[s].positions.size()), width_}, kept_[s].data()});
+  for (std::size_t s = 0; s < kept_.size(); ++s) {
+    const auto entities = static_cast<std::int64_t>(sources_[s].positions.size());
+    out.push_back({"kept." + std::to_string(s), DType::f32, {entities, width_}, kept_[s].data()});
+    out.push_back({"ids." + std::to_string(s), DType::i64, {static_cast<std::int64_t>(sources_[s].ids.size())}, sources_[s].ids.data()});
+  }
   return out;
 }
 
+namespace {
+std::string hash_of(const std::vector<std::vector<float>>& tables, std::int64_t width) {
+  std::vector<const std::vector<float>*> all;
+  for (const std::vector<float>& table : tables) all.push_back(&table);
+  return hash_of_rows(all, width);
+}
+}  // namespace
+
+std::string FetchedRows::hash() const { return hash_of(tables_, width_); }
+std::string FetchedRows::kept_hash() const { return hash_of(kept_, width_); }
+
 void FetchedRows::restore(const SafetensorsFile& file, std::int64_t kept_version) {
   for (const NamedTensor& wanted : state()) {
+    if (wanted.name.starts_with("ids.")) continue;
     const NamedTensor& found = file.at(wanted.name);
     if (found.shape != wanted.shape || found.dtype != wanted.dtype)
       throw CheckpointError(file.path().string() + ": " + wanted.name + " is " + found.shape.text() + ", this task fetches " +

@@ -18,6 +18,7 @@ struct FetchSource {
   std::string kind;                     // of entity
   std::vector<std::int32_t> of_row;     // by row of this task's table: index into `positions`; -1: the row has no such entity
   std::vector<std::int32_t> positions;  // by entity of this task: the publisher's position; -1: it does not know the entity
+  std::vector<EntityId> ids = {};       // by entity of this task, rising: what a checkpoint knows rows by
 };
 
 /// One thread; the data sets read it on that thread.
@@ -29,7 +30,10 @@ class FetchedRows {
   /// Remembers the rows in use, and takes them back.
   void keep() { kept_ = tables_, kept_version_ = version_; }
   void use_kept();
-  /// What a checkpoint keeps beside the store: the remembered rows, [entities, width] a source, and their version.
+  /// Of the rows in use, and of the remembered ones: hash_of_rows().
+  std::string hash() const;
+  std::string kept_hash() const;
+  /// What a checkpoint keeps beside the store: the remembered rows, [entities, width] a source, and whose they are.
   std::vector<NamedTensor> state() const;
   std::int64_t kept_version() const { return kept_version_; }
   /// After the store has been restored. Throws CheckpointError for rows of other entities.

@@ -190,6 +190,12 @@ void Sharing::after_last_step() {
   settle();  // a gather in two parts must not be dropped between them by one rank and after them by another
 }
 
+std::vector<bool> Sharing::kept_open() const {
+  for (const auto& strategy : parts_.strategies)
+    if (std::vector<bool> open = strategy->kept_open(); !open.empty()) return open;
+  return {};
+}
+
 std::vector<GuardEvent> Sharing::guard_events() const {
   std::vector<GuardEvent> all;
   for (const auto& strategy : parts_.strategies)

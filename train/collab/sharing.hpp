@@ -23,6 +23,7 @@ class Sharing final : public TrainingHook {
     Publication* publication = nullptr;                                  // null: nobody needs vectors by entity
     Affinity* affinity = nullptr;                                        // null: nobody wants to know
     std::function<TaskNews()> news = {};                                 // what it tells, without steps and stage
+    std::function<std::string()> pinned = {};                            // as TrainingHook::pinned
     std::function<Stop()> wants_stop = {};                               // what this rank has been told
     std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // collective over all tasks
   };
@@ -39,6 +40,7 @@ class Sharing final : public TrainingHook {
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;
+  std::string pinned() const override { return parts_.pinned ? parts_.pinned() : ""; }
   Stop stop() const override { return stop_; }
   void after_evaluation() override;
   void keep_best() override;
@@ -49,6 +51,8 @@ class Sharing final : public TrainingHook {
   void idle_tick();
   std::vector<GuardEvent> guard_events() const;
   std::int64_t ticks() const { return tick_.number; }
+  /// By peer heard: whether the model listened to it when the best weights were kept.
+  std::vector<bool> kept_open() const;
   /// Collective over all tasks: waits for what is under way, so that state() holds it.
   void settle();
   /// Of this task, for a checkpoint: tensors that lie here until the next call, and a text.

@@ -34,6 +34,9 @@ std::vector<NamedTensor> Store::state() {
     const std::string at = publishers_[static_cast<std::size_t>(p)].task + ".";
     const auto entities = static_cast<std::int64_t>(table.present.size());
     out.push_back({at + "rows", DType::f32, {entities, options_.width}, table.rows.data()});
+    out.push_back({at + "ids", DType::i64, {entities}, publishers_[static_cast<std::size_t>(p)].ids.data()});
+    if (const auto& periods = publishers_[static_cast<std::size_t>(p)].periods; !periods.empty())
+      out.push_back({at + "periods", DType::i32, {entities}, periods.data()});
     out.push_back({at + "present", DType::u8, {entities}, table.present.data()});
     out.push_back({at + "mean", DType::f64, {options_.width}, table.scale.mean.data()});
     out.push_back({at + "deviation", DType::f64, {options_.width}, table.scale.deviation.data()});

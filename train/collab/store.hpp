@@ -56,8 +56,8 @@ class Store {
   /// Number of completed posts.
   std::int64_t version() const { return version_; }
 
-  /// What a checkpoint keeps: rows, scales and what is posted; equal on all ranks, the same for any number of them. After settle(), and
-  /// valid until the next call.
+  /// What a checkpoint keeps: rows, whose they are, scales and what is posted; equal on all ranks, the same for any number of them. After
+  /// settle(), and valid until the next call.
   std::vector<NamedTensor> state();
   /// Text for the same: version, and whether something is pending.
   std::string state_text() const;

@@ -27,6 +27,7 @@ class StoreStrategy final : public Strategy {
   std::string state_text() const override;
   void restore(const SafetensorsFile& file, const std::string& text, const Tick& tick) override;
   std::vector<GuardEvent> guard_events() const override { return events_; }
+  std::vector<bool> kept_open() const override { return kept_open_; }
 
  private:
   static bool burns_in(const Tick& tick) { return tick.burns_in || tick.number == 0; }

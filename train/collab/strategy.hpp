@@ -88,6 +88,8 @@ class Strategy {
   /// tick: the one of the checkpoint. Throws CheckpointError.
   virtual void restore(const SafetensorsFile& file, const std::string& text, const Tick& tick) { (void)file, (void)text, (void)tick; }
   virtual std::vector<GuardEvent> guard_events() const { return {}; }
+  /// By peer heard: whether the model listened to it at the last keep_best(). Empty: it listens by no strategy of this kind.
+  virtual std::vector<bool> kept_open() const { return {}; }
 };
 
 /// What a strategy that changes a task's layers knows before the model is made of them.

@@ -1,10 +1,12 @@
 #include <chorale/train/data/encoded_file.hpp>
 
+#include <algorithm>
 #include <numeric>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/encode.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 
@@ -23,6 +25,8 @@ DataOptions reading_options(const EncodedFileSettings& settings) {
   out.bad_rows = data.bad_rows;
   out.memory = data.memory;
   out.id = data.id;
+  const std::string key = parse_representations(data.representations).column;
+  if (!key.empty() && std::find(out.id.begin(), out.id.end(), key) == out.id.end()) out.id.push_back(key);
   if (settings.needs_target) out.target = data.target, out.weight = data.weight;
   return out;
 }
@@ -31,7 +35,8 @@ DataOptions reading_options(const EncodedFileSettings& settings) {
 Schema needed_schema(const Pipeline& pipeline, const EncodedFileSettings& settings) {
   Schema out;
   for (const ColumnSchema& column : pipeline.schema) {
-    bool needed = settings.needs_target && (column.name == pipeline.target || column.name == pipeline.weight);
+    bool needed = settings.needs_target && column.name == pipeline.weight;
+    for (const FittedTarget& target : pipeline.targets) needed = needed || (settings.needs_target && column.name == target.name);
     for (const FittedColumn& fitted : pipeline.columns) needed = needed || fitted.name == column.name;
     if (needed) out.push_back(column);
   }
@@ -39,9 +44,9 @@ Schema needed_schema(const Pipeline& pipeline, const EncodedFileSettings& settin
 }
 
 // What does not fit is the header's: it says where.
-Encoder bound_encoder(const Pipeline& pipeline, const Schema& schema, const SharedTable& table) {
+Encoder bound_encoder(const Pipeline& pipeline, const Schema& schema, const SharedTable& table, const AddedFeatures* added) {
   try {
-    return Encoder(pipeline, schema);
+    return Encoder(pipeline, schema, added);
   } catch (const DataError& error) {
     throw DataError(table.place_of(schema.front().name) + ": " + error.what());
   }
@@ -56,10 +61,12 @@ EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& se
              comm) {
   const TablePlan& plan = table_.plan();
   if (comm.rank() == 0) warn_of_bad_rows(plan, settings.data, log);
-  const Encoder encoder = bound_encoder(pipeline, plan.schema, table_);
+  const PublishedFeatures& published = pipeline.published;
+  if (settings.published) settings.published->set_entities(entities({{.kind = published.kind, .column = published.column}})[0]);
+  const Encoder encoder = bound_encoder(pipeline, plan.schema, table_, settings.published.get());
   const MatrixShape shape{.rows = plan.rows,
                           .features = pipeline.features(),
-                          .target = settings.needs_target,
+                          .targets = settings.needs_target ? target_fields(pipeline.target_names()) : std::vector<std::string>(),
                           .weight = settings.needs_target && encoder.has_weight(),
                           .dtype = settings.dtype};
   MatrixStore store(comm, shape, budget_ / 2, {});
@@ -67,6 +74,30 @@ EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& se
   std::vector<std::int64_t> all(static_cast<std::size_t>(plan.rows));
   std::iota(all.begin(), all.end(), std::int64_t{0});
   rows_ = std::make_shared<MatrixDataset>(store.finish(), std::move(all));
+}
+
+std::vector<std::vector<EntityId>> EncodedFile::entities(const std::vector<EntityColumn>& columns) {
+  std::vector<std::vector<EntityId>> out;
+  const Schema& schema = table_.plan().schema;
+  for (const EntityColumn& entity : columns) {
+    const int column = entity.column.empty() ? -1 : find_column(schema, entity.column);
+    const int trained = entity.column.empty() ? -1 : find_column(pipeline_.schema, entity.column);
+    if (column < 0 && !entity.column.empty())
+      throw DataError("the file has no column '" + entity.column + "', the key of each row's " + entity.kind +
+                      "; add it (it may be empty)");
+    if (column < 0) {
+      out.emplace_back(static_cast<std::size_t>(table_.plan().rows), kNoEntity);
+      continue;
+    }
+    const ColumnType type = schema[static_cast<std::size_t>(column)].type;
+    const ColumnType was = trained < 0 ? ColumnType::text : pipeline_.schema[static_cast<std::size_t>(trained)].type;
+    out.push_back(table_.row_values("entities", [&](const TableChunk& chunk) {
+      const ColumnChunk& values = chunk.columns[static_cast<std::size_t>(column)];
+      const bool is_words = type == ColumnType::category || type == ColumnType::text;
+      return is_words ? entity_ids_of_words(entity.kind, values, chunk.rows, was) : entity_ids(entity.kind, values, chunk.rows, type);
+    }));
+  }
+  return out;
 }
 
 void EncodedFile::each_id(const Visit& visit) {

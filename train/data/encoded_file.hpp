@@ -10,6 +10,7 @@
 #include <chorale/core/base/log.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
+#include <chorale/train/data/prepare.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
@@ -17,7 +18,8 @@ namespace chorale {
 struct EncodedFileSettings {
   DataOptions data;  // of the run; `file` is the one to read
   DType dtype = DType::f32;
-  bool needs_target = false;  // to score; else what stands in the columns of target and weight does not matter
+  std::shared_ptr<Representations> published = {};  // of pipeline.published
+  bool needs_target = false;                        // to score; else what stands in the columns of target and weight does not matter
 };
 
 /// One thread. Columns that the model does not need may be absent, or hold anything.
@@ -26,6 +28,10 @@ class EncodedFile {
   /// Collective. Throws DataError for a row that cannot be encoded, or warns of it when data.bad_rows allows it.
   EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& settings, Communicator& comm, Log& log);
   const Dataset& rows() const { return *rows_; }
+  /// By column and row, as PreparedData::entities. A kind that means row numbers has none here: those are of another table. Throws
+  /// DataError for a column that the file lacks. Collective.
+  std::vector<std::vector<EntityId>> entities(const std::vector<EntityColumn>& columns);
+  std::shared_ptr<const Dataset> shared_rows() const { return rows_; }
   using Visit = std::function<void(std::int64_t row, std::span<const std::string> ids)>;
   /// The text of the id columns of each row, in the order of rows. Reads the file again where it was too large to keep. For one rank.
   void each_id(const Visit& visit);

@@ -27,14 +27,15 @@ struct FileCard {
 
 std::int64_t MatrixShape::bytes() const {
   const auto element = static_cast<std::int64_t>(size_bytes(dtype));
-  return aligned(rows * features * element) + (target ? aligned(rows * element) : 0) + (weight ? aligned(rows * element) : 0);
+  return aligned(rows * features * element) + aligned(static_cast<std::int64_t>(targets.size()) * rows * element) +
+         (weight ? aligned(rows * element) : 0);
 }
 
 MatrixStore::MatrixStore(Communicator& comm, const MatrixShape& shape, std::int64_t budget_bytes, const std::string& spill_directory)
     : shape_(shape), directory_(chorale::spill_directory(spill_directory)) {
   const auto element = static_cast<std::int64_t>(size_bytes(shape.dtype));
   target_at_ = aligned(shape.rows * shape.features * element);
-  weight_at_ = target_at_ + (shape.target ? aligned(shape.rows * element) : 0);
+  weight_at_ = target_at_ + aligned(static_cast<std::int64_t>(shape.targets.size()) * shape.rows * element);
   Communicator& node = comm.node();
   // Each node may have another budget, and must stay in step with the others all the same.
   if (shape.bytes() <= budget_bytes) memory_ = node.allocate(node.rank() == 0 ? shape.bytes() : 0, DType::u8);
@@ -79,22 +80,26 @@ template <class T>
 void MatrixStore::write_as(const Encoder& encoder, const TableChunk& chunk) {
   const auto element = static_cast<std::int64_t>(sizeof(T));
   const std::int64_t first = chunk.first_row, rows = chunk.rows, width = shape_.features;
+  const auto targets = static_cast<std::int64_t>(shape_.targets.size());
   EncodedRowsOf<T> out;
   if (is_in_memory()) {
     auto* base = memory_.peers.front().as<std::byte>();
     out.x = reinterpret_cast<T*>(base) + first * width;
-    if (shape_.target) out.target = reinterpret_cast<T*>(base + target_at_) + first;
+    if (targets > 0) out.target = reinterpret_cast<T*>(base + target_at_) + first;
+    out.target_stride = shape_.rows;
     if (shape_.weight) out.weight = reinterpret_cast<T*>(base + weight_at_) + first;
     return encoder.encode(chunk, out);
   }
   // Written, not stored through a mapping: a full disk is then an error to report and not a signal that kills.
-  block_.resize(static_cast<std::size_t>(rows * (width + 2) * element));
+  block_.resize(static_cast<std::size_t>(rows * (width + targets + 1) * element));
   out.x = reinterpret_cast<T*>(block_.data());
-  if (shape_.target) out.target = out.x + rows * width;
-  if (shape_.weight) out.weight = out.x + rows * (width + 1);
+  if (targets > 0) out.target = out.x + rows * width;
+  out.target_stride = rows;
+  if (shape_.weight) out.weight = out.x + rows * (width + targets);
   encoder.encode(chunk, out);
   write_file(first * width * element, out.x, rows * width * element);
-  if (out.target) write_file(target_at_ + first * element, out.target, rows * element);
+  for (std::int64_t t = 0; t < targets; ++t)
+    write_file(target_at_ + (t * shape_.rows + first) * element, out.target + t * rows, rows * element);
   if (out.weight) write_file(weight_at_ + first * element, out.weight, rows * element);
 }
 
@@ -112,16 +117,17 @@ void MatrixStore::write_file(std::int64_t offset, const void* data, std::int64_t
 
 FeatureMatrix MatrixStore::finish() {
   FeatureMatrix matrix{.rows = shape_.rows, .features = shape_.features, .dtype = shape_.dtype};
+  matrix.targets = shape_.targets;
   if (!is_in_memory()) {
     matrix.file = std::make_shared<const RowFile>(descriptor_);
-    if (shape_.target) matrix.target_at = target_at_;
+    if (!shape_.targets.empty()) matrix.target_at = target_at_;
     if (shape_.weight) matrix.weight_at = weight_at_;
     return matrix;
   }
   const auto* base = memory_.peers.front().as<std::byte>();
   matrix.owner = memory_.owner;
   matrix.x = base;
-  if (shape_.target) matrix.target = base + target_at_;
+  if (!shape_.targets.empty()) matrix.target = base + target_at_;
   if (shape_.weight) matrix.weight = base + weight_at_;
   return matrix;
 }

@@ -13,7 +13,8 @@ namespace chorale {
 
 struct MatrixShape {
   std::int64_t rows = 0, features = 0;
-  bool target = false, weight = false;
+  std::vector<std::string> targets = {};  // what their fields are called
+  bool weight = false;
   DType dtype = DType::f32;  // or f64
   std::int64_t bytes() const;
 };

@@ -12,6 +12,7 @@
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/core/data/target_words.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
@@ -28,8 +29,10 @@ void rows_of(const std::vector<Part>& parts, Part wanted, std::vector<std::int64
 
 class Preparation {
  public:
-  Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm)
-      : data_(data),
+  Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm,
+              std::shared_ptr<Representations> published)
+      : published_(std::move(published)),
+        data_(data),
         train_(train),
         request_(entities),
         comm_(comm),
@@ -42,11 +45,12 @@ class Preparation {
     const TablePlan& plan = table_.plan();
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
-    preprocess_ = make_plan(data_, plan.schema, target_kind(train_.loss));
+    preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
     read_entities(out);
     read_times(out);
     split(out);
     fit(out);
+    if (published_) publish(out, log);
     encode(out, log);
     out.rows = plan.rows;
     return out;
@@ -75,6 +79,28 @@ class Preparation {
     });
   }
 
+  void publish(PreparedData& out, Log& log) {
+    const Schema& schema = table_.plan().schema;
+    out.pipeline.published = published_->features();
+    const auto& [run, kind, key, tasks, width, version] = out.pipeline.published;
+    std::vector<EntityId> ids;
+    if (key.empty())
+      for (std::int64_t row = 1; row <= table_.plan().rows; ++row) ids.push_back(entity_id(kind, std::to_string(row)));
+    const int column = key.empty() ? -1 : column_at(schema, key, "data.representations");
+    if (column >= 0)
+      ids = table_.row_values("entities", [&](const TableChunk& chunk) {
+        return entity_ids(out.pipeline.published.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows,
+                          schema[static_cast<std::size_t>(column)].type);
+      });
+    const auto rows = static_cast<std::int64_t>(ids.size());
+    published_->set_entities(std::move(ids));
+    if (comm_.rank() == 0) log.info("data.representations, " + version + ": " + published_->coverage());
+    if (published_->is_there() && published_->unseen() == rows)
+      throw DataError("data.representations: none of " + std::to_string(rows) + " rows has a " + kind + " of which " + run +
+                      " has published anything; is '" + (key.empty() ? "the row's number" : key) + "' its key, and '" + kind +
+                      "' the kind?");
+  }
+
   /// The time is a key, as an entity is, and no feature.
   void read_times(PreparedData& out) {
     if (request_.time.column.empty()) return;
@@ -92,8 +118,8 @@ class Preparation {
     const RowTimes rows(request_.time, type, std::move(times));
     out.periods = rows.periods(), out.scale_before = rows.first_after_training();
     if (!request_.time.cutoffs.empty()) parts_ = rows.parts();
-    if (preprocess_.target == static_cast<int>(column))
-      throw UsageError("collab.time: column '" + request_.time.column + "' is the target");
+    for (const TargetPlan& target : preprocess_.targets)
+      if (target.source == static_cast<int>(column)) throw UsageError("collab.time: column '" + request_.time.column + "' is the target");
     std::erase_if(preprocess_.features, [&](const ColumnPlan& c) { return c.source == static_cast<int>(column); });
     if (preprocess_.features.empty()) throw DataError("no column but that of collab.time is left as a feature");
   }
@@ -104,7 +130,7 @@ class Preparation {
     const SplitRule rule = parse_split(data_.split);
     std::vector<std::uint64_t> keys;
     if (rule.needs_keys()) {
-      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.target : preprocess_.split;
+      const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.targets[0].source : preprocess_.split;
       const ColumnType type = table_.plan().schema[static_cast<std::size_t>(column)].type;
       keys = table_.row_values("split keys", [&](const TableChunk& chunk) { return split_keys(rule, chunk, column, type); });
     }
@@ -142,7 +168,11 @@ class Preparation {
     try {
       out.pipeline = fit_pipeline(preprocess_, all);
     } catch (const DataError& error) {  // all that fitting refuses is a target that cannot be learnt
-      throw DataError(table_.place_of(data_.target) + ": " + error.what());
+      const std::vector<std::string> targets = target_names(data_.target);
+      const auto of = std::find_if(targets.begin(), targets.end(), [&](const std::string& name) {
+        return std::string_view(error.what()).find("column '" + name + "' ") != std::string_view::npos;
+      });
+      throw DataError(table_.place_of(of == targets.end() ? targets[0] : *of) + ": " + error.what());
     }
     if (!request_.time.cutoffs.empty())
       out.pipeline.split = fmt::format("time {} {}", request_.time.column, list_text(request_.time.cutoffs));
@@ -156,14 +186,14 @@ class Preparation {
   void encode(PreparedData& out, Log& log) {
     const MatrixShape shape{.rows = table_.plan().rows,
                             .features = out.pipeline.features(),
-                            .target = true,
+                            .targets = target_fields(target_names(data_.target)),
                             .weight = preprocess_.weight >= 0,
                             .dtype = parse_dtype(train_.dtype)};
     MatrixStore store(comm_, shape, budget_ / 2, {});
     if (!store.is_in_memory() && comm_.rank() == 0)
       log.info(fmt::format("the feature matrix of {} goes to a file: half of data.memory is {}", bytes_text(shape.bytes()),
                            bytes_text(budget_ / 2)));
-    const Encoder encoder(out.pipeline, table_.plan().schema);
+    const Encoder encoder(out.pipeline, table_.plan().schema, published_.get());
     table_.each_piece_on_node("encoding", [&](std::int64_t, const TableChunk& chunk) { store.write(encoder, chunk); });
     const FeatureMatrix matrix = store.finish();
     std::shared_ptr<MatrixDataset>* sets[] = {&out.train, &out.validation, &out.test};
@@ -174,6 +204,7 @@ class Preparation {
     }
   }
 
+  std::shared_ptr<Representations> published_;
   const DataOptions& data_;
   const TrainOptions& train_;
   const EntityRequest& request_;
@@ -198,11 +229,25 @@ TargetKind target_kind(const std::string& loss) {
   return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
 }
 
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities) {
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets) {
+  std::vector<TargetKind> out;
+  for (std::size_t t = 0; t < targets.size(); ++t) out.push_back(target_kind(loss_of_target(losses, targets, t)));
+  return out;
+}
+
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities,
+                          std::shared_ptr<Representations> published) {
   if (data.file.empty()) throw UsageError("data.file is missing; name the file to train on");
   if (data.target.empty()) throw UsageError("data.target is missing; name the column to predict");
   const Clock::time_point start = Clock::now();
-  return Preparation(data, train, entities, comm).run(log, start);
+  DataOptions all = data;
+  if (const std::string key = parse_representations(data.representations).column; !key.empty()) {  // a key is no feature
+    const auto has = [&](const std::vector<std::string>& list) { return std::find(list.begin(), list.end(), key) != list.end(); };
+    if (!has(all.id) && !has(all.drop) && key != all.target) all.id.push_back(key);
+  }
+  if (!published && !data.representations.empty())
+    published = Representations::open(data.representations, data.representations_tasks, comm, log);
+  return Preparation(all, train, entities, comm, std::move(published)).run(log, start);
 }
 
 }  // namespace chorale

@@ -14,6 +14,7 @@
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
 #include <chorale/train/collab/entity.hpp>
+#include <chorale/train/data/representations.hpp>
 #include <chorale/train/data/row_times.hpp>
 #include <chorale/train/settings.hpp>
 
@@ -50,9 +51,12 @@ struct PreparedData {
 
 /// What a loss needs of its target. Throws UsageError for a loss that files cannot feed.
 TargetKind target_kind(const std::string& loss);
+/// By target; losses as train.loss has them.
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets);
 
-/// Collective. Errors in the data are DataErrors, equal on all ranks.
+/// Collective. Errors in the data are DataErrors, equal on all ranks. published: the rows of a model that was trained before; null: those
+/// of data.representations.
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log,
-                          const EntityRequest& entities = {});
+                          const EntityRequest& entities = {}, std::shared_ptr<Representations> published = {});
 
 }  // namespace chorale

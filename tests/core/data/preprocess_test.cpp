@@ -119,8 +119,8 @@ TEST_CASE("standardising uses the mean and the deviation of present training val
   const std::vector<float> missing_row(x.begin() + 3 * 7, x.begin() + 4 * 7);
   CHECK(missing_row == std::vector<float>{0, 1, 0, 0, 0, 0, 1});  // the mean, flagged; the category's own value
   CHECK(x[8 * 7 + 5] == 1.0f);                                    // "new" stands only in a test row
-  CHECK(p.classes == std::vector<std::string>{"no", "yes"});
-  CHECK(p.class_rows == std::vector<std::int64_t>{4, 4});
+  CHECK(p.targets.at(0).classes == std::vector<std::string>{"no", "yes"});
+  CHECK(p.targets.at(0).class_rows == std::vector<std::int64_t>{4, 4});
   CHECK(y == std::vector<float>{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1});
 }
 
@@ -277,10 +277,10 @@ TEST_CASE("data.positive makes two classes of a finer target, and only the colum
   FitState state(plan, 12);
   state.update(chunk, first_eight());
   const Pipeline fitted = fit_pipeline(plan, state);
-  CHECK(fitted.classes == std::vector<std::string>{"0", "1"});
-  CHECK(fitted.class_rows == std::vector<std::int64_t>{4, 4});
+  CHECK(fitted.targets.at(0).classes == std::vector<std::string>{"0", "1"});
+  CHECK(fitted.targets.at(0).class_rows == std::vector<std::int64_t>{4, 4});
   const Pipeline read = Pipeline::from_json(fitted.to_json());
-  CHECK(read.positive == options.positive);
+  CHECK(read.targets.at(0).positive == options.positive);
   std::vector<float> y(12);
   Encoder(read, schema).encode(chunk, {.x = nullptr, .target = y.data()});
   CHECK(y == std::vector<float>{0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0});

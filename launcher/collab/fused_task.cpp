@@ -1,0 +1,100 @@
+#include <chorale/launcher/collab/fused_task.hpp>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/launcher/collab/collab_recipe.hpp>
+
+namespace chorale {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+bool is_of_collaboration(const fs::path& folder) {
+  const fs::path run = folder.parent_path().parent_path();
+  return folder.parent_path().filename() == "tasks" && fs::exists(run / "recipe.resolved.ini") && fs::is_directory(folder / "checkpoints");
+}
+
+std::string pinned_text(const Checkpoint& checkpoint) {
+  const auto fields = nlohmann::json::parse(checkpoint.manifest().fields);
+  if (!fields.contains("pinned"))
+    throw CheckpointError(checkpoint.folder().string() +
+                          ": does not say which rows of its peers it was trained with; it was written by an older program");
+  return fields.at("pinned").dump();
+}
+
+/// The newest that a tick of all tasks names; where none does, the newest.
+Checkpoint newest_named(const fs::path& folder, Log& log) {
+  const std::vector<std::int64_t> steps = list_checkpoints(folder / "checkpoints").steps;
+  for (std::size_t i = steps.size(); i-- > 0;) {
+    try {
+      Checkpoint checkpoint = open_step(folder / "checkpoints", steps[i]);
+      const std::int64_t tick = PinnedVersion::from_json(pinned_text(checkpoint)).tick;
+      if (fs::exists(folder.parent_path().parent_path() / "checkpoints" / checkpoint_name(tick))) return checkpoint;
+    } catch (const CheckpointError& e) {
+      log.error(e.what());
+    }
+  }
+  auto newest = newest_valid_checkpoint(folder / "checkpoints", log);
+  if (!newest) throw UsageError(folder.string() + ": holds no checkpoint; has its collaboration made one?");
+  return *newest;
+}
+
+}  // namespace
+
+std::optional<FusedTask> FusedTask::open(const std::string& path, Log& log) {
+  fs::path folder = fs::absolute(path).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  if (fs::exists(folder / "manifest.json")) {
+    const fs::path task = folder.parent_path().parent_path();
+    if (!is_of_collaboration(task)) return std::nullopt;
+    return FusedTask(open_checkpoint(folder), task);
+  }
+  if (!is_of_collaboration(folder)) return std::nullopt;
+  return FusedTask(newest_named(folder, log), folder);
+}
+
+FusedTask::FusedTask(Checkpoint checkpoint, fs::path folder)
+    : checkpoint_(std::move(checkpoint)), run_(folder.parent_path().parent_path()), name_(folder.filename().string()) {
+  version_ = PinnedVersion::from_json(pinned_text(checkpoint_));
+  if (std::find(version_.strategies.begin(), version_.strategies.end(), "stitch") != version_.strategies.end())
+    throw UsageError(folder.string() +
+                     ": a task of collab.strategy = stitch computes with its peers' layers, and is scored in its collaboration alone");
+  if (version_.has_time && !version_.sources.empty())
+    throw UsageError(folder.string() + ": its peers' rows are by period (collab.time), and it is scored in its collaboration alone");
+  CollabRecipe recipe;
+  const std::string path = (run_ / "recipe.resolved.ini").string();
+  recipe.declare_tasks_of(path);
+  recipe.read(path);
+  recipe.resolve(path);
+  keep_ = 1 - recipe.settings.beta;
+  const auto section = std::find_if(recipe.sections.begin(), recipe.sections.end(), [&](const auto& s) { return s->name == name_; });
+  if (section == recipe.sections.end()) throw CheckpointError(path + ": has no task " + name_);
+  request_ = recipe.request(static_cast<std::size_t>(section - recipe.sections.begin()));
+}
+
+std::shared_ptr<const PinnedRows> FusedTask::rows(bool best, const std::string& missing, Log& log) const {
+  if (version_.sources.empty()) return std::make_shared<PinnedRows>(version_);
+  const auto remedy = [&](const std::string& why) {
+    if (missing == "zeros") {
+      log.warning(why + "; all rows of peers are zeros");
+      return std::make_shared<PinnedRows>(version_);
+    }
+    throw CheckpointError(why + ", or give --missing-rows zeros to do without");
+  };
+  const fs::path tick = run_ / "checkpoints" / checkpoint_name(version_.tick);
+  if (!fs::exists(tick))
+    return remedy(tick.string() + ": is gone, and with it version " + std::to_string((best ? version_.best : version_.last).version) +
+                  " of the peers' rows that task " + name_ + " was trained with; bring it back");
+  try {
+    const Checkpoint parent = open_checkpoint(tick);
+    return std::make_shared<PinnedRows>(version_, parent.tensors(name_ + ".safetensors"), parent.tensors("store.safetensors"), keep_, best);
+  } catch (const CheckpointError& e) {
+    return remedy(e.what());
+  }
+}
+
+}  // namespace chorale

@@ -1,0 +1,170 @@
+// Rows that a collaboration has published, read again: of one version, for whoever was trained with them and no others.
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include <chorale/core/base/error.hpp>
+#include <chorale/core/data/tensor_dataset.hpp>
+#include <chorale/core/io/safetensors_image.hpp>
+#include <chorale/train/collab/fetched_rows.hpp>
+#include <chorale/train/collab/pinned_rows.hpp>
+
+using namespace chorale;
+
+namespace {
+
+constexpr std::int64_t kWidth = 2;
+
+EntityId person(int i) { return entity_id("person", std::to_string(i)); }
+
+std::vector<EntityId> people(int first, int last) {
+  std::vector<EntityId> ids;
+  for (int i = first; i < last; ++i) ids.push_back(person(i));
+  std::sort(ids.begin(), ids.end());
+  return ids;
+}
+
+/// A store of two tasks in a folder, and a listener that was trained with persons 0 to 9 of it.
+struct Published {
+  std::filesystem::path folder = std::filesystem::temp_directory_path() / ("chorale_pinned_" + std::to_string(::getpid()));
+  std::unique_ptr<Communicator> comm = make_self_communicator();
+  Store store{*comm, {{"a", people(0, 20)}, {"b", people(0, 5)}}, {.width = kWidth, .keep = 0.5}};
+  FetchedRows fetched{store, {source(0), source(1)}};
+  Published() { std::filesystem::create_directories(folder); }
+  ~Published() { std::filesystem::remove_all(folder); }
+
+  FetchSource source(int publisher) const {
+    const std::vector<EntityId> mine = people(0, 10);
+    return {.publisher = publisher,
+            .kind = "person",
+            .of_row = {},
+            .positions = positions_of({.ids = mine}, store.publishers()[static_cast<std::size_t>(publisher)].keys()),
+            .ids = mine};
+  }
+  /// Both tasks publish something of all of their entities that the number decides; it is applied.
+  void tick(std::int32_t number) {
+    for (int p = 0; p < 2; ++p) {
+      EntitySums sums(kWidth);
+      const auto count = static_cast<std::int32_t>(store.publishers()[static_cast<std::size_t>(p)].ids.size());
+      for (std::int32_t e = 0; e < count; ++e) {
+        const float vector[] = {static_cast<float>((e * (number + 3)) % 11), static_cast<float>((e + number) % 3)};
+        sums.add(e, 0, vector);
+      }
+      store.post(p, sums);
+      store.complete();
+    }
+    fetched.refresh();
+  }
+  SafetensorsFile file(const std::string& name, const std::vector<NamedTensor>& tensors, const std::string& state) const {
+    SafetensorsImage(tensors, {{"state", state}}).write(folder / name);
+    return SafetensorsFile(folder / name);
+  }
+  SafetensorsFile store_file() { return file("store", store.state(), store.state_text()); }
+  SafetensorsFile task_file() { return file("task", fetched.state(), "-"); }
+  PinnedVersion version() const {
+    PinnedVersion out;
+    out.width = kWidth, out.kinds = {"person"}, out.sources = {{"a", "person"}, {"b", "person"}};
+    out.best = {fetched.kept_version(), fetched.kept_hash(), {true, true}};
+    out.last = {fetched.version(), fetched.hash(), {true, false}};
+    return out;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("published rows are read again as a peer would read them, what was posted last included where the run is over") {
+  Published p;
+  p.tick(1);
+  EntitySums sums(kWidth);
+  const float late[] = {7, -7};
+  sums.add(3, 0, late);
+  p.store.post(0, sums);
+  p.store.settle();
+  const SafetensorsFile file = p.store_file();
+  const PublishedRows before(file, 0.5, false), after(file, 0.5, true);
+  CHECK(before.tasks() == std::vector<std::string>{"a", "b"});
+  CHECK(before.version() + 1 == after.version());
+  CHECK(before.hash({"a"}) != after.hash({"a"}));
+  CHECK(before.hash({"a"}) != before.hash({"a", "b"}));
+  const auto check = [&](const PublishedRows& rows) {
+    for (int i = 0; i < 25; ++i) {
+      float expected[kWidth], found[kWidth];
+      const std::vector<EntityId>&ids = p.store.publishers()[0].ids, one = {person(i)};
+      const auto at = positions_of({.ids = one}, {.ids = ids})[0];
+      CHECK(rows.fetch("a", person(i), found) == p.store.fetch(0, at, expected));
+      CHECK(std::equal(found, found + kWidth, expected));
+    }
+  };
+  check(before);
+  p.store.complete();
+  check(after);
+  float none[kWidth] = {1, 1};
+  CHECK(!before.fetch("c", person(1), none));
+  CHECK(none[0] == 0);
+  CHECK(!before.fetch("a", kNoEntity, none));
+}
+
+TEST_CASE("a task is scored with the rows of its version, and rows of another one are refused with both named") {
+  Published p;
+  p.tick(1);
+  p.fetched.keep();
+  p.tick(2);
+  const PinnedVersion version = PinnedVersion::from_json(p.version().to_json());
+  CHECK(version.best.hash != version.last.hash);
+  const SafetensorsFile store = p.store_file(), task = p.task_file();
+  const PinnedRows last(version, task, store, 0.5, false), best(version, task, store, 0.5, true);
+  float row[kWidth], now[kWidth];
+  const std::vector<EntityId> four = {person(4)};
+  CHECK(last.fetch(0, person(4), row));
+  p.store.fetch(0, positions_of({.ids = four}, p.store.publishers()[0].keys())[0], now);
+  CHECK(std::equal(row, row + kWidth, now));
+  CHECK(last.fetch(0, person(15), row));   // not the task's own, but of the same version in the store
+  CHECK(!best.fetch(0, person(15), row));  // the store has gone on
+  CHECK(row[0] == 0);
+  CHECK(!last.fetch(1, person(7), row));  // b does not know it
+  CHECK(!last.fetch(0, person(99), row));
+  p.tick(3);
+  const SafetensorsFile newer = p.file("newer", p.store.state(), p.store.state_text());
+  CHECK_THROWS_WITH(PinnedRows(version, task, newer, 0.5, false),
+                    Catch::Contains("trained with version 4 of its peers' rows (hash " + version.last.hash) &&
+                        Catch::Contains("this tick holds version 6 (hash "));
+  CHECK_NOTHROW(PinnedRows(version, task, newer, 0.5, true));  // kept rows are the task's own
+  PinnedVersion wide = version;
+  wide.width = 3;
+  CHECK_THROWS_WITH(PinnedRows(wide, task, store, 0.5, false), Catch::Contains("rows of width 2") && Catch::Contains("rows of width 3"));
+}
+
+TEST_CASE("a store that does not say whose its rows are is refused") {
+  Published p;
+  p.tick(1);
+  std::vector<NamedTensor> without;
+  for (const NamedTensor& t : p.store.state())
+    if (t.name != "a.ids") without.push_back(t);
+  CHECK_THROWS_AS(PublishedRows(p.file("old", without, p.store.state_text()), 0.5, true), CheckpointError);
+}
+
+TEST_CASE("rows of any table get the vectors of their entities, and those that nobody knows are counted") {
+  Published p;
+  p.tick(1);
+  auto rows = std::make_shared<TensorDataset>(3);
+  rows->add("x", {1}, {1, 2, 3});
+  const auto pinned = std::make_shared<const PinnedRows>(p.version(), p.task_file(), p.store_file(), 0.5, false);
+  const PinnedDataset data(rows, pinned, {{person(4), kNoEntity, person(99)}});
+  CHECK(data.fields().back().row_shape == Shape({2 * kWidth}));
+  CHECK(data.unseen() == 2);
+  std::vector<float> shared(3 * 2 * kWidth);
+  const std::vector<std::int64_t> all = {0, 1, 2};
+  data.gather(1, all, shared.data());
+  CHECK(std::any_of(shared.begin(), shared.begin() + 2 * kWidth, [](float v) { return v != 0; }));
+  CHECK(std::all_of(shared.begin() + 2 * kWidth, shared.end(), [](float v) { return v == 0; }));
+}
+
+TEST_CASE("keys that were numbers are the same whichever way a file writes them") {
+  const ColumnChunk words{.numbers = {}, .codes = {0, 1, 2, -1}, .dictionary = {"17.0", "17", "C17"}};
+  const auto numbers = entity_ids_of_words("person", words, 4, ColumnType::number);
+  CHECK(numbers == std::vector<EntityId>{person(17), person(17), entity_id("person", "C17"), kNoEntity});
+  CHECK(entity_ids_of_words("person", words, 4, ColumnType::text)[0] == entity_id("person", "17.0"));
+}
