@@ -108,6 +108,21 @@ class Row:
         self.check(not left, "nothing is left in TMPDIR", left)
         left = [name for name in os.listdir(self.run + "/checkpoints") if not name[5:].isdigit()] if os.path.isdir(self.run + "/checkpoints") else []
         self.check(not left, "no half checkpoint is left", left)
+        left = [name for name in os.listdir(self.run) if ".tmp." in name] if os.path.isdir(self.run) else []
+        self.check(not left, "no draft of a file is left", left)
+        ends = self.events("end")
+        if ends and ends[-1]["code"] == 0:
+            left = [name for name in os.listdir(self.run) if name.startswith("lock")]
+            self.check(not left, "a run that has ended well is locked by nobody", left)
+
+    def death_of(self, rank):
+        """When its process of the first attempt was gone; of one that is too short to be seen, when it was started."""
+        begun = time.time()
+        if not self.until(lambda: self.pid(rank)):
+            return begun
+        victim = self.pid(rank)
+        self.until(lambda: not os.path.exists(f"/proc/{victim}"))
+        return time.time()
 
     def until_gone(self, limit=10):
         end = time.time() + limit
@@ -236,8 +251,10 @@ def injected(row, expected, fault, says, *options):
     """A fault inside a rank: the run ends with 75 within 3 s of the fault, names rank and cause, goes on, same bits."""
     run, row.run = row.run, row.run + "-" + fault.replace("@", "-").replace(":", "-")
     row.start("--inject", fault, *options)
+    died = row.death_of(1)
     code, said = row.end()
     ends = row.events("end")
+    row.check(bool(ends) and time_of(ends[0]) - died <= 3, f"{fault}: verdict within 3 s", ends, died)
     row.check(code == 0 and [e["code"] for e in ends] == [75, 0], f"{fault}: one verdict of 75, then done", code, ends, said)
     row.check(bool(ends) and ends[0]["rank"] == 1 and says in ends[0]["cause"], f"{fault}: the cause names rank 1 and '{says}'", ends)
     row.check(row.hash() == expected, f"{fault}: the bits of an undisturbed run", row.hash())
@@ -261,8 +278,10 @@ def killed_in_a_save(row, expected):
     for point in ("manifest", "rename", "prune"):  # rank 0's
         run, row.run = row.run, row.run + "-" + point
         row.start("--inject", f"kill9@0:400:save:{point}")
+        died = row.death_of(0)
         code, said = row.end()
         ends = row.events("end")
+        row.check(bool(ends) and time_of(ends[0]) - died <= 3, f"rank 0 killed at {point}: verdict within 3 s", ends, died)
         row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 0, f"rank 0 killed at {point}: goes on", code, ends, said)
         row.check(row.hash() == expected, f"rank 0 killed at {point}: same bits", row.hash())
         row.check_clean(set(os.listdir("/dev/shm")))
