@@ -101,8 +101,9 @@ class Trainer {
   std::span<const double> costs() const;  // empty: workers get equal numbers of rows
   void allocate();
   void restore();
-  std::string change_from(const RunPosition& found) const;  // what forbids to go on from there; empty: nothing
-  void check_model() const;                                 // before a node's ranks share memory of its size
+  /// What forbids to go on from there; empty: nothing. is_read: tensors have been; before, another model is left to them, which say more.
+  std::string change_from(const RunPosition& found, bool is_read) const;
+  void check_model() const;  // before a node's ranks share memory of its size
   void check_ranks();
   void one_step();
   bool traces() const { return !config_.trace.is_empty() && !config_.trace_file.empty(); }

@@ -169,11 +169,12 @@ void Trainer::allocate() {
   make_checkpointing();
 }
 
-std::string Trainer::change_from(const RunPosition& found) const {
+std::string Trainer::change_from(const RunPosition& found, bool is_read) const {
   const bool goes_on_in_rounds = replicas_->drifts() && replicas_->change_from(found.exchange).empty();
   for (const auto& [key, value] : config_.identity) {
     const auto old = found.identity.find(key);
     if (is_of_rounds(key) && !goes_on_in_rounds) continue;  // one of the two runs does not read it
+    if (!is_read && (key.starts_with("model.") || key == "train.dtype")) continue;
     if (old != found.identity.end() && old->second != value)
       return "--resume: " + key + " is '" + value + "', the checkpoint was made with '" + old->second + "'; keep it, or start a new run";
   }
@@ -184,7 +185,7 @@ void Trainer::restore() {
   const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
   const std::optional<RunPosition> found =
       checkpointing_ ? checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()},
-                                               [&](const RunPosition& p) { return change_from(p); })
+                                               [&](const RunPosition& p) { return change_from(p, false); })
                      : std::nullopt;
   const bool speaks = parts_.comm.rank() == 0;
   if (!found) {
@@ -193,6 +194,7 @@ void Trainer::restore() {
     replicas_->filled();
     return;
   }
+  if (const std::string why = change_from(*found, true); !why.empty()) throw UsageError(why);
   if (config_.parallel.virtual_workers == 0)
     workers_ = found->virtual_workers;
   else if (workers_ != found->virtual_workers && speaks)
