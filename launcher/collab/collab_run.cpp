@@ -6,13 +6,14 @@
 #include <cmath>
 #include <functional>
 #include <optional>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/collab/collab_summary.hpp>
 #include <chorale/launcher/collab/lockstep.hpp>
+#include <chorale/launcher/collab/sharing_log.hpp>
 #include <chorale/launcher/collab/steps_per_tick.hpp>
 #include <chorale/launcher/collab/task_config.hpp>
 #include <chorale/launcher/model_parts.hpp>
@@ -36,6 +37,12 @@ namespace {
 constexpr std::int64_t kTrialSteps = 24;  // of the measurement before the first step
 constexpr double kLongestTickS = 5;
 
+std::vector<std::string> names_of(const std::vector<TaskInfo>& tasks) {
+  std::vector<std::string> out;
+  for (const TaskInfo& task : tasks) out.push_back(task.name);
+  return out;
+}
+
 /// A rank's view of the run.
 class CollabRank {
  public:
@@ -54,6 +61,7 @@ class CollabRank {
         sharing_(world.split(0, 0, "sharing")),
         session_(*comm_, settings_.parallel, settings_.watchdog),
         task_folder_(folder_ / "tasks" / infos_[number_].name),
+        log_of_ticks_(folder_ / "sharing.jsonl", names_of(infos_)),
         begins_late_(infos_[number_].role == TaskRole::target),
         checkpoints_(checkpoint_setup()) {
     sharing_->set_timeout_ms(static_cast<std::int64_t>(settings_.watchdog.seconds * 1000));
@@ -66,7 +74,7 @@ class CollabRank {
     if (options_.resume) resumed_ = checkpoints_.choose();
     if (options_.resume && !resumed_ && world_.rank() == 0)
       session_.log.warning("there is no checkpoint to resume from; training starts at tick 0");
-    if (world_.rank() == 0) cut_news();
+    if (world_.rank() == 0) log_of_ticks_.go_on_after(resumed_ ? resumed_->tick : -1);
     plan();
     LayerParts parts = build();
     CollabTask task(setup(std::move(parts.model), *parts.loss));
@@ -112,11 +120,9 @@ class CollabRank {
   }
 
   CollabCheckpoints::Setup checkpoint_setup() {
-    std::vector<std::string> names;
-    for (const TaskInfo& info : infos_) names.push_back(info.name);
     return {.sharing = *sharing_,
             .run = folder_,
-            .tasks = std::move(names),
+            .tasks = names_of(infos_),
             .task_of = task_of_,
             .retention = {.last = settings_.checkpoint.keep_last},
             .still_ours = [this] { run_.must_be_ours(); },
@@ -205,9 +211,7 @@ class CollabRank {
   }
 
   void say_waiting(const std::vector<double>& step_ms) {
-    std::vector<std::string> names;
-    for (const TaskInfo& info : infos_) names.push_back(info.name);
-    const std::string text = waiting_text(names, step_ms);
+    const std::string text = waiting_text(names_of(infos_), step_ms);
     if (world_.rank() == 0)
       session_.log.info("lock-step: every step waits for all tasks; " + (text.empty() ? "they are equally fast" : text));
   }
@@ -281,44 +285,9 @@ class CollabRank {
             .options = o,
             .wants_stop = requested_stop,
             .on_saved = [this](std::int64_t tick, bool is_good) { on_saved_(tick, is_good); },
-            .on_news = world_.rank() == 0 ? [this](const TickNews& news) { write_news(news); } : std::function<void(const TickNews&)>(),
+            .on_news =
+                world_.rank() == 0 ? [this](const TickNews& news) { log_of_ticks_.write(news); } : std::function<void(const TickNews&)>(),
             .log = &session_.log};
-  }
-
-  /// A line of sharing.jsonl. A run that goes on has taken off the lines of ticks that it makes again.
-  void write_news(const TickNews& news) {
-    Json line = {{"tick", news.tick}};
-    for (std::size_t t = 0; t < infos_.size(); ++t) {
-      const TaskNews& task = news.tasks[t];
-      line["tasks"][infos_[t].name] = {{"steps", task.steps},
-                                       {"stage", std::string(name(task.stage))},
-                                       {"open_peers", task.open_peers},
-                                       {"peers", task.peers},
-                                       {"bytes", task.bytes}};
-    }
-    line["affinity"] = affinity_json(news.affinity);
-    std::ofstream(folder_ / "sharing.jsonl", std::ios::app) << line.dump() << "\n";
-  }
-
-  void cut_news() const {
-    std::ifstream in(folder_ / "sharing.jsonl");
-    std::string kept;
-    for (std::string line; std::getline(in, line);) {
-      const Json json = Json::parse(line, nullptr, false);
-      if (!json.is_discarded() && resumed_ && json.value("tick", std::int64_t{0}) <= resumed_->tick) kept += line + "\n";
-    }
-    write_file_atomically(folder_ / "sharing.jsonl", kept);
-  }
-
-  /// Tasks by tasks; null: not known.
-  Json affinity_json(const std::vector<double>& values) const {
-    Json out = Json::object();
-    for (std::size_t i = 0; i < infos_.size(); ++i)
-      for (std::size_t j = 0; j < infos_.size(); ++j) {
-        const double value = values.empty() ? -1 : values[i * infos_.size() + j];
-        out[infos_[i].name][infos_[j].name] = value < 0 ? Json() : Json(std::round(value * 1e4) / 1e4);
-      }
-    return out;
   }
 
   TrainerParts trainer_parts(CollabTask& task, const LayerParts& parts) {
@@ -366,46 +335,17 @@ class CollabRank {
     const std::string text = mine.dump();
     const auto all = all_gather_bytes(*sharing_, std::as_bytes(std::span(text)), "summaries");
     if (world_.rank() == 0) {
-      Json whole = whole_summary(all, hook.ticks(), summary.status);
-      whole["affinity"] = affinity_json(task.affinity());
+      std::vector<Json> ranks;
+      for (const auto& bytes : all) ranks.push_back(Json::parse(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+      Json whole = whole_summary(ranks, names_of(infos_), task_of_);
+      whole["status"] = summary.status, whole["ticks"] = hook.ticks();
+      whole["affinity"] = affinity_json(names_of(infos_), task.affinity());
       write_file_atomically(folder_ / "summary.json", whole.dump(2) + "\n");
       run_.end({.code = code, .cause = summary.status, .step = summary.steps});
-      if (!options_.quiet) say_results(all);
+      if (!options_.quiet) say_results(whole, folder_);
     }
     world_.barrier("end of run").wait();
     return code;
-  }
-
-  Json whole_summary(const std::vector<std::vector<std::byte>>& all, std::int64_t ticks, const std::string& status) const {
-    Json out = {{"status", status}, {"world_size", world_.size()}, {"ticks", ticks}};
-    double bytes = 0, sharing = 0, sweeps = 0, total = 0;
-    for (std::size_t r = 0; r < all.size(); ++r) {
-      const auto t = static_cast<std::size_t>(task_of_[r]);
-      Json one = Json::parse(std::string(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
-      bytes += one["sharing_bytes"].get<double>() / std::max(1.0, one["steps"].get<double>());
-      sharing += one["sharing_seconds"].get<double>(), sweeps += one["sweep_seconds"].get<double>();
-      total += one["training_seconds"].get<double>();
-      if (!out["tasks"].contains(infos_[t].name)) out["tasks"][infos_[t].name] = std::move(one);
-    }
-    out["bytes_per_step_per_rank"] = bytes / static_cast<double>(all.size());
-    out["overhead"] = total > 0 ? sharing / total : 0;
-    out["sweep_share"] = total > 0 ? sweeps / total : 0;
-    out["version"] = CHORALE_VERSION;
-    return out;
-  }
-
-  void say_results(const std::vector<std::vector<std::byte>>& all) const {
-    for (std::size_t r = 0; r < all.size(); ++r) {
-      if (r > 0 && task_of_[r] == task_of_[r - 1]) continue;
-      const Json one = Json::parse(std::string(reinterpret_cast<const char*>(all[r].data()), all[r].size()));
-      std::string scores;
-      for (const char* part : {"validation", "test"})
-        if (one["metrics"].contains(part))
-          for (const auto& [metric, value] : one["metrics"][part].items())
-            if (value.is_number()) scores += fmt::format("  {} {} {:.4f}", part, metric, value.get<double>());
-      std::fprintf(stderr, "%-12s %s\n", infos_[static_cast<std::size_t>(task_of_[r])].name.c_str(), scores.c_str());
-    }
-    std::fprintf(stderr, "run directory: %s\n", folder_.c_str());
   }
 
   Communicator& world_;
@@ -421,6 +361,7 @@ class CollabRank {
   std::unique_ptr<Communicator> comm_, sharing_;
   Session session_;
   std::filesystem::path task_folder_;
+  SharingLog log_of_ticks_;
   bool begins_late_;
   CollabCheckpoints checkpoints_;
   std::optional<CollabPosition> resumed_;
