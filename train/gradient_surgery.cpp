@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include <chorale/core/base/random.hpp>
+#include <chorale/train/pcgrad.hpp>
 
 namespace chorale {
 
@@ -21,43 +22,12 @@ std::vector<Subtree> all_subtrees(int ranks, std::int64_t workers, std::vector<s
   return out;
 }
 
-/// In f64, eight lanes, so that the order is one whatever the compiler makes of it.
-template <class T>
-double product(const T* a, const T* b, std::int64_t n) {
-  double lanes[8] = {};
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int l = 0; l < 8; ++l) lanes[l] += static_cast<double>(a[i + l]) * static_cast<double>(b[i + l]);
-  for (int l = 0; i < n; ++i, ++l) lanes[l] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
-}
-
 template <class T>
 Buffer all_of(std::vector<T>& values) {
   return buffer_of(std::span(values));
 }
 
 }  // namespace
-
-std::vector<double> projected_weights(std::span<const double> gram, std::size_t tasks, std::uint64_t key) {
-  std::vector<double> sum(tasks);
-  for (std::size_t i = 0; i < tasks; ++i) {
-    std::vector<std::size_t> order(tasks);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    order.erase(order.begin() + static_cast<std::ptrdiff_t>(i));
-    RandomStream random(mix(key, i));
-    for (std::size_t n = order.size(); n > 1; --n) std::swap(order[n - 1], order[random.below(n)]);
-    std::vector<double> weight(tasks);  // task i's gradient after projections, in terms of those before
-    weight[i] = 1;
-    for (const std::size_t j : order) {
-      double along = 0;
-      for (std::size_t k = 0; k < tasks; ++k) along += weight[k] * gram[k * tasks + j];
-      if (along < 0) weight[j] -= along / gram[j * tasks + j];
-    }
-    for (std::size_t k = 0; k < tasks; ++k) sum[k] += weight[k];
-  }
-  return sum;
-}
 
 GradientSurgery::GradientSurgery(Setup setup)
     : setup_(std::move(setup)), tree_(setup_.virtual_workers, all_subtrees(setup_.comm.size(), setup_.virtual_workers, subtrees_)) {
@@ -129,7 +99,7 @@ void GradientSurgery::sum_products() {
       for (std::int64_t c = 0; c < subtrees_[static_cast<std::size_t>(r)]; ++c, next += n) bases[t].push_back(next);
   const auto add = [&](const T* a, const T* b, T* c, std::int64_t m) { setup_.params.device().typed<T>().add(a, b, c, m); };
   std::vector<T> scratch(static_cast<std::size_t>(tree_.scratch_slots() * kBlockElements));
-  std::vector<double> products;  // by block of this rank, [T, T] each
+  std::vector<double> products(static_cast<std::size_t>(blocks.count) * tasks * tasks);  // by block of this rank, [T, T] each
   for (std::int64_t b = 0; b < blocks.count; ++b) {
     const std::int64_t m = std::min(kBlockElements, n - b * kBlockElements);
     std::vector<const T*> sums;
@@ -138,8 +108,7 @@ void GradientSurgery::sum_products() {
       std::copy_n(tree_.sum<T>(bases[t], b * kBlockElements, m, scratch.data(), kBlockElements, add), m, kept);
       sums.push_back(kept);
     }
-    for (std::size_t i = 0; i < tasks; ++i)
-      for (std::size_t j = 0; j < tasks; ++j) products.push_back(product(sums[std::min(i, j)], sums[std::max(i, j)], m));
+    add_products<T>(sums, m, std::span(products).subspan(static_cast<std::size_t>(b) * tasks * tasks));
   }
   std::vector<std::int64_t> product_counts;
   const auto squares = static_cast<std::int64_t>(tasks * tasks);
@@ -176,7 +145,7 @@ void GradientSurgery::write(std::span<const double> weights, std::span<const Buf
 void GradientSurgery::combine(std::int64_t step, std::span<const Buffer> into) {
   with_float_type(setup_.params.dtype(), [&]<class T>() { sum_products<T>(); });
   const std::vector<double> weights =
-      projected_weights(gram_, setup_.tasks, mix(mix(setup_.seed, kOrder), static_cast<std::uint64_t>(step)));
+      pcgrad_factors(gram_, std::vector<double>(setup_.tasks, 1), mix(mix(setup_.seed, kOrder), static_cast<std::uint64_t>(step)));
   with_float_type(setup_.params.dtype(), [&]<class T>() { write<T>(weights, into); });
 }
 

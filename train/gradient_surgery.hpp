@@ -1,6 +1,4 @@
-// Gradients of several tasks that pull shared parameters apart: each is projected onto the plane of those it conflicts with (PCGrad), on
-// sums over all ranks, so that the result is that of one process. Source: Yu, Kumar, Gupta, Levine, Hausman, Finn, "Gradient Surgery for
-// Multi-Task Learning", NeurIPS 2020.
+// PCGrad (train/pcgrad.hpp) for the tasks of one model: on sums over all ranks, so that the result is that of one process.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -13,10 +11,6 @@
 #include <chorale/train/worker_tree.hpp>
 
 namespace chorale {
-
-/// How much each task's gradient counts in the sum of the projected ones, by task: [T]. gram: products of the tasks' gradients, [T, T].
-/// Task i meets the others in an order drawn from `key`; one that its projection so far has a negative product with is projected out.
-std::vector<double> projected_weights(std::span<const double> gram, std::size_t tasks, std::uint64_t key);
 
 /// One thread. Every step: a pass for each task into of_task(), then combine().
 class GradientSurgery {

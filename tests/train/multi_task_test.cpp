@@ -9,6 +9,7 @@
 #include <chorale/core/loss/multi_task_loss.hpp>
 #include <chorale/core/nn/multi_task.hpp>
 #include <chorale/train/gradient_surgery.hpp>
+#include <chorale/train/pcgrad.hpp>
 
 using namespace chorale;
 
@@ -177,7 +178,7 @@ TEST_CASE("weights of projected gradients are those of the vectors written out, 
   std::vector<double> gram;
   for (const auto& a : g)
     for (const auto& b : g) gram.push_back(dot(a, b));
-  const std::vector<double> weights = projected_weights(gram, kTasks, 7);
+  const std::vector<double> weights = pcgrad_factors(gram, std::vector<double>(kTasks, 1), 7);
   std::vector<double> got(kSize);
   for (std::size_t t = 0; t < kTasks; ++t)
     for (std::size_t i = 0; i < kSize; ++i) got[i] += weights[t] * g[t][i];
@@ -205,8 +206,9 @@ TEST_CASE("weights of projected gradients are those of the vectors written out, 
           nearest = std::min(nearest, far);
         }
   CHECK(nearest <= 1e-12);
-  CHECK(projected_weights(gram, kTasks, 7) == weights);
-  CHECK(projected_weights(std::vector<double>{2, 1, 1, 3}, 2, 1) == std::vector<double>{1, 1});  // no conflict: as they are
+  CHECK(pcgrad_factors(gram, std::vector<double>(kTasks, 1), 7) == weights);
+  CHECK(pcgrad_factors(std::vector<double>{2, 1, 1, 3}, std::vector<double>{1, 1}, 1) ==
+        std::vector<double>{1, 1});  // no conflict: as they are
 }
 
 TEST_CASE("projecting says what it cannot do") {

@@ -9,6 +9,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
+#include <chorale/train/pcgrad.hpp>
 
 namespace chorale {
 
@@ -97,10 +98,12 @@ void Trunk::project(std::span<T> gradient, double weight, std::int64_t step) {
   const std::vector<T> all = lanes_.gather_slices<T>(gradient);
   // By block, so that sums do not depend on the number of lanes.
   std::vector<double> products((gradient.size() + kBlockElements - 1) / kBlockElements * square, 0);
-  for (std::int64_t done = 0; done < mine.count; done += kBlockElements)
-    add_products(all.data() + done, mine.count, std::min(kBlockElements, mine.count - done),
-                 std::span(products).subspan(static_cast<std::size_t>((mine.first + done) / kBlockElements) * square, square),
-                 lanes_.tasks());
+  for (std::int64_t done = 0; done < mine.count; done += kBlockElements) {
+    std::vector<const T*> gradients;
+    for (std::size_t t = 0; t < tasks; ++t) gradients.push_back(all.data() + static_cast<std::int64_t>(t) * mine.count + done);
+    add_products<T>(gradients, std::min(kBlockElements, mine.count - done),
+                    std::span(products).subspan(static_cast<std::size_t>((mine.first + done) / kBlockElements) * square, square));
+  }
   lanes_.spread_of_blocks(products, static_cast<std::int64_t>(square), static_cast<std::int64_t>(gradient.size()));
   std::vector<double> sums(square, 0), weights(tasks, 1);
   for (std::size_t i = 0; i < products.size(); ++i) sums[i % square] += products[i];

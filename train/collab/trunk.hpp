@@ -9,7 +9,7 @@
 
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/lanes.hpp>
-#include <chorale/train/collab/task_gradients.hpp>
+#include <chorale/train/collab/uncertainty_weight.hpp>
 
 namespace chorale {
 

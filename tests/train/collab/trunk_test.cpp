@@ -12,6 +12,7 @@
 #include <chorale/core/nn/linear.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/train/collab/trunk.hpp>
+#include <chorale/train/pcgrad.hpp>
 
 using namespace chorale;
 
