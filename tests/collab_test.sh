@@ -221,7 +221,7 @@ for launch in threads mpirun; do
 done
 expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for instance 1" collab train stitch.ini --run-dir y --overwrite --launch threads --task.answers.ranks 2
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
-expect 64 "collab.trunk.parameters: 'tower.*' meets no trainable parameter; there are" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
+expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
 expect 64 "0.weight [16, 2], half has" collab train trunk.ini --run-dir y --overwrite --launch threads --task.half.data.drop b
 expect 64 "task.half.optimizer.lr = 0.5, but task.answers.optimizer.lr = 0.01" collab train trunk.ini --run-dir x --task.half.optimizer.lr 0.5
 check "a refused run made a run directory" [ ! -e x ]

@@ -47,7 +47,8 @@ void CollabRecipe::describe(CollabSettings& s) {
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});
   table.add("collab.trunk.parameters", s.trunk.parameters,
-            "Parameters that all tasks have in common, by name: 0.* 2.weight. Empty: all layers before the last one with parameters.");
+            "Parameters that all tasks have in common, by name: 0 2.weight, encoder. Empty: encoder, all layers before the last one with "
+            "parameters.");
   table.add("collab.trunk.average_every", s.trunk.average_every,
             "Ticks after which the values of common parameters are averaged, so that no task waits at its steps; 0: their gradients are "
             "added at every step, in lock-step.",

@@ -1,7 +1,6 @@
 #include <chorale/train/collab/trunk.hpp>
 
 #include <fmt/format.h>
-#include <fnmatch.h>
 
 #include <algorithm>
 #include <cstring>
@@ -9,24 +8,19 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
+#include <chorale/core/nn/parameter_pattern.hpp>
 #include <chorale/train/pcgrad.hpp>
 
 namespace chorale {
 
 TrunkSelection::TrunkSelection(const FlatParams& params, const std::vector<std::string>& patterns) {
-  std::vector<bool> has_met(patterns.size());
-  std::string names;
-  for (const FlatParams::Entry& entry : params.entries()) {
-    if (entry.parameter->segment() != Segment::trainable) continue;
-    names += (names.empty() ? "" : " ") + entry.name;
-    bool chosen = false;
-    for (std::size_t p = 0; p < patterns.size(); ++p)
-      if (fnmatch(patterns[p].c_str(), entry.name.c_str(), 0) == 0) chosen = has_met[p] = true;
-    if (chosen) entries_.push_back(entry);
-  }
-  for (std::size_t p = 0; p < patterns.size(); ++p)
-    if (!has_met[p])
-      throw UsageError(fmt::format("collab.trunk.parameters: '{}' meets no trainable parameter; there are: {}", patterns[p], names));
+  std::vector<std::string> names;
+  for (const FlatParams::Entry& entry : params.entries())
+    if (entry.parameter->segment() == Segment::trainable) names.push_back(entry.name);
+  const ParameterNames trainable(std::move(names));
+  for (const std::string& pattern : patterns) trainable.require("collab.trunk.parameters", pattern);
+  for (const FlatParams::Entry& entry : params.entries())
+    if (entry.parameter->segment() == Segment::trainable && trainable.is_meant(patterns, entry.name)) entries_.push_back(entry);
   std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const FlatParams::Entry& entry : entries_) {
     descriptions_.push_back(entry.name + " " + entry.parameter->shape().text());
