@@ -2,22 +2,8 @@
 # `chorale collab` as people use it: equal bits at every number of ranks, what summary.json and study.json say, a study that goes on, errors.
 # usage: collab_test.sh CHORALE
 set -uo pipefail
-chorale=$1 failed=0
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-expect() {  # expect CODE TEXT WORDS...: the program ends with CODE and says TEXT
-  local code=$1 text=$2 out status
-  shift 2
-  out=$(timeout 60 "$chorale" "$@" 2>&1 </dev/null)
-  status=$?
-  if [ "$status" != "$code" ] || [[ $out != *"$text"* ]]; then
-    echo "chorale $*: expected $code and '$text', got $status: $out"
-    failed=1
-  fi
-}
-check() { "${@:2}" || { echo "$1"; failed=1; }; }
+chorale=$1
+. "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 hashes() { grep -o '"parameters_hash": "[^"]*"' "$1/summary.json"; }
 
 # Three tables of 600 persons. What buys says about a person helps answers; calls is noise and knows nobody's answers.

@@ -1,21 +1,8 @@
 #!/usr/bin/env bash
 # The program as people use it: exit codes, messages, equal bits at every number of ranks, resume, prediction. usage: program_test.sh CHORALE SOURCE
 set -uo pipefail
-chorale=$1 source=$2 failed=0
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-expect() {  # expect CODE TEXT WORDS...: the program ends with CODE and says TEXT
-  local code=$1 text=$2 out status
-  shift 2
-  out=$(timeout 60 "$chorale" "$@" 2>&1 </dev/null)
-  status=$?
-  if [ "$status" != "$code" ] || [[ $out != *"$text"* ]]; then
-    echo "chorale $*: expected $code and '$text', got $status: $out"
-    failed=1
-  fi
-}
+chorale=$1 source=$2
+. "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 field() { grep -o "\"$2\": \"[^\"]*\"" "$1/summary.json" | cut -d'"' -f4; }
 # All that must not depend on ranks: every score on its way and at the end, how and when the run ended, both hashes.
 outcome() {

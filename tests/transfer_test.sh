@@ -2,21 +2,8 @@
 # Transfer as people use it: weights of another run, frozen layers, rows that a collaboration has published, its tasks opened again.
 # usage: transfer_test.sh CHORALE
 set -uo pipefail
-chorale=$1 failed=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-expect() {  # expect CODE TEXT WORDS...: the program ends with CODE and says TEXT
-  local code=$1 text=$2 out status
-  shift 2
-  out=$(timeout 60 "$chorale" "$@" 2>&1 </dev/null)
-  status=$?
-  if [ "$status" != "$code" ] || [[ $out != *"$text"* ]]; then
-    echo "chorale $*: expected $code and '$text', got $status: $out"
-    failed=1
-  fi
-}
-check() { "${@:2}" || { echo "$1"; failed=1; }; }
+chorale=$1
+. "$(dirname "${BASH_SOURCE[0]}")/expect.sh"
 hash_of() { grep -o '"parameters_hash": "[^"]*"' "$1/summary.json"; }
 
 # Two tables: the second has another column, another category and other means.

@@ -1,7 +1,7 @@
 // Saves that go on while training does: what is written is the step that was saved, all ranks agree about errors, nothing half is left.
-#include <catch2/catch.hpp>
+#include "folder.hpp"
 
-#include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <atomic>
 #include <filesystem>
@@ -16,12 +16,6 @@ using namespace chorale;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("chorale_background_" + std::to_string(::getpid()));
-  Folder() { fs::remove_all(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 SmallRun small(const fs::path& folder) {
   SmallRun run;

@@ -1,8 +1,7 @@
+#include "folder.hpp"
 #include "run_ranks.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -13,12 +12,6 @@
 using namespace chorale;
 
 namespace {
-
-struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("chorale_rounds_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::remove_all(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 SmallRun rounds_of(std::int64_t local_steps) {
   SmallRun run;

@@ -1,21 +1,14 @@
 // A run that is cut anywhere and resumed is the run that was never cut: parameters, best weights, early stopping, scores.
+#include "folder.hpp"
 #include "run_ranks.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <unistd.h>
 
 #include <filesystem>
 
 using namespace chorale;
 
 namespace {
-
-struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("chorale_cut_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::remove_all(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 /// Three epochs of seven steps, dropout, early stopping that has something to stop.
 SmallRun small() {

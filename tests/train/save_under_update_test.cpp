@@ -1,8 +1,8 @@
 // Checkpoints whose writers are held back while training goes on: whatever overwrites parameters, state, best weights or what an exchange
 // carries has to copy first. What is written is compared with what a run that waits for its saves writes.
-#include <catch2/catch.hpp>
+#include "folder.hpp"
 
-#include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <atomic>
 #include <filesystem>
@@ -16,12 +16,6 @@ using namespace chorale;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("chorale_under_update_" + std::to_string(::getpid()));
-  Folder() { fs::remove_all(path); }
-  ~Folder() { fs::remove_all(path); }
-};
 
 /// Shares of three ranks and several pieces: a model of 1.2 MB, its state of 2.4.
 SmallRun large(const fs::path& folder) {

@@ -1,9 +1,8 @@
 // Frozen, held and slower parameters; weights of another run: same bits at every number of ranks and by every exchange, and after a resume.
+#include "folder.hpp"
 #include "run_ranks.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <unistd.h>
 
 #include <filesystem>
 #include <mutex>
@@ -13,12 +12,6 @@
 using namespace chorale;
 
 namespace {
-
-struct Folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / ("chorale_transfer_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::remove_all(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 /// Three epochs of seven steps; layers 0, 3 and 5 have parameters.
 SmallRun small() {
