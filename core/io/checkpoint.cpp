@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/registry.hpp>
+#include <chorale/core/io/checkpoint_candidates.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
@@ -126,22 +127,16 @@ std::string Checkpoint::text(const std::string& name) const {
 }
 
 std::optional<Checkpoint> newest_valid_checkpoint(const std::filesystem::path& checkpoints, Log& log) {
-  const CheckpointListing listing = list_checkpoints(checkpoints);
-  for (const std::filesystem::path& leftover : listing.leftovers)
-    log.warning("left by an attempt that did not finish: " + leftover.string());
-  std::string reasons;
-  for (auto step = listing.steps.rbegin(); step != listing.steps.rend(); ++step) {
+  CheckpointCandidates candidates(checkpoints, log);
+  while (std::optional<Checkpoint> checkpoint = candidates.next()) {
     try {
-      Checkpoint checkpoint = open_step(checkpoints, *step);
-      if (!reasons.empty())
-        log.error("falling back to the checkpoint of step " + std::to_string(*step) + ": " + checkpoint.folder().string());
+      verify_share(*checkpoint, 0, 1);
+      candidates.take(*checkpoint);
       return checkpoint;
     } catch (const Error& error) {
-      log.error("the checkpoint of step " + std::to_string(*step) + " cannot be used: " + error.what());
-      reasons += std::string("\n  ") + error.what();
+      candidates.pass_over(error.what());
     }
   }
-  if (!reasons.empty()) throw CheckpointError("no sound checkpoint in " + checkpoints.string() + ":" + reasons);
   return {};
 }
 

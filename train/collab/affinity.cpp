@@ -1,6 +1,7 @@
 #include <chorale/train/collab/affinity.hpp>
 
 #include <algorithm>
+#include <Eigen/Core>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -17,27 +18,17 @@ constexpr std::uint64_t kSeed = 0x616666u;
 constexpr std::size_t kHeadWords = 8;
 constexpr std::array<std::string_view, 4> kStages = {"idle", "burn-in", "probe", "joint"};
 
-std::vector<double> centred(std::span<const float> x, std::int64_t n, std::int64_t p) {
-  std::vector<double> out(x.begin(), x.end());
-  for (std::int64_t j = 0; j < p; ++j) {
-    double mean = 0;
-    for (std::int64_t i = 0; i < n; ++i) mean += out[static_cast<std::size_t>(i * p + j)] / static_cast<double>(n);
-    for (std::int64_t i = 0; i < n; ++i) out[static_cast<std::size_t>(i * p + j)] -= mean;
-  }
+using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Matrix centred(std::span<const float> x, std::int64_t n) {
+  using Floats = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Matrix out = Eigen::Map<const Floats>(x.data(), n, static_cast<std::int64_t>(x.size()) / n).cast<double>();
+  out.rowwise() -= out.colwise().mean().eval();
   return out;
 }
 
 /// Square of the Frobenius norm of x^T y.
-double cross_norm(const std::vector<double>& x, const std::vector<double>& y, std::int64_t n) {
-  const std::size_t rows = static_cast<std::size_t>(n), p = x.size() / rows, q = y.size() / rows;
-  std::vector<double> product(p * q);
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t a = 0; a < p; ++a)
-      for (std::size_t b = 0; b < q; ++b) product[a * q + b] += x[i * p + a] * y[i * q + b];
-  double all = 0;
-  for (const double each : product) all += each * each;
-  return all;
-}
+double cross_norm(const Matrix& x, const Matrix& y) { return (x.transpose() * y).squaredNorm(); }
 
 std::int64_t two_words(const std::int32_t* at) {
   std::int64_t value = 0;
@@ -62,10 +53,9 @@ std::vector<float> picked(const std::vector<std::int32_t>& words, std::size_t wi
 std::string_view name(TaskStage stage) { return kStages[static_cast<std::size_t>(stage)]; }
 
 double linear_cka(std::span<const float> x, std::span<const float> y, std::int64_t n) {
-  const std::vector<double> a = centred(x, n, static_cast<std::int64_t>(x.size()) / n),
-                            b = centred(y, n, static_cast<std::int64_t>(y.size()) / n);
-  const double size = std::sqrt(cross_norm(a, a, n) * cross_norm(b, b, n));
-  return size > 0 ? cross_norm(a, b, n) / size : 0;
+  const Matrix a = centred(x, n), b = centred(y, n);
+  const double size = std::sqrt(cross_norm(a, a) * cross_norm(b, b));
+  return size > 0 ? cross_norm(a, b) / size : 0;
 }
 
 Affinity::Affinity(const Setup& setup) : setup_(setup), gather_(setup.sharing, "affinity") {
