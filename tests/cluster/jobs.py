@@ -315,13 +315,17 @@ def a_run_of_an_array_requeues_itself_alone(t):
 
 def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(t):
     def visit(*srun):
+        errors = t.work + "/doctor.errors"  # a file of its own: what Slurm complains of would stand in the middle of the report
         for _ in range(3):
-            code, said = t.slurm.run(["srun", "--overcommit", "-N2", "-n4", *srun, t.chorale, "doctor", "--json"], check=False, cwd=t.work)
+            code, said = t.slurm.run(["sh", "-c", 'errors=$1; shift; exec "$@" 2>"$errors"', "sh", errors, "srun", "--overcommit", "-N2", "-n4", *srun,
+                                      t.chorale, "doctor", "--json"], check=False, cwd=t.work)
             found = re.search(r"^\{$.*?^\}$", said, re.M | re.S)
+            with open(errors, encoding="utf-8", errors="replace") as file:
+                complaints = file.read()
             # On a busy machine Slurm's own plug-in loses a task while MPI starts, now and then, and kills all: nobody is left to report.
-            if found or "pmixp_client" not in said:
+            if found or "pmixp_client" not in complaints:
                 break
-        assert found, (code, said)
+        assert found, (code, said, complaints)
         return json.loads(found.group(0))
 
     report = visit("--mpi=pmix")
