@@ -146,6 +146,8 @@ std::vector<NamedTensor> Sharing::state() const {
   if (parts_.publication && parts_.publication->fetched()) all = parts_.publication->fetched()->state();
   for (const auto& strategy : parts_.strategies)
     for (const NamedTensor& each : strategy->state()) all.push_back(each);
+  if (parts_.affinity)
+    for (const NamedTensor& each : parts_.affinity->state()) all.push_back(each);
   return all;
 }
 
@@ -169,6 +171,7 @@ void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
     if (!std::getline(in, line)) throw CheckpointError(file.path().string() + ": '" + text + "' is of fewer strategies");
     strategy->restore(file, line, tick_);
   }
+  if (parts_.affinity) parts_.affinity->restore(file, ticks);
 }
 
 void Sharing::after_evaluation() {
