@@ -55,6 +55,18 @@ check "another seed gives the same bits" [ "$(hashes one)" != "$(expect 0 "" col
 # The resolved recipe holds all of it and gives the same run.
 expect 0 "" collab train one/recipe.resolved.ini --run-dir again --launch threads --quiet
 check "the resolved recipe gives another run" [ "$(hashes one)" = "$(hashes again)" ]
+# Where vectors lie changes no bit, whatever starts the ranks; a run goes on in the other form, with other ranks.
+expect 0 "vectors of entities, sharded" collab train two.ini --run-dir sharded --launch threads --task.buys.ranks 2 --collab.store sharded
+expect 0 "" collab train two.ini --run-dir sharded_mpi --launch mpirun --task.answers.ranks 2 --task.buys.ranks 2 --quiet --collab.store sharded
+for run in sharded sharded_mpi; do check "two tasks: bits of $run differ from those of a replicated store" [ "$(hashes one)" = "$(hashes $run)" ]; done
+cut=(--collab.checkpoint_every 2 --task.answers.checkpoint.keep_last 1000 --task.buys.checkpoint.keep_last 1000 --quiet)
+for forms in "sharded replicated" "replicated sharded"; do
+  read -r first second <<<"$forms"
+  expect 0 "" collab train two.ini --run-dir "from_$first" --launch threads --task.buys.ranks 2 --collab.store $first "${cut[@]}"
+  rm -r $(ls -d from_$first/checkpoints/step_* | tail -n 2)
+  expect 0 "" collab train two.ini --run-dir "from_$first" --resume --launch mpirun --task.answers.ranks 2 --collab.store $second "${cut[@]}"
+  check "a run that goes on with a $second store ends with other bits" [ "$(hashes one)" = "$(hashes from_$first)" ]
+done
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 

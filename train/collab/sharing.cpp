@@ -71,7 +71,8 @@ void Sharing::after_step(std::int64_t step) {
   steps_ = step;
   if (step % plan_.steps_per_tick == 0) return tick(true);
   if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
-  if (parts_.publication) parts_.publication->store().advance();
+  // The checkpoint of the last tick, if there was one, has been written before this step.
+  if (parts_.publication) parts_.publication->store().release(), parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
   if (parts_.affinity) parts_.affinity->advance();
 }
