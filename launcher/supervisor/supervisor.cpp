@@ -47,7 +47,7 @@ int Supervisor::run() {
       say(end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
-    if (!goes_on(end)) return end.code;
+    if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), end.code;
     if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
     std::erase(order_.words, "--overwrite");  // the attempt before has done that
     order_.words = without_met_faults(order_.words);
