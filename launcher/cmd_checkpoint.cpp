@@ -31,7 +31,7 @@ struct Words {
 
 void describe_prune(OptionTable& t, Words& w) {
   t.add("keep-last", w.keep.last, "How many of the newest stay.", {.min = 1, .max = 1e6});
-  t.add("keep-best", w.keep.best, "How many more stay for their score.", {.min = 0, .max = 1e6});
+  t.add("keep-best", w.keep.best, "How many of the best by their score stay too.", {.min = 0, .max = 1e6});
   t.add("keep-every", w.keep.every, "Those whose step is a multiple of this stay; 0: none.", {.min = 0, .max = 1e15});
   t.add("dry-run", w.dry_run, "Only say what would be removed.");
 }
