@@ -325,6 +325,7 @@ class CollabRank {
     mine["role"] = std::string(name(infos_[number_].role));
     mine["sharing_seconds"] = hook.seconds_in_ticks() - hook.seconds_in_sweeps();
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
+    mine["waiting_seconds"] = hook.seconds_waiting();
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();

@@ -91,9 +91,15 @@ void Sharing::after_step(std::int64_t step) {
     if (plan_.at_end == AtEnd::serve && since_best_ == kNoBest && tick_.number == plan_.last_tick) keep_best();
     return;
   }
-  if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
   // The checkpoint of the last tick, if there was one, has been written before this step.
-  if (parts_.publication) parts_.publication->store().release(), parts_.publication->store().advance();
+  if (parts_.publication) parts_.publication->store().release();
+  push();
+}
+
+/// What was posted travels while the steps are made.
+void Sharing::push() {
+  if (has_posted_) notice_work_.done();
+  if (parts_.publication) parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
   if (parts_.affinity) parts_.affinity->advance();
 }
@@ -153,6 +159,8 @@ void Sharing::tick(const Part& part) {
   const Clock::time_point start = Clock::now();
   parts_.task.watch().enter(Activity::updating, "sharing");
   hear_notices();
+  settle();
+  waiting_seconds_ += seconds_since(start);
   if (parts_.publication) parts_.publication->complete(part.hears);
   count(tick_.number + 1, part.trains);
   for (const auto& strategy : parts_.strategies) strategy->tick(tick_);
