@@ -278,6 +278,7 @@ class CollabRank {
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o = recipe_.options();
     o.guard = recipe_.settings.guard;
+    o.noise_seed = static_cast<std::uint64_t>(settings_.train.seed);
     o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,

@@ -167,7 +167,7 @@ void Sharing::tick(const Part& part) {
   const Clock::time_point swept = Clock::now();
   if (parts_.publication && part.publishes) parts_.publication->sweep(tick_.number);
   sweep_seconds_ += seconds_since(swept);
-  if (parts_.publication) parts_.publication->post(part.publishes);
+  if (parts_.publication) parts_.publication->post(tick_.number, part.publishes);
   if (parts_.affinity) {
     TaskNews news = parts_.news ? parts_.news() : TaskNews();
     news.steps = steps_, news.stage = stage();
