@@ -67,6 +67,15 @@ for forms in "sharded replicated" "replicated sharded"; do
   expect 0 "" collab train two.ini --run-dir "from_$first" --resume --launch mpirun --task.answers.ranks 2 --collab.store $second "${cut[@]}"
   check "a run that goes on with a $second store ends with other bits" [ "$(hashes one)" = "$(hashes from_$first)" ]
 done
+# Vectors in fewer bytes, cut, with noise: the same bits in either form, and a task of it is scored with what it heard.
+less=(--collab.wire int8 --collab.clip 2 --collab.noise 0.1 --quiet)
+expect 0 "" collab train two.ini --run-dir less --launch threads "${less[@]}"
+expect 0 "" collab train two.ini --run-dir less_b --launch mpirun --task.buys.ranks 2 --collab.store sharded "${less[@]}"
+check "bits of rows in fewer bytes differ" [ "$(hashes less)" = "$(hashes less_b)" ]
+check "rows in fewer bytes, cut and with noise change nothing" [ "$(hashes less)" != "$(hashes one)" ]
+less_auc=$(sed -n '/"test"/,$p' less/tasks/answers/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
+expect 0 "${less_auc#*: }" eval less/tasks/answers --json
+expect 64 "collab.noise is a multiple of collab.clip, which is missing" collab train two.ini --run-dir no --collab.noise 1
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 

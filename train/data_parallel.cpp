@@ -159,7 +159,7 @@ void DataParallel::use(const std::string& exchange) {
   exchange_->release_state(parts_.optimizer);
   if (has_thread_) thread_ = std::make_unique<CommunicationThread>(*exchange_, has_free_core_);
   reducer_ = std::make_unique<Reducer>(parts_.params, buckets_);
-  if (overlaps() || parts_.trace) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
+  if (overlaps() || parts_.trace || parts_.between_layers) parts_.params.on_gradient_ready([this](std::size_t i) { gradient_ready(i); });
   name_ = exchange;
 }
 
@@ -167,6 +167,7 @@ void DataParallel::gradient_ready(std::size_t i) {
   if (parts_.trace && parts_.trace->is_on()) parts_.trace->mark("gradient of " + parts_.params.entries()[i].name);
   reducer_->ready(i);
   if (overlaps()) sink().advance();
+  if (parts_.between_layers && !thread_) parts_.between_layers();
 }
 
 void DataParallel::hand_over(const Exchange& before) {

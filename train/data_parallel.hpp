@@ -31,6 +31,7 @@ class DataParallel {
     std::function<int(int local_rank)> domain_of = {};  // NUMA domain of this rank, where the caller knows better than the system
     TrialPace pace = {};                                // of exchange = auto
     OnGradients on_gradients = {};                      // empty: nobody sees gradients before the update
+    std::function<void()> between_layers = {};          // in backward, where no thread of its own communicates meanwhile; does not wait
   };
   /// Allocates zeroed parameters and state and binds them.
   explicit DataParallel(const Parts& parts);

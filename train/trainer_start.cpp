@@ -160,6 +160,7 @@ void Trainer::allocate() {
       parts_.domain_of, parts_.pace};
   if (parts_.hook && parts_.hook->takes_gradients())
     parts.on_gradients = [this](GradientView& gradient) { parts_.hook->after_gradients(gradient); };
+  if (parts_.hook) parts.between_layers = [this] { parts_.hook->between_layers(); };
   replicas_ = std::make_unique<DataParallel>(parts);
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (replicas_->fills() && config_.starting_weights && !config_.resume) config_.starting_weights(params_);

@@ -55,6 +55,8 @@ class TrainingHook {
   virtual bool takes_gradients() const { return false; }
   /// Collective, at every step: between the agreement on its gradient and clipping and update.
   virtual void after_gradients(GradientView& gradient) { (void)gradient; }
+  /// In backward, again and again: what is under way may be pushed on, without waiting.
+  virtual void between_layers() {}
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
   /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.

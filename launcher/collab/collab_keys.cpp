@@ -32,6 +32,18 @@ void CollabRecipe::describe(CollabSettings& s) {
       "Where vectors lie: replicated, all of them with every rank; sharded, each with the rank that owns its entity, and those that a task "
       "reads with its ranks; auto, replicated up to 64 MiB. Bits are the same.",
       {.choices = {"auto", "replicated", "sharded"}, .mathematics = false});
+  table.add("collab.wire", s.wire, "How vectors travel: f32; bf16, half the bytes; int8 with a scale for each vector, a quarter.",
+            {.choices = {"f32", "bf16", "int8"}});
+  table.add("collab.clip", s.clip,
+            "Length that a published vector is cut to before it leaves its task; 0: it is not. With collab.noise it bounds what a vector "
+            "tells of its "
+            "entity.",
+            {.min = 0, .max = 1e6});
+  table.add("collab.noise", s.noise,
+            "Deviation of the normal noise that each number of a published vector gets, as a multiple of collab.clip; drawn by the task's "
+            "train.seed, "
+            "which must be secret where the noise is to hide something.",
+            {.min = 0, .max = 1e3});
   table.add("collab.beta", s.beta,
             "What a new mean counts against the row that was there: 1 for features that stay, 0.3 for streams of events.",
             {.min = 1e-6, .max = 1});

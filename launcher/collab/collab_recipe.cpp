@@ -98,6 +98,7 @@ CollabOptions CollabRecipe::options() const {
   o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
   o.trunk = settings.trunk, o.stitch_layer = settings.stitch_layer;
   o.exports_features = settings.exports_features;
+  o.wire = parse_row_wire(settings.wire), o.clip = settings.clip, o.noise = settings.noise;
   o.store = settings.store, o.width = settings.width, o.keep = 1 - settings.beta;
   return o;
 }
@@ -169,6 +170,8 @@ void CollabRecipe::resolve(const std::string& path) {
 
 void CollabRecipe::check_strategies() const {
   const std::vector<std::string>& chosen = settings.strategy;
+  if (settings.noise > 0 && settings.clip <= 0)
+    throw UsageError("collab.noise is a multiple of collab.clip, which is missing; give the length that vectors are cut to");
   if (chosen.empty()) throw UsageError("collab.strategy names none; take it out for store, the default");
   for (std::size_t i = 0; i < chosen.size(); ++i)
     if (std::find(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(i), chosen[i]) !=

@@ -19,7 +19,9 @@ struct CollabSettings {
   std::int64_t every = 50;                        // steps of the fastest task between ticks
   std::int64_t width = 8;
   std::string store = "auto";  // its form
-  double beta = 1;             // r <- (1 - beta) r + beta S / n
+  std::string wire = "f32";    // of vectors
+  double clip = 0, noise = 0;
+  double beta = 1;  // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
   DistillOptions distill;

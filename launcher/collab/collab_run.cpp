@@ -278,6 +278,7 @@ class CollabRank {
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o = recipe_.options();
     o.guard = recipe_.settings.guard;
+    o.noise_seed = static_cast<std::uint64_t>(settings_.train.seed);
     o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
     o.plan = {.steps_per_tick = per_tick_[number_],
               .ticks = ticks_.ticks,
@@ -325,6 +326,7 @@ class CollabRank {
     mine["role"] = std::string(name(infos_[number_].role));
     mine["sharing_seconds"] = hook.seconds_in_ticks() - hook.seconds_in_sweeps();
     mine["sweep_seconds"] = hook.seconds_in_sweeps();
+    mine["waiting_seconds"] = hook.seconds_waiting();
     mine["training_seconds"] = seconds;
     mine["sharing_bytes"] = sharing_->bytes_sent() + task.bytes_sent();
     mine["checkpoints"]["ticks"] = checkpoints_.committed();

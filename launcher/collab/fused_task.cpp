@@ -82,7 +82,7 @@ FusedTask::FusedTask(Checkpoint checkpoint, fs::path folder)
   recipe.declare_tasks_of(path);
   recipe.read(path);
   recipe.resolve(path);
-  keep_ = 1 - recipe.settings.beta;
+  store_ = {.keep = 1 - recipe.settings.beta, .wire = parse_row_wire(recipe.settings.wire)};
   const auto section = std::find_if(recipe.sections.begin(), recipe.sections.end(), [&](const auto& s) { return s->name == name_; });
   if (section == recipe.sections.end()) throw CheckpointError(path + ": has no task " + name_);
   request_ = recipe.request(static_cast<std::size_t>(section - recipe.sections.begin()));
@@ -103,7 +103,8 @@ std::shared_ptr<const PinnedRows> FusedTask::rows(bool best, const std::string& 
                   " of the peers' rows that task " + name_ + " was trained with; bring it back");
   try {
     const Checkpoint parent = open_checkpoint(tick);
-    return std::make_shared<PinnedRows>(version_, parent.tensors(name_ + ".safetensors"), parent.tensors("store.safetensors"), keep_, best);
+    return std::make_shared<PinnedRows>(version_, parent.tensors(name_ + ".safetensors"), parent.tensors("store.safetensors"), store_,
+                                        best);
   } catch (const CheckpointError& e) {
     return remedy(e.what());
   }

@@ -33,7 +33,7 @@ class FusedTask {
   std::string name_;
   PinnedVersion version_;
   EntityRequest request_;
-  double keep_ = 0;
+  StoreOptions store_;
 };
 
 }  // namespace chorale

@@ -297,7 +297,7 @@ CollabTrials::Cost CollabTrials::run_task(Communicator& world, const Plan& plan,
   std::unique_ptr<CollabTask> task;
   if (plan.shares) {
     CollabOptions o = recipe_.options();
-    o.width = key.width;
+    o.width = key.width, o.noise_seed = static_cast<std::uint64_t>(settings.train.seed);
     o.trunk.seed = key.seed;
     o.plan = {.steps_per_tick = plan.per_tick[t],
               .ticks = plan.ticks.ticks,

@@ -1,6 +1,7 @@
 // What takes part in a training: terms of the loss within a pass, and gradients between agreement and update.
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <cmath>
 #include <mutex>
 
@@ -49,6 +50,16 @@ Seen run_with_gradients(SmallRun run, double factor) {
   return out;
 }
 
+/// Leaves out every update from step `from` on, and counts how often it may push on what is under way.
+struct Idler final : TrainingHook {
+  Idler(std::int64_t first, std::atomic<std::int64_t>& count) : from(first), pushes(count) {}
+  bool takes_gradients() const override { return true; }
+  void after_gradients(GradientView& g) override { g.skips = g.step >= from; }
+  void between_layers() override { ++pushes; }
+  std::int64_t from;
+  std::atomic<std::int64_t>& pushes;
+};
+
 /// Mean over rows of 0.5 y^2.
 struct Pull final : TrainingHook {
   Variable loss_term(const WorkerPass& pass) override {
@@ -88,6 +99,25 @@ TEST_CASE("what a hook makes of a gradient is what is clipped and applied") {
   run.optimizer.lr *= 2, run.optimizer.clip_norm = 1e-3;                              // clipped to so little that a factor is lost again
   const auto clipped = run_with_gradients(run, 4).result.parameters, whole = run_with_gradients(run, 1).result.parameters;
   for (std::size_t i = 0; i < whole.size(); ++i) CHECK(clipped[i] == Approx(whole[i]).margin(1e-6));
+}
+
+TEST_CASE("updates that a hook leaves out change nothing, and it is asked to push on in each backward pass") {
+  for (const auto& [exchange, ranks, nodes] :
+       std::vector<std::tuple<std::string, int, int>>{{"replicated", 1, 1}, {"shared", 3, 1}, {"sharded", 4, 2}}) {
+    CAPTURE(exchange, ranks, nodes);
+    SmallRun run = small_run();
+    run.config.parallel.exchange = exchange, run.config.parallel.overlap = nodes > 1 ? "layers" : "auto";
+    run.ranks = ranks, run.nodes = nodes, run.config.train.steps = 5;
+    const std::string five = run.run().summary.parameters_hash;
+    run.config.train.steps = 9;
+    CHECK(run.run().summary.parameters_hash != five);
+    std::atomic<std::int64_t> pushes{0};
+    run.hook = [&](int) { return std::make_unique<Idler>(6, pushes); };
+    const auto idle = run.run();
+    for (const std::string& error : idle.errors) CHECK(error == "");
+    CHECK(idle.summary.parameters_hash == five);
+    CHECK(pushes == 9 * 6 * 6);  // steps, virtual workers, parameters of three layers
+  }
 }
 
 TEST_CASE("a step without a finite loss is told to whoever sees gradients, and ranks that agree on none refuse") {

@@ -31,6 +31,14 @@ Matrix centred(std::span<const float> x, std::int64_t n) {
 /// Square of the Frobenius norm of x^T y.
 double cross_norm(const Matrix& x, const Matrix& y) { return (x.transpose() * y).squaredNorm(); }
 
+/// x x^T; of a wide x it takes n / p of the work of x^T x, and its squares sum up to the same.
+Matrix gram(const Matrix& x) {
+  Matrix out = Matrix::Zero(x.rows(), x.rows());
+  out.selfadjointView<Eigen::Lower>().rankUpdate(x);
+  out.triangularView<Eigen::StrictlyUpper>() = out.transpose().eval();
+  return out;
+}
+
 std::int64_t two_words(const std::int32_t* at) {
   std::int64_t value = 0;
   std::memcpy(&value, at, sizeof value);
@@ -55,6 +63,11 @@ std::string_view name(TaskStage stage) { return kStages[static_cast<std::size_t>
 
 double linear_cka(std::span<const float> x, std::span<const float> y, std::int64_t n) {
   const Matrix a = centred(x, n), b = centred(y, n);
+  if (a.cols() > n || b.cols() > n) {
+    const Matrix of_a = gram(a), of_b = gram(b);
+    const double both = of_a.norm() * of_b.norm();
+    return both > 0 ? of_a.cwiseProduct(of_b).sum() / both : 0;
+  }
   const double size = std::sqrt(cross_norm(a, a) * cross_norm(b, b));
   return size > 0 ? cross_norm(a, b) / size : 0;
 }

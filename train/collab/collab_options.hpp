@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <chorale/train/collab/row_wire.hpp>
+
 namespace chorale {
 
 /// What a study holds a collaboration against.
@@ -63,6 +65,9 @@ struct CollabOptions {
   std::int64_t width = 8;
   std::string store = "auto";    // form of the store: auto, replicated, sharded
   double keep = 0;               // as StoreOptions
+  RowWire wire = RowWire::f32;   // of vectors
+  double clip = 0, noise = 0;    // as EntitySums::bound()
+  std::uint64_t noise_seed = 1;  // of this task
   bool exports_features = true;  // as FusionOptions
   DistillOptions distill = {};
   ProtoOptions proto = {};

@@ -152,7 +152,10 @@ void CollabTask::make_publication(Setup& setup) {
                                                                   .all = rows_.all,
                                                                   .entities = std::move(published_),
                                                                   .virtual_workers = setup.virtual_workers,
-                                                                  .sweep_ticks = options_.plan.sweep_ticks});
+                                                                  .sweep_ticks = options_.plan.sweep_ticks,
+                                                                  .clip = options_.clip,
+                                                                  .noise = options_.noise,
+                                                                  .noise_seed = options_.noise_seed});
 }
 
 std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& setup) {

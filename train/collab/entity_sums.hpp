@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <chorale/train/collab/row_wire.hpp>
+
 namespace chorale {
 
 /// One thread.
@@ -23,10 +25,13 @@ class EntitySums {
   std::int64_t size() const { return static_cast<std::int64_t>(entities_.size()); }
   void clear();
 
-  /// Words of a packed entry: entity, part, count, then `width` floats.
-  static std::int64_t entry_words(std::int64_t width) { return 3 + width; }
+  /// Of each entry the mean vector is cut to `clip` in length, and gets noise of deviation noise * clip in each number, drawn by key,
+  /// entity and part. clip 0: nothing is done.
+  void bound(double clip, double noise, std::uint64_t key);
+  /// Words of a packed entry: entity, part, count, then the sum of vectors as it travels.
+  static std::int64_t entry_words(std::int64_t width, RowWire wire = RowWire::f32) { return 3 + row_words(wire, width); }
   /// All entries one after the other, in the order in which they came up.
-  std::vector<std::int32_t> packed() const;
+  std::vector<std::int32_t> packed(RowWire wire = RowWire::f32) const;
 
  private:
   float* sum_of(std::int32_t entity, std::int32_t part);

@@ -8,10 +8,11 @@
 
 namespace chorale {
 
-PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task, const SafetensorsFile& store, double keep, bool best)
+PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task, const SafetensorsFile& store, const StoreOptions& options,
+                       bool best)
     : version_(version) {
   const RowsVersion& wanted = best ? version.best : version.last;
-  PublishedRows published(store, keep, false);
+  PublishedRows published(store, options, false);
   const auto width = static_cast<std::size_t>(version.width);
   if (published.width() != version.width)
     throw CheckpointError(fmt::format("{}: holds rows of width {}, the task was trained with rows of width {}; bring back those of its run",

@@ -20,7 +20,8 @@ class PinnedRows {
   explicit PinnedRows(const PinnedVersion& version) : version_(version) {}
   /// store, task: store.safetensors and NAME.safetensors of the tick. best: the rows of the best weights, else those of the last ones.
   /// Throws CheckpointError that names both versions where the tick holds rows of another one.
-  PinnedRows(const PinnedVersion& version, const SafetensorsFile& task, const SafetensorsFile& store, double keep, bool best);
+  PinnedRows(const PinnedVersion& version, const SafetensorsFile& task, const SafetensorsFile& store, const StoreOptions& options,
+             bool best);
   const PinnedVersion& version() const { return version_; }
   /// The number of floats of "shared".
   std::int64_t columns() const { return static_cast<std::int64_t>(version_.sources.size()) * version_.width; }

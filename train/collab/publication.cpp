@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include <chorale/core/base/random.hpp>
 #include <chorale/core/data/sampler.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/replica.hpp>
@@ -29,7 +30,8 @@ void Publication::complete(bool hears) {
   if (parts_.fetched && hears) parts_.fetched->refresh();
 }
 
-void Publication::post(bool publishes) {
+void Publication::post(std::int64_t tick, bool publishes) {
+  seen_.bound(parts_.clip, parts_.noise, mix(mix(parts_.noise_seed, 0x6E6F697365u), static_cast<std::uint64_t>(tick)));
   parts_.store.post(publishes ? parts_.publisher : -1, seen_);
   seen_.clear();
 }

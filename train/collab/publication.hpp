@@ -29,6 +29,8 @@ class Publication {
     std::vector<std::vector<std::int32_t>> entities;  // by kind, by row of the table: position among the publisher's ids; -1: none
     std::int64_t virtual_workers = 1;
     std::int64_t sweep_ticks = 10;  // a sweep over all rows of the table takes so many ticks; 0: no sweep
+    double clip = 0, noise = 0;     // as EntitySums::bound()
+    std::uint64_t noise_seed = 1;
   };
   explicit Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) {}
 
@@ -38,7 +40,7 @@ class Publication {
   /// Forward over this tick's part of all rows, where the task publishes. Ticks count from 1.
   void sweep(std::int64_t tick);
   /// Collective over all tasks: begins to send what this rank has seen since the last post. publishes: false: nothing.
-  void post(bool publishes);
+  void post(std::int64_t tick, bool publishes);
   Store& store() { return parts_.store; }
   FetchedRows* fetched() { return parts_.fetched; }
 

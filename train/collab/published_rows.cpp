@@ -42,9 +42,10 @@ std::string state_text(const SafetensorsFile& file) {
 
 }  // namespace
 
-PublishedRows::PublishedRows(const SafetensorsFile& file, double keep, bool is_final) : comm_(make_self_communicator()) {
+PublishedRows::PublishedRows(const SafetensorsFile& file, StoreOptions options, bool is_final) : comm_(make_self_communicator()) {
   std::vector<Publisher> publishers = publishers_in(file);
-  store_ = std::make_unique<ReplicatedStore>(*comm_, std::move(publishers), StoreOptions{.width = width_in(file), .keep = keep});
+  options.width = width_in(file);
+  store_ = std::make_unique<ReplicatedStore>(*comm_, std::move(publishers), options);
   store_->restore(file, state_text(file));
   if (is_final) store_->complete();
   state_ = store_->state();

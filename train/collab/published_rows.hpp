@@ -15,9 +15,9 @@ namespace chorale {
 /// One thread.
 class PublishedRows {
  public:
-  /// file: store.safetensors of a tick. keep: 1 - collab.beta. is_final: what was posted last is applied, as at the end of a run. Throws
-  /// CheckpointError where it is none, or was written before ids were.
-  PublishedRows(const SafetensorsFile& file, double keep, bool is_final);
+  /// file: store.safetensors of a tick, which says the width; options: the rest of its collaboration's. is_final: what was posted last is
+  /// applied, as at the end of a run. Throws CheckpointError where it is none, or was written before ids were.
+  PublishedRows(const SafetensorsFile& file, StoreOptions options, bool is_final);
   /// In the order of names.
   std::vector<std::string> tasks() const;
   bool has(const std::string& task) const { return number_of(task) >= 0; }

@@ -28,7 +28,7 @@ std::vector<KeyPlaces> ReplicatedStore::locate(const std::vector<WantedKeys>& wa
 
 void ReplicatedStore::post(int publisher, const EntitySums& seen) {
   if (is_restored_) throw InternalError("a post while one is pending");
-  gather_.post(publisher, publisher >= 0 ? seen.packed() : std::vector<std::int32_t>());
+  gather_.post(publisher, publisher >= 0 ? seen.packed(options_.wire) : std::vector<std::int32_t>());
 }
 
 std::vector<NamedTensor> ReplicatedStore::state() {
@@ -58,7 +58,7 @@ void ReplicatedStore::restore(const SafetensorsFile& file, const std::string& te
     table.present() = values_of<std::uint8_t>(file, at + "present", table.keys());
     read_scale(file, p);
     posted_[p] = values_of<std::int32_t>(file, at + "posted");
-    StoreTable::check_entries(posted_[p], table.keys(), options_.width, file.path().string() + ": what " + tasks_[p] + " had posted");
+    StoreTable::check_entries(posted_[p], table.keys(), options_, file.path().string() + ": what " + tasks_[p] + " had posted");
   }
 }
 

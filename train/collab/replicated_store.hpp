@@ -26,7 +26,7 @@ class ReplicatedStore final : public Store {
   void restore(const SafetensorsFile& file, const std::string& text) override;
   std::int64_t bytes() const override;
   std::string_view form() const override { return "replicated"; }
-  const float* row(int publisher, std::int32_t position) const override { return table(publisher).row(position); }
+  bool read(int publisher, std::int32_t position, float* out) const override { return table(publisher).read(position, out); }
 
   const Publisher& publisher(int number) const { return table(number).publisher(); }
   /// Rows that are there.

@@ -37,7 +37,8 @@ void put_together(WholeTable& whole, const std::vector<std::byte>& bytes, std::s
 
 void ShardedStore::gather_state() {
   if (stage_ != Stage::idle && stage_ != Stage::arrived) throw InternalError("the state of a store that goes on");
-  const auto width = static_cast<std::size_t>(options_.width), each = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  const auto width = static_cast<std::size_t>(options_.width),
+             each = static_cast<std::size_t>(EntitySums::entry_words(options_.width, options_.wire));
   std::vector<std::vector<std::byte>> parts(static_cast<std::size_t>(comm_.size()));
   for (std::size_t p = 0; p < shards_.size(); ++p) {
     const StoreTable& table = shards_[p].table;
@@ -82,7 +83,8 @@ std::vector<NamedTensor> ShardedStore::state() {
 
 void ShardedStore::restore(const SafetensorsFile& file, const std::string& text) {
   const bool pending = read_state_text(file, text);
-  const auto width = static_cast<std::size_t>(options_.width), each = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  const auto width = static_cast<std::size_t>(options_.width),
+             each = static_cast<std::size_t>(EntitySums::entry_words(options_.width, options_.wire));
   restored_.assign(tasks_.size(), {});
   for (std::size_t p = 0; p < shards_.size(); ++p) {
     Shard& shard = shards_[p];
@@ -104,7 +106,7 @@ void ShardedStore::restore(const SafetensorsFile& file, const std::string& text)
     }
     read_scale(file, p);
     const auto posted = values_of<std::int32_t>(file, at + "posted");
-    StoreTable::check_entries(posted, shard.all_keys, options_.width, file.path().string() + ": what " + tasks_[p] + " had posted");
+    StoreTable::check_entries(posted, shard.all_keys, options_, file.path().string() + ": what " + tasks_[p] + " had posted");
     for (std::size_t from = 0; from < posted.size(); from += each) {
       const auto own = std::lower_bound(shard.global.begin(), shard.global.end(), posted[from]);
       if (own == shard.global.end() || *own != posted[from]) continue;

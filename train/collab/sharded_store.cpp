@@ -11,8 +11,9 @@
 namespace chorale {
 
 std::int64_t ShardedTraffic::bytes() const {
-  const std::int64_t of_bucket = publishers * 8 * (2 * width + 1), counts = nodes > 1 ? 4 * 16 * (ranks + 1) : 0;
-  return 16 * (ranks - 1) + counts + entries * (12 + 4 * width) + buckets * of_bucket + rows * (4 + 4 * width) +
+  const std::int64_t row = 4 * row_words(wire, width), of_bucket = publishers * 8 * (2 * width + 1),
+                     counts = nodes > 1 ? 4 * 16 * (ranks + 1) : 0;
+  return 16 * (ranks - 1) + counts + entries * (12 + row) + buckets * of_bucket + rows * (4 + row) +
          (nodes - 1) * (passes_ranks * counts + passes_buckets * of_bucket);
 }
 
@@ -26,10 +27,15 @@ ShardedStore::ShardedStore(Communicator& comm, std::vector<std::string> tasks, i
   deal_out(number, own);
 }
 
-const float* ShardedStore::row(int publisher, std::int32_t position) const {
+bool ShardedStore::read(int publisher, std::int32_t position, float* out) const {
+  const auto width = static_cast<std::size_t>(options_.width);
   const ShardView& view = views_[static_cast<std::size_t>(publisher)];
-  if (position < 0 || !view.present[static_cast<std::size_t>(position)]) return nullptr;
-  return view.rows.data() + static_cast<std::size_t>(position) * static_cast<std::size_t>(options_.width);
+  const bool is_there = position >= 0 && view.present[static_cast<std::size_t>(position)] != 0;
+  if (is_there)
+    std::copy_n(view.rows.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(position) * width), width, out);
+  else
+    std::fill_n(out, width, 0.0f);
+  return is_there;
 }
 
 void ShardedStore::post(int publisher, const EntitySums& seen) {
@@ -37,9 +43,9 @@ void ShardedStore::post(int publisher, const EntitySums& seen) {
   if (publisher >= 0 && publisher != number_) throw InternalError("a rank posts for another task");
   whole_.clear();
   is_released_ = false;
-  const auto each = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  const auto each = static_cast<std::size_t>(EntitySums::entry_words(options_.width, options_.wire));
   std::vector<std::vector<std::int32_t>> by_owner(static_cast<std::size_t>(comm_.size()));
-  const std::vector<std::int32_t> words = publisher >= 0 ? seen.packed() : std::vector<std::int32_t>();
+  const std::vector<std::int32_t> words = publisher >= 0 ? seen.packed(options_.wire) : std::vector<std::int32_t>();
   std::int64_t others = 0;
   for (std::size_t at = 0; at < words.size(); at += each) {
     const Place place = place_of_[static_cast<std::size_t>(words[at])];
@@ -63,6 +69,7 @@ ShardedTraffic ShardedStore::traffic(std::int64_t entries) const {
   ShardedTraffic out{.ranks = comm_.size(),
                      .publishers = static_cast<std::int64_t>(tasks_.size()),
                      .width = options_.width,
+                     .wire = options_.wire,
                      .buckets = buckets_of(comm_.rank(), comm_.size()),
                      .entries = entries,
                      .nodes = comm_.node_count()};
@@ -204,7 +211,7 @@ void ShardedStore::take_sums(bool of_squares) {
 
 /// Rows for each rank that reads them, with their number among those that it reads here. all: also where nothing has changed.
 void ShardedStore::collect_rows(bool all) {
-  const auto width = static_cast<std::size_t>(options_.width);
+  const auto width = static_cast<std::size_t>(options_.width), words = static_cast<std::size_t>(row_words(options_.wire, options_.width));
   std::vector<std::vector<bool>> is_changed;
   for (std::size_t p = 0; p < shards_.size(); ++p) {
     is_changed.emplace_back(static_cast<std::size_t>(shards_[p].table.keys()), all);
@@ -221,25 +228,25 @@ void ShardedStore::collect_rows(bool all) {
       const float* row = table.row(position);
       if (!row || !is_changed[p][static_cast<std::size_t>(position)]) continue;
       sent_.push_back(static_cast<std::int32_t>(i));
-      sent_.resize(sent_.size() + width);
-      std::memcpy(sent_.data() + sent_.size() - width, row, width * sizeof(float));
+      sent_.resize(sent_.size() + words);
+      encode_row(options_.wire, std::span(row, width), sent_.data() + sent_.size() - words);
       others += static_cast<int>(r) != comm_.rank();
     }
     send_counts_.push_back(static_cast<std::int64_t>(sent_.size() - before));
   }
-  if (!all) formula_bytes_ += others * (4 + 4 * options_.width);
+  if (!all) formula_bytes_ += others * 4 * (1 + row_words(options_.wire, options_.width));
 }
 
 void ShardedStore::take_rows() {
-  const auto width = static_cast<std::size_t>(options_.width);
+  const auto width = static_cast<std::size_t>(options_.width), words = static_cast<std::size_t>(row_words(options_.wire, options_.width));
   const std::int32_t* at = received_.data();
   for (std::size_t r = 0; r < receive_counts_.size(); ++r)
-    for (const std::int32_t* end = at + receive_counts_[r]; at < end; at += 1 + width) {
+    for (const std::int32_t* end = at + receive_counts_[r]; at < end; at += 1 + words) {
       const Wanted slot = slots_[r][static_cast<std::size_t>(at[0])];
       ShardView& view = views_[static_cast<std::size_t>(slot.publisher)];
       const auto place = static_cast<std::size_t>(slot.position);
       view.present[place] = 1;
-      std::memcpy(view.rows.data() + place * width, at + 1, width * sizeof(float));
+      decode_row(options_.wire, at + 1, std::span(view.rows.data() + place * width, width));
     }
 }
 

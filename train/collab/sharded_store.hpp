@@ -15,6 +15,7 @@ namespace chorale {
 /// What one rank sends for a tick, without what it keeps for itself and, between nodes, without the envelopes of the six collectives.
 struct ShardedTraffic {
   std::int64_t ranks = 1, publishers = 1, width = 8;
+  RowWire wire = RowWire::f32;
   std::int64_t buckets = 4096;  // that it owns
   std::int64_t entries = 0;     // (entity, part) that others own
   std::int64_t rows = 0;        // changed ones, by rank that reads them
@@ -47,7 +48,7 @@ class ShardedStore final : public Store {
   void restore(const SafetensorsFile& file, const std::string& text) override;
   std::int64_t bytes() const override;
   std::string_view form() const override { return "sharded"; }
-  const float* row(int publisher, std::int32_t position) const override;
+  bool read(int publisher, std::int32_t position, float* out) const override;
   /// Of the posts that were completed so far.
   std::int64_t formula_bytes() const { return formula_bytes_; }
 

@@ -91,9 +91,15 @@ void Sharing::after_step(std::int64_t step) {
     if (plan_.at_end == AtEnd::serve && since_best_ == kNoBest && tick_.number == plan_.last_tick) keep_best();
     return;
   }
-  if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
   // The checkpoint of the last tick, if there was one, has been written before this step.
-  if (parts_.publication) parts_.publication->store().release(), parts_.publication->store().advance();
+  if (parts_.publication) parts_.publication->store().release();
+  push();
+}
+
+/// What was posted travels while the steps are made.
+void Sharing::push() {
+  if (has_posted_) notice_work_.done();
+  if (parts_.publication) parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
   if (parts_.affinity) parts_.affinity->advance();
 }
@@ -153,13 +159,15 @@ void Sharing::tick(const Part& part) {
   const Clock::time_point start = Clock::now();
   parts_.task.watch().enter(Activity::updating, "sharing");
   hear_notices();
+  settle();
+  waiting_seconds_ += seconds_since(start);
   if (parts_.publication) parts_.publication->complete(part.hears);
   count(tick_.number + 1, part.trains);
   for (const auto& strategy : parts_.strategies) strategy->tick(tick_);
   const Clock::time_point swept = Clock::now();
   if (parts_.publication && part.publishes) parts_.publication->sweep(tick_.number);
   sweep_seconds_ += seconds_since(swept);
-  if (parts_.publication) parts_.publication->post(part.publishes);
+  if (parts_.publication) parts_.publication->post(tick_.number, part.publishes);
   if (parts_.affinity) {
     TaskNews news = parts_.news ? parts_.news() : TaskNews();
     news.steps = steps_, news.stage = stage();

@@ -37,6 +37,7 @@ class Sharing final : public TrainingHook {
   void begin(const TrainedParameters& parameters) override;
   void set_alone(bool is_alone) override;
   std::uint64_t bytes_sent() const;
+  void between_layers() override { push(); }
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;
@@ -65,6 +66,8 @@ class Sharing final : public TrainingHook {
   /// Seconds of this rank in ticks and with gradients of tasks so far: waiting for peers and applying, then the sweep.
   double seconds_in_ticks() const { return tick_seconds_; }
   double seconds_in_sweeps() const { return sweep_seconds_; }
+  /// Of those in ticks: until what was posted at the tick before is here.
+  double seconds_waiting() const { return waiting_seconds_; }
 
  private:
   /// What a task does at a tick.
@@ -76,6 +79,7 @@ class Sharing final : public TrainingHook {
   bool has_ended() const;
   bool ends_all(std::int64_t tick) const { return plan_.ticks > 0 && tick >= plan_.ticks; }
   void count(std::int64_t ticks, bool trains);
+  void push();
   void hear_notices();
   void post_notice();
   Parts parts_;
@@ -85,7 +89,7 @@ class Sharing final : public TrainingHook {
   std::int64_t steps_ = 0, since_best_ = 0;  // evaluations without a better one
   bool is_saved_ = true;                     // what a task that serves has written at its end
   Stop stop_ = Stop::none;                   // a rank of some task has been told to stop: every task knows it at the same tick
-  double tick_seconds_ = 0, sweep_seconds_ = 0;
+  double tick_seconds_ = 0, sweep_seconds_ = 0, waiting_seconds_ = 0;
   std::int64_t notice_ = 0;            // this rank's, under way
   std::vector<std::int64_t> notices_;  // by rank
   bool has_posted_ = false;

@@ -33,8 +33,8 @@ void Store::read_scale(const SafetensorsFile& file, std::size_t publisher) {
 template <class T>
 bool Store::fetch(int publisher, std::int32_t position, T* out) const {
   const auto width = static_cast<std::size_t>(options_.width);
-  const float* found = row(publisher, position);
-  if (!found) {
+  found_.resize(width);
+  if (!read(publisher, position, found_.data())) {
     std::fill_n(out, width, T{0});
     return false;
   }
@@ -42,7 +42,7 @@ bool Store::fetch(int publisher, std::int32_t position, T* out) const {
   const double norm = 1 / std::sqrt(static_cast<double>(options_.width));
   for (std::size_t j = 0; j < width; ++j) {
     const double s = of.deviation[j];
-    const double standard = s > 0 ? (static_cast<double>(found[j]) - of.mean[j]) / s : 0;
+    const double standard = s > 0 ? (static_cast<double>(found_[j]) - of.mean[j]) / s : 0;
     out[j] = static_cast<T>(std::clamp(standard, -4.0, 4.0) * norm);
   }
   return true;

@@ -27,6 +27,7 @@ struct Publisher {
 struct StoreOptions {
   std::int64_t width = 8;
   double keep = 0;  // of an old row when a new one comes: r <- keep r + (1 - keep) S / n. 0 for static features, 0.7 for event streams
+  RowWire wire = RowWire::f32;  // of what is posted and of rows that are read
 };
 
 /// What makes raw rows comparable: mean and deviation of each column over the publisher's rows, with time over those before
@@ -88,9 +89,9 @@ class Store {
   /// Names of the publishers, in their order.
   const std::vector<std::string>& tasks() const { return tasks_; }
   const StoreOptions& options() const { return options_; }
-  /// The row at a place that locate() gave, as published, `width` values; with time that of an older period of the same entity where this
-  /// one is not there yet. Null where there is none or position is -1.
-  virtual const float* row(int publisher, std::int32_t position) const = 0;
+  /// The row at a place that locate() gave, as it travels, `width` values; with time that of an older period of the same entity where this
+  /// one is not there yet. False, and zeros, where there is none or position is -1.
+  virtual bool read(int publisher, std::int32_t position, float* out) const = 0;
   /// The same normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values. False, and zeros, where there is none. T is float or
   /// double.
   template <class T>
@@ -106,6 +107,9 @@ class Store {
   StoreOptions options_;
   std::vector<ColumnScale> scales_;
   std::int64_t version_ = 0;
+
+ private:
+  mutable std::vector<float> found_;  // of fetch()
 };
 
 }  // namespace chorale

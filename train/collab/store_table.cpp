@@ -16,7 +16,8 @@ StoreTable::StoreTable(Publisher publisher, const StoreOptions& options)
       present_(publisher_.ids.size()) {}
 
 std::vector<std::int32_t> StoreTable::apply(std::span<const std::int32_t> entries) {
-  const auto width = static_cast<std::size_t>(options_.width), words = static_cast<std::size_t>(EntitySums::entry_words(options_.width));
+  const auto width = static_cast<std::size_t>(options_.width),
+             words = static_cast<std::size_t>(EntitySums::entry_words(options_.width, options_.wire));
   std::vector<const std::int32_t*> order;
   for (std::size_t at = 0; at < entries.size(); at += words) order.push_back(entries.data() + at);
   std::sort(order.begin(), order.end(),
@@ -29,7 +30,7 @@ std::vector<std::int32_t> StoreTable::apply(std::span<const std::int32_t> entrie
     std::fill(sum.begin(), sum.end(), 0.0f);
     for (; i < order.size() && order[i][0] == entity; ++i) {
       count += order[i][2];
-      std::memcpy(vector.data(), order[i] + 3, width * sizeof(float));
+      decode_row(options_.wire, order[i] + 3, vector);
       for (std::size_t j = 0; j < width; ++j) sum[j] += vector[j];
     }
     float* row = rows_.data() + static_cast<std::size_t>(entity) * width;
@@ -53,6 +54,18 @@ const float* StoreTable::row(std::int32_t position) const {
   position = newest_there(position);
   if (position < 0 || !present_[static_cast<std::size_t>(position)]) return nullptr;
   return rows_.data() + static_cast<std::size_t>(position) * static_cast<std::size_t>(options_.width);
+}
+
+bool StoreTable::read(std::int32_t position, float* out) const {
+  const auto width = static_cast<std::size_t>(options_.width);
+  const float* found = row(position);
+  if (!found) {
+    std::fill_n(out, width, 0.0f);
+    return false;
+  }
+  std::copy_n(found, width, out);
+  round_row(options_.wire, std::span(out, width));
+  return true;
 }
 
 void StoreTable::sum_buckets(const double* means, const OnBucket& on_bucket) const {
@@ -81,8 +94,9 @@ std::int64_t StoreTable::bytes() const {
 }
 
 /// A damaged entry must not write elsewhere.
-void StoreTable::check_entries(std::span<const std::int32_t> entries, std::int64_t keys, std::int64_t width, const std::string& what) {
-  const auto each = static_cast<std::size_t>(EntitySums::entry_words(width));
+void StoreTable::check_entries(std::span<const std::int32_t> entries, std::int64_t keys, const StoreOptions& options,
+                               const std::string& what) {
+  const auto each = static_cast<std::size_t>(EntitySums::entry_words(options.width, options.wire));
   bool good = entries.size() % each == 0;
   for (std::size_t at = 0; good && at < entries.size(); at += each) good = entries[at] >= 0 && entries[at] < keys && entries[at + 2] > 0;
   if (!good) throw CheckpointError(what + " is damaged");

@@ -26,6 +26,8 @@ class StoreTable {
   std::int32_t newest_there(std::int32_t position) const;
   /// Null where there is none: position -1, or no row yet, of an older period neither.
   const float* row(std::int32_t position) const;
+  /// The same as it travels; zeros where there is none.
+  bool read(std::int32_t position, float* out) const;
   /// By bucket that has keys, in rising order: the number of rows that count for the scale, and their sums by column; given means, the sums
   /// of squared distances from them.
   using OnBucket = std::function<void(int bucket, std::int64_t count, std::span<const double> sums)>;
@@ -33,7 +35,7 @@ class StoreTable {
   /// Of keys and rows.
   std::int64_t bytes() const;
   /// Throws CheckpointError, which names the file, where entries are not of positions below `keys`.
-  static void check_entries(std::span<const std::int32_t> entries, std::int64_t keys, std::int64_t width, const std::string& what);
+  static void check_entries(std::span<const std::int32_t> entries, std::int64_t keys, const StoreOptions& options, const std::string& what);
 
  private:
   bool counts(std::size_t key) const {

@@ -48,7 +48,7 @@ void CollabTask::make_store(const Setup& setup) {
       if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
   }
   const std::vector<Wish> wanted = wishes(setup.number);
-  const StoreOptions options{.width = options_.width, .keep = options_.keep};
+  const StoreOptions options{.width = options_.width, .keep = options_.keep, .wire = options_.wire};
   if (check_room(setup, own, wanted)) {
     store_ = std::make_unique<ShardedStore>(own_communicator(setup, "store"), std::move(names), number, own, options);
   } else {

@@ -60,13 +60,14 @@ std::string absolute_representations(const std::string& text, const std::string&
 void Representations::read(const std::string& folder) {
   const Checkpoint tick = open_checkpoint(folder);
   const auto fields = nlohmann::json::parse(tick.manifest().fields);
-  double beta = 1;
+  StoreOptions options;
   try {
-    beta = std::stod(fields.at("identity").at("collab.beta").get<std::string>());
+    options.keep = 1 - std::stod(fields.at("identity").at("collab.beta").get<std::string>());
+    options.wire = parse_row_wire(fields.at("identity").value("collab.wire", "f32"));
   } catch (const std::exception&) {
     throw CheckpointError(folder + ": is no tick of a collaboration");
   }
-  rows_ = std::make_unique<PublishedRows>(tick.tensors("store.safetensors"), 1 - beta, true);
+  rows_ = std::make_unique<PublishedRows>(tick.tensors("store.safetensors"), options, true);
   if (features_.tasks.empty()) features_.tasks = rows_->tasks();
   features_.width = rows_->width();
   std::vector<std::string> there;

@@ -382,6 +382,34 @@ TEST_CASE("a sharded store changes no bit of any task, with 1, 2, 3 and 5 ranks 
   }
 }
 
+TEST_CASE("vectors in fewer bytes, cut and with noise: bits depend on no layout, and what is sent is less") {
+  Collab collab = short_run({"store"});
+  const auto plain = collab.run();
+  const auto bytes_of_ten_ticks = [&](RowWire wire) {
+    collab.options.wire = wire;
+    collab.options.plan.ticks = 8;
+    const auto less = collab.run();
+    collab.options.plan.ticks = 18;
+    const auto more = collab.run();
+    check_no_errors(more);
+    collab.options.plan.ticks = 8;
+    return static_cast<std::int64_t>(more.bytes[0] - less.bytes[0]);
+  };
+  const std::int64_t f32 = bytes_of_ten_ticks(RowWire::f32), bf16 = bytes_of_ten_ticks(RowWire::bf16);
+  const std::int64_t heads = 10 * (16 + 16 + 4 * (8 + 256 * 8)), entries = (f32 - heads) / 28;  // 12 + 4 * 4 bytes each
+  CHECK(f32 == heads + 28 * entries);
+  CHECK(bf16 == heads + 20 * entries);
+  CHECK(bytes_of_ten_ticks(RowWire::int8) == heads + 20 * entries);  // 4 of the scale and 4
+  collab.options.clip = 0.5, collab.options.noise = 0.3, collab.options.noise_seed = 3;
+  const auto reference = collab.run();
+  check_no_errors(reference);
+  CHECK(reference.tasks.at("buys").parameters_hash != plain.tasks.at("buys").parameters_hash);
+  collab.tasks[0].ranks = 2, collab.tasks[1].ranks = 3, collab.options.store = "sharded";
+  const auto spread = collab.run();
+  check_no_errors(spread);
+  for (const auto& [name, summary] : reference.tasks) CHECK(spread.tasks.at(name).parameters_hash == summary.parameters_hash);
+}
+
 TEST_CASE("tasks of one label distil, and what they send is what the formula says") {
   Collab collab = short_run({"distill"});
   collab.options.plan.ticks = 20, collab.options.plan.burn_in_ticks = 4;

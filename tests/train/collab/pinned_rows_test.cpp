@@ -85,7 +85,7 @@ TEST_CASE("published rows are read again as a peer would read them, what was pos
   p.store.post(0, sums);
   p.store.settle();
   const SafetensorsFile file = p.store_file();
-  const PublishedRows before(file, 0.5, false), after(file, 0.5, true);
+  const PublishedRows before(file, {.keep = 0.5}, false), after(file, {.keep = 0.5}, true);
   CHECK(before.tasks() == std::vector<std::string>{"a", "b"});
   CHECK(before.version() + 1 == after.version());
   CHECK(before.hash({"a"}) != after.hash({"a"}));
@@ -116,7 +116,7 @@ TEST_CASE("a task is scored with the rows of its version, and rows of another on
   const PinnedVersion version = PinnedVersion::from_json(p.version().to_json());
   CHECK(version.best.hash != version.last.hash);
   const SafetensorsFile store = p.store_file(), task = p.task_file();
-  const PinnedRows last(version, task, store, 0.5, false), best(version, task, store, 0.5, true);
+  const PinnedRows last(version, task, store, {.keep = 0.5}, false), best(version, task, store, {.keep = 0.5}, true);
   float row[kWidth], now[kWidth];
   const std::vector<EntityId> four = {person(4)};
   CHECK(last.fetch(0, person(4), row));
@@ -129,13 +129,14 @@ TEST_CASE("a task is scored with the rows of its version, and rows of another on
   CHECK(!last.fetch(0, person(99), row));
   p.tick(3);
   const SafetensorsFile newer = p.file("newer", p.store.state(), p.store.state_text());
-  CHECK_THROWS_WITH(PinnedRows(version, task, newer, 0.5, false),
+  CHECK_THROWS_WITH(PinnedRows(version, task, newer, {.keep = 0.5}, false),
                     Catch::Contains("trained with version 4 of its peers' rows (hash " + version.last.hash) &&
                         Catch::Contains("this tick holds version 6 (hash "));
-  CHECK_NOTHROW(PinnedRows(version, task, newer, 0.5, true));  // kept rows are the task's own
+  CHECK_NOTHROW(PinnedRows(version, task, newer, {.keep = 0.5}, true));  // kept rows are the task's own
   PinnedVersion wide = version;
   wide.width = 3;
-  CHECK_THROWS_WITH(PinnedRows(wide, task, store, 0.5, false), Catch::Contains("rows of width 2") && Catch::Contains("rows of width 3"));
+  CHECK_THROWS_WITH(PinnedRows(wide, task, store, {.keep = 0.5}, false),
+                    Catch::Contains("rows of width 2") && Catch::Contains("rows of width 3"));
 }
 
 TEST_CASE("a store that does not say whose its rows are is refused") {
@@ -144,7 +145,7 @@ TEST_CASE("a store that does not say whose its rows are is refused") {
   std::vector<NamedTensor> without;
   for (const NamedTensor& t : p.store.state())
     if (t.name != "a.ids") without.push_back(t);
-  CHECK_THROWS_AS(PublishedRows(p.file("old", without, p.store.state_text()), 0.5, true), CheckpointError);
+  CHECK_THROWS_AS(PublishedRows(p.file("old", without, p.store.state_text()), {.keep = 0.5}, true), CheckpointError);
 }
 
 TEST_CASE("rows of any table get the vectors of their entities, and those that nobody knows are counted") {
@@ -152,7 +153,7 @@ TEST_CASE("rows of any table get the vectors of their entities, and those that n
   p.tick(1);
   auto rows = std::make_shared<TensorDataset>(3);
   rows->add("x", {1}, {1, 2, 3});
-  const auto pinned = std::make_shared<const PinnedRows>(p.version(), p.task_file(), p.store_file(), 0.5, false);
+  const auto pinned = std::make_shared<const PinnedRows>(p.version(), p.task_file(), p.store_file(), StoreOptions{.keep = 0.5}, false);
   const PinnedDataset data(rows, pinned, {{person(4), kNoEntity, person(99)}});
   CHECK(data.fields().back().row_shape == Shape({2 * kWidth}));
   CHECK(data.unseen() == 2);

@@ -66,6 +66,7 @@ struct Layout {
   std::vector<int> task_of;  // by rank: 0 or 1 publish, -1 only listens
   int nodes = 1;
   bool is_sharded = true, has_time = false;
+  RowWire wire = RowWire::f32;
 };
 
 /// What each rank reads after each tick, and what the store says of itself.
@@ -87,7 +88,7 @@ Seen run(const Layout& layout, const Ticks& ticks) {
   out.errors = run_ranks(static_cast<int>(layout.task_of.size()), layout.nodes, [&](Communicator& world) {
     const Publisher publishers[] = {people("a", 90, layout.has_time), people("b", 50, layout.has_time)};
     const int task = layout.task_of[static_cast<std::size_t>(world.rank())];
-    const StoreOptions options{.width = kWidth, .keep = 0.7};
+    const StoreOptions options{.width = kWidth, .keep = 0.7, .wire = layout.wire};
     std::unique_ptr<Store> store;
     ShardedStore* sharded = nullptr;
     if (layout.is_sharded) {
@@ -193,6 +194,18 @@ TEST_CASE("a sharded store gives the bits of a replicated one, with time and wit
         for (std::size_t i = 0; i < seen.places[w].positions.size(); ++i)
           CHECK((seen.places[w].positions[i] >= 0) == (reference.places[w].positions[i] >= 0));
       }
+    }
+  }
+}
+
+TEST_CASE("rows in fewer bytes are the same in both forms, at any number of ranks, and the formula says how many") {
+  const Seen exact = run({.task_of = {0, 1}, .is_sharded = false}, {});
+  for (const RowWire wire : {RowWire::bf16, RowWire::int8}) {
+    const Seen reference = run({.task_of = {0, 1}, .is_sharded = false, .wire = wire}, {});
+    CHECK(reference.fetched[6] != exact.fetched[6]);
+    for (Layout layout : kLayouts) {
+      layout.wire = wire;
+      check_equal(run(layout, {}), reference);
     }
   }
 }

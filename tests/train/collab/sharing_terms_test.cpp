@@ -120,4 +120,17 @@ TEST_CASE("affinity is 1 for a turned and scaled copy, small for what has nothin
   CHECK(linear_cka(x, other, n) < 0.1);
   CHECK(linear_cka(x, other, n) == Approx(linear_cka(other, x, n)));
   CHECK(linear_cka(x, constant, n) == 0);
+  const auto with_more_columns = [&](const std::vector<float>& of,
+                                     std::int64_t more) {  // that do not vary: another way there, the same number
+    const auto columns = static_cast<std::int64_t>(of.size()) / n;
+    std::vector<float> out;
+    for (std::int64_t i = 0; i < n; ++i) {
+      out.insert(out.end(), of.begin() + i * columns, of.begin() + (i + 1) * columns);
+      out.resize(out.size() + static_cast<std::size_t>(more), 5.0f);
+    }
+    return out;
+  };
+  for (const std::int64_t more : {n, 2 * n})
+    CHECK(linear_cka(with_more_columns(x, more), with_more_columns(other, more), n) == Approx(linear_cka(x, other, n)).epsilon(1e-9));
+  CHECK(linear_cka(with_more_columns(x, n), with_more_columns(constant, n), n) == 0);
 }

@@ -141,7 +141,7 @@ std::array<Heard, 2> run(const Change& change, Control control = Control::none) 
       std::array<float, kWidth> row{}, raw{};
       const std::int32_t position = source.positions[static_cast<std::size_t>(key)];
       task.store()->fetch(source.publisher, position, row.data());
-      if (const float* published = task.store()->row(source.publisher, position)) std::copy_n(published, kWidth, raw.begin());
+      task.store()->read(source.publisher, position, raw.data());
       heard.normalised.insert(heard.normalised.end(), row.begin(), row.end());
       heard.raw.insert(heard.raw.end(), raw.begin(), raw.end());
     }
