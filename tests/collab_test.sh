@@ -162,6 +162,11 @@ expect 0 "it is run again" "${study[@]}" -n 1 --seeds 2
 expect 0 "the arm mmoe is left out: model.layers of task answers" collab study two.ini --launch threads -n 1 --seeds 1 --arms "alone mmoe" --out shallow \
   --task.answers.model.layers "linear(1)"
 check "study.json does not say what is left out" grep -q '"mmoe": "model.layers of task answers' shallow/study.json
+for strategy in trunk stitch; do
+  expect 0 "wrote locked-$strategy/study.json" collab study $strategy.ini --launch threads -n 1 --seeds 1 --arms "matched collab shuffled untrained" --out locked-$strategy
+  check "a study of $strategy has no verdict" grep -qE '"(answers|half)": "(gain|harm|no gain shown): collab' locked-$strategy/study.json
+done
+check "study.json does not say why a trunk has no shuffled ids" grep -q '"shuffled": "a trunk asks for no' locked-trunk/study.json
 expect 64 "made from another recipe" "${study[@]}" -n 1 --seeds 2 --task.buys.optimizer.lr 0.5
 command -v python3 >/dev/null && { python3 - <<'END' || failed=1; }
 import json, sys

@@ -6,12 +6,13 @@
 
 namespace chorale {
 
-/// What a study holds a collaboration against.
+/// What a study holds a collaboration against, at equal parameters, stages and work. Of trunk and stitch nothing is published, and their
+/// controls are other tasks in the places of peers.
 enum class Control : std::uint8_t {
   none,
-  matched,    // in place of peers' vectors a projection of the row's own features
-  shuffled,   // vectors of other entities
-  untrained,  // vectors of exporters that have learnt nothing
+  matched,    // own knowledge in place of the peers': a projection of the row's features, own predictions, own prototypes
+  shuffled,   // what peers tell is of other entities
+  untrained,  // what peers tell is made by models that have learnt nothing
 };
 
 struct SharingPlan {

@@ -65,7 +65,7 @@ class CollabTask {
 
  private:
   TaskNews news() const;
-  void choose(const Setup& setup);
+  void choose();
   void check_room(const Setup& setup, std::span<const Publisher> publishers) const;
   std::string pinned() const;  // of PinnedVersion
   void make_model(Setup& setup, bool is_new);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/train/collab/probe_rows.hpp>
+#include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/collab/sharing_terms.hpp>
 #include <chorale/train/collab/strategy.hpp>
 #include <chorale/train/collab/tick_gather.hpp>
@@ -43,6 +45,7 @@ class Distill final : public Strategy {
   void listen(const std::vector<std::vector<std::int32_t>>& told);
   double weight_at(const Tick& tick) const;
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
+  bool is_own_teacher() const { return setup_.options.control == Control::matched; }
   const TaskInfo& me() const { return setup_.tasks[static_cast<std::size_t>(setup_.number)]; }
 
   StrategySetup setup_;
@@ -104,16 +107,23 @@ double Distill::weight_at(const Tick& tick) const {
   return setup_.options.distill.weight * (ramp > 0 ? std::min(1.0, since / ramp) : 1);
 }
 
+/// Of the matched control a task is its own teacher; of the shuffled one what is told of one probe is taken for another's.
 void Distill::listen(const std::vector<std::vector<std::int32_t>>& told) {
-  std::vector<double> sum(probes_.ids.size() * static_cast<std::size_t>(classes_));
+  const auto probes = static_cast<std::int32_t>(probes_.ids.size());
+  const auto classes = static_cast<std::size_t>(classes_);
+  std::vector<std::int32_t> from(probes_.ids.size());
+  std::iota(from.begin(), from.end(), 0);
+  if (setup_.options.control == Control::shuffled)
+    from = drawn_order(probes, mix(setup_.options.control_seed, static_cast<std::uint64_t>(told_at_)));
+  std::vector<double> sum(probes_.ids.size() * classes);
   std::int64_t peers = 0;
   for (std::int64_t t = 0; t < tasks(); ++t) {
     const std::vector<std::int32_t>& words = told[static_cast<std::size_t>(t)];
-    if (t == setup_.number || words.size() != sum.size()) continue;  // who does not train yet tells nothing
+    if ((t == setup_.number) != is_own_teacher() || words.size() != sum.size()) continue;  // who does not train yet tells nothing
     ++peers;
     for (std::size_t i = 0; i < sum.size(); ++i) {
       float value = 0;
-      std::memcpy(&value, &words[i], sizeof value);
+      std::memcpy(&value, &words[static_cast<std::size_t>(from[i / classes]) * classes + i % classes], sizeof value);
       sum[i] += static_cast<double>(value);
     }
   }
@@ -128,10 +138,11 @@ void Distill::tick(const Tick& tick) {
   weight_ = taught_.empty() ? 0 : weight_at(tick);
   const ProbeRows next = probes_of(tick.number);
   std::vector<std::int32_t> words;
-  const bool tells = tick.trains && me().publishes();
+  const bool tells = tick.trains && (me().publishes() || is_own_teacher());
   if (tells && setup_.task.rank() == 0) {
     const Values in = Replica::gather(*setup_.all, next.rows, setup_.device, setup_.dtype);
-    append_floats(words, softened(setup_.model.forward(in, {.device = setup_.device}).at("y").value(), setup_.options.distill.temperature));
+    FusedModel& model = setup_.untrained ? *setup_.untrained : setup_.model;
+    append_floats(words, softened(model.forward(in, {.device = setup_.device}).at("y").value(), setup_.options.distill.temperature));
   }
   gather_.post(setup_.number, std::move(words));
   in_use_ = std::exchange(probes_, next);

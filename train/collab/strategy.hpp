@@ -45,6 +45,7 @@ struct StrategySetup {
   std::int64_t virtual_workers;
   const CollabOptions& options;
   Publication* publication;  // null: no strategy of the run needs vectors by entity
+  FusedModel* untrained;     // a control: what this task tells is made by it, and it stays as it was drawn; null elsewhere
   std::function<void(const GuardEvent&)> on_guard;
   std::function<void(const std::string&)> say;  // on the task's first rank, where somebody listens
   std::function<void()> on_heard = {};          // when vectors of trained peers are used for the first time; not collective

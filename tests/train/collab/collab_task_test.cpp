@@ -67,6 +67,7 @@ struct Collab {
   std::int64_t virtual_workers = 4;
   std::string layers = "linear(8) relu linear(1)";
   std::string losses[2] = {"binary_cross_entropy", "binary_cross_entropy"};  // by task
+  bool has_other_labels = false;                                             // the peer
   bool alone = false;                                                        // the own layers only, without the rest
   std::string exchange = "replicated";
 
@@ -114,7 +115,10 @@ struct Collab {
     Registry registry;
     register_all(registry);
     auto device = make_cpu_device();
-    const TaskRows rows = rows_of(people_table(views[t], first_person[t]));
+    const auto table = people_table(views[t], first_person[t]);
+    if (has_other_labels && number == 1)
+      for (std::size_t p = 0; p < table->target.size(); p += 2) table->target[p] = 1 - table->target[p];
+    const TaskRows rows = rows_of(table);
     auto own = build_layers(layers, {kFeatures}, registry);
     TrainerConfig config;
     config.train.loss = losses[t];
@@ -301,6 +305,36 @@ TEST_CASE("bits depend on no layout with any strategy, nor with several, and eac
       CHECK(spread.tasks.at(name).metrics == summary.metrics);
     }
     CHECK(spread.affinity == reference.affinity);
+  }
+}
+
+TEST_CASE("of every strategy matched hears nothing of the peer, untrained nothing of its labels, and shuffled something else") {
+  for (const std::string strategy : {"store", "distill", "proto", "align"}) {
+    CAPTURE(strategy);
+    Collab collab = short_run({strategy});
+    collab.options.control_seed = 11, collab.virtual_workers = 1;
+    const auto bits = [](const Collab& run) {
+      const auto result = run.run();
+      check_no_errors(result);
+      return result.tasks.at("buys").parameters_hash;
+    };
+    const std::string together = bits(collab);
+    Collab other_view = collab, other_labels = collab;
+    other_view.views[1] = 0, other_labels.has_other_labels = true;
+    CHECK(bits(other_view) != together);
+    CHECK(bits(other_labels) != together);
+    for (Collab* each : {&collab, &other_view, &other_labels}) each->options.control = Control::matched;
+    const std::string matched = bits(collab);
+    CHECK(matched != together);
+    CHECK(bits(other_view) == matched);
+    CHECK(bits(other_labels) == matched);
+    for (Collab* each : {&collab, &other_view, &other_labels}) each->options.control = Control::untrained;
+    const std::string untrained = bits(collab);
+    CHECK(untrained != together);
+    CHECK(bits(other_view) != untrained);
+    CHECK(bits(other_labels) == untrained);
+    collab.options.control = Control::shuffled;
+    CHECK(bits(collab) != together);
   }
 }
 
