@@ -60,9 +60,11 @@ void CollabRecipe::describe(CollabSettings& s) {
       "Rate at which tasks' weights are learnt from their losses (Kendall et al. 2018): exp(-s), s falling by this times (1 - 2 w L) / "
       "2 a step. 0: they stay as given.",
       {.min = 0, .max = 1});
-  table.add("collab.stitch.layer", s.stitch_layer,
+  table.add("collab.stitch.layer", s.stitch.layer,
             "Layer behind which tasks read each other, by its number in model.layers, from 0. Empty: the one before the last with "
             "parameters.");
+  table.add("collab.stitch.channels", s.stitch.channels,
+            "Whether each value behind that layer has weights of its own for every task, instead of one weight for each pair of tasks.");
   table.add("collab.split", s.split,
             "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Or by time: "
             "time 2011-09-01 2011-10-01, train before the first and test from the second on. Empty: data.split decides, and a test row of "

@@ -96,7 +96,7 @@ CollabOptions CollabRecipe::options() const {
   CollabOptions o;
   o.strategies = settings.strategy;
   o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
-  o.trunk = settings.trunk, o.stitch_layer = settings.stitch_layer;
+  o.trunk = settings.trunk, o.stitch = settings.stitch;
   o.exports_features = settings.exports_features;
   o.width = settings.width, o.keep = 1 - settings.beta;
   return o;

@@ -71,13 +71,9 @@ void check_stitch_settings(const CollabRecipe& recipe) {
   check_equal(
       recipe,
       {"train.batch", "train.seed", "train.accumulate", "train.dtype", "train.evaluate_every", "train.evaluate_every_epochs",
-       "parallel.virtual_workers"},
+       "train.early_stop", "parallel.virtual_workers"},
       "with collab.strategy = stitch all tasks hold the same entities in the same rows of their batches, and are scored at the same "
       "steps");
-  check_none(
-      recipe, "train.early_stop", [](const Settings& s) { return !s.train.early_stop.empty(); },
-      "with collab.strategy = stitch a task's best weights would need those of all others of the same step; remove it and give "
-      "train.steps");
   check_none(
       recipe, "train.class_weights", [](const Settings& s) { return !s.train.class_weights.empty(); },
       "with collab.strategy = stitch a row counts alike in every task; remove it");

@@ -49,6 +49,11 @@ struct TrunkPlan {
   std::uint64_t seed = 1;
 };
 
+struct StitchPlan {
+  std::string layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
+  bool channels = false;   // each value of the layer has alphas of its own; else one for a pair of tasks
+};
+
 struct CollabOptions {
   std::vector<std::string> strategies = {"store"};  // in this order; names of the Registry
   std::int64_t width = 8;
@@ -60,7 +65,7 @@ struct CollabOptions {
   SharingPlan plan;
   bool guard = true;
   TrunkPlan trunk = {};
-  std::string stitch_layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
+  StitchPlan stitch = {};
   Control control = Control::none;
   std::uint64_t control_seed = 1;  // of what a control draws
 };

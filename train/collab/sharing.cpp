@@ -175,6 +175,11 @@ void Sharing::after_evaluation() {
   for (const auto& strategy : parts_.strategies) strategy->after_evaluation(tick_);
 }
 
+double Sharing::judged_score(double own) {
+  for (const auto& strategy : parts_.strategies) own = strategy->judged_score(own);
+  return own;
+}
+
 void Sharing::keep_best() {
   for (const auto& strategy : parts_.strategies) strategy->keep_best();
   if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->keep();

@@ -80,6 +80,7 @@ class Strategy {
   virtual void settle() {}
   /// As TrainingHook has them; collective over the task.
   virtual void after_evaluation(const Tick& tick) { (void)tick; }
+  virtual double judged_score(double own) { return own; }
   virtual void keep_best() {}
   virtual void use_best() {}
   /// For a checkpoint: tensors that lie here until the next call, named "distill.logits", and one line of text. Equal on all ranks of the

@@ -287,7 +287,7 @@ TEST_CASE("what tasks in lock-step cannot differ in is refused by key, task and 
   refused(lockstep("store", "", "trunk.pcgrad = true\n"), "collab.trunk.pcgrad does nothing with collab.strategy = store");
   refused(lockstep("stitch", "train.batch = 16"), "task.calls.train.batch = 16, but task.buys.train.batch = 32");
   refused(lockstep("stitch", "train.seed = 16"), "same entities in the same rows");
-  refused(lockstep("stitch", "train.early_stop = validation.loss 3"), "remove it and give train.steps");
+  refused(lockstep("stitch", "train.early_stop = validation.loss 3"), "task.calls.train.early_stop = validation.loss 3, but task.buys");
   refused(lockstep("stitch", "data.weight = w"), "a row counts alike");
   refused(lockstep("stitch", "parallel.overlap = thread"), "use layers");
   refused(lockstep("stitch store"), "use it alone");

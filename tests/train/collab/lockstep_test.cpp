@@ -55,6 +55,14 @@ TaskRows rows_of(const std::shared_ptr<PersonTable>& table) {
   return {.train = set(0), .validation = set(1), .test = nullptr, .all = set(2), .entities = {table->ids}};
 }
 
+struct Heard final : Callback {
+  explicit Heard(std::vector<double>& to) : to_(to) {}
+  void on_evaluation(const EvaluationEvent& event) override {
+    if (const auto part = event.scores.find("validation"); part != event.scores.end()) to_.push_back(part->second.at("auc"));
+  }
+  std::vector<double>& to_;
+};
+
 struct Lockstep {
   std::vector<TaskInfo> tasks;
   std::vector<TaskRows> rows;  // by task
@@ -66,12 +74,14 @@ struct Lockstep {
   std::string exchange = "auto", layers = "linear(8) tanh linear(6) tanh linear(1)";
   std::vector<int> order = {};  // by rank: its task; empty: consecutive
   std::string inject = {};
+  std::vector<std::string> early_stop = {};
 
   struct Result {
     std::vector<std::map<std::string, std::vector<float>>> values;  // by task, by parameter
     std::vector<Summary> summaries;
-    std::vector<std::string> errors;   // by rank
-    std::vector<std::uint64_t> bytes;  // by rank, of sharing
+    std::vector<std::vector<double>> evaluations;  // by task: validation AUC as it came, the final one last
+    std::vector<std::string> errors;               // by rank
+    std::vector<std::uint64_t> bytes;              // by rank, of sharing
     std::string error() const {
       std::string all;
       for (const std::string& each : errors) all += each.empty() ? "" : each + "\n";
@@ -87,7 +97,7 @@ struct Lockstep {
     auto world = make_thread_communicators(ranks, static_cast<int>(nodes));
     Result out;
     out.errors.resize(task_of.size()), out.bytes.resize(task_of.size());
-    out.values.resize(tasks.size()), out.summaries.resize(tasks.size());
+    out.values.resize(tasks.size()), out.summaries.resize(tasks.size()), out.evaluations.resize(tasks.size());
     std::vector<std::thread> threads;
     for (std::size_t r = 0; r < task_of.size(); ++r)
       threads.emplace_back([&, r] {
@@ -113,6 +123,7 @@ struct Lockstep {
     config.train.batch = batch[t], config.train.steps = options.plan.ticks * steps_per_tick[t],
     config.train.seed = static_cast<std::int64_t>(seeds[t]);
     config.train.evaluate_every = 2 * steps_per_tick[t], config.train.metrics = {"auc"};
+    config.train.early_stop = early_stop, config.stops_early = false;
     config.parallel.virtual_workers = virtual_workers, config.parallel.exchange = exchange;
     const auto optimizer = make_optimizer({.lr = 0.01}, registry);
     const auto loss = make_loss(config.train, {}, registry);
@@ -134,6 +145,8 @@ struct Lockstep {
     parts.aims = task.aims(), parts.hook = &task.hook();
     if (!inject.empty()) comm->watch().inject(std::make_unique<Faults>(std::vector{inject}, rank, [&] { return world.is_aborted(); }));
     Trainer trainer(parts, config);
+    Heard heard(out.evaluations[t]);
+    trainer.add(heard);
     const std::uint64_t before = task.bytes_sent();
     const Summary summary = trainer.run();
     out.bytes[static_cast<std::size_t>(rank)] = task.bytes_sent() - before;
@@ -304,6 +317,29 @@ TEST_CASE("stitched tasks have equal bits on one, two and three ranks a task") {
   }
 }
 
+TEST_CASE("stitched tasks keep their best weights of one step, the best of all together, and are scored with them") {
+  Lockstep run = lockstep("stitch", {1, 1, 1});
+  run.seeds = {5, 5, 5}, run.early_stop = {"validation.auc", "2"}, run.options.stitch.channels = true;
+  run.options.plan.ticks = 40;
+  const Lockstep::Result one = run.run();
+  REQUIRE(one.error().empty());
+  std::vector<double> mean(one.evaluations[0].size());
+  for (const std::vector<double>& task : one.evaluations)
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += task[i] / 3;
+  const auto best = static_cast<std::size_t>(std::max_element(mean.begin(), mean.end() - 1) - mean.begin());
+  CHECK(best + 2 < mean.size());  // it got worse after it
+  bool differs = false;           // of what a task would have chosen for itself
+  for (const std::vector<double>& task : one.evaluations) {
+    CHECK(task.back() == task[best]);
+    differs = differs || *std::max_element(task.begin(), task.end() - 1) > task[best];
+  }
+  CHECK(differs);
+  for (TaskInfo& task : run.tasks) task.ranks = 2;
+  const Lockstep::Result two = run.run();
+  REQUIRE(two.error().empty());
+  for (std::size_t t = 0; t < 3; ++t) CHECK(two.summaries[t].best_parameters_hash == one.summaries[t].best_parameters_hash);
+}
+
 TEST_CASE("bytes of a stitch follow its formula") {
   Lockstep run = lockstep("stitch", {2, 2, 2});
   run.seeds = {5, 5, 5}, run.rows.clear();
@@ -314,14 +350,18 @@ TEST_CASE("bytes of a stitch follow its formula") {
     const auto set = std::make_shared<MatrixDataset>(matrix_of(table), all);
     run.rows.push_back({.train = set, .validation = nullptr, .test = nullptr, .all = set, .entities = {table->ids}});
   }
-  const Lockstep::Result six = run.run();
-  REQUIRE(six.error().empty());
-  run.options.plan.ticks = 12;
-  const Lockstep::Result twelve = run.run();
   // Beside the affinity matrix a rank has half of 32 rows of 6 values, forward and backward, and beside them a row of alpha for each of its
   // three workers.
-  for (std::size_t r = 0; r < 6; ++r)
-    CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + 3 * 3) + affinity_bytes(6, r % 2 == 0, 256));
+  for (const bool channels : {false, true}) {
+    run.options.stitch.channels = channels, run.options.plan.ticks = 6;
+    const Lockstep::Result six = run.run();
+    REQUIRE(six.error().empty());
+    run.options.plan.ticks = 12;
+    const Lockstep::Result twelve = run.run();
+    const std::int64_t alphas = 3 * 3 * (channels ? 6 : 1);
+    for (std::size_t r = 0; r < 6; ++r)
+      CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + alphas) + affinity_bytes(6, r % 2 == 0, 256));
+  }
 }
 
 TEST_CASE("tasks that a stitch cannot join are told what would fit") {
