@@ -87,6 +87,11 @@ void CollabRecipe::describe(CollabSettings& s) {
 }
 
 void CollabRecipe::describe_strategies(CollabSettings& s) {
+  table.add(
+      "collab.distill.form", s.distill_form,
+      "How peers teach: by predictions for entities that all tasks know, or by a checkpoint, their weights of each tick, of tasks with the "
+      "same columns and layers.",
+      {.choices = {"predictions", "checkpoint"}});
   table.add("collab.distill.weight", s.distill.weight, "Of the pull towards peers' predictions in the loss.", {.min = 0, .max = 1e3});
   table.add("collab.distill.temperature", s.distill.temperature, "What logits are divided by before they are compared.",
             {.min = 0.01, .max = 1e3});

@@ -95,7 +95,8 @@ std::vector<EntityColumn> parse_entities(const std::string& text, const std::str
 CollabOptions CollabRecipe::options() const {
   CollabOptions o;
   o.strategies = settings.strategy;
-  o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
+  o.distill = settings.distill, o.distill.by_checkpoint = settings.distill_form == "checkpoint", o.proto = settings.proto,
+  o.align = settings.align;
   o.trunk = settings.trunk, o.stitch = settings.stitch;
   o.exports_features = settings.exports_features;
   o.width = settings.width, o.keep = 1 - settings.beta;
@@ -178,14 +179,17 @@ void CollabRecipe::check_strategies() const {
     throw UsageError("collab.strategy = proto needs collab.proto.key, a column that the tables have in common");
   for (const Option& option : table.all())
     if (const std::string owner = idle_without(option.key); option.given && !owner.empty())
-      throw UsageError(option.key + " does nothing with collab.strategy = " + list_text(chosen) + "; remove it, or add " + owner +
-                       " to the strategies");
+      throw UsageError(owner.find('=') != std::string::npos ? option.key + " is of collab." + owner + "; remove it"
+                                                            : option.key + " does nothing with collab.strategy = " + list_text(chosen) +
+                                                                  "; remove it, or add " + owner + " to the strategies");
 }
 
 std::string CollabRecipe::idle_without(const std::string& key) const {
   if (!key.starts_with("collab.")) return "";
   const std::string name = key.substr(7), owner = name == "guard" || name == "probe" ? "store" : name.substr(0, name.find('.'));
   const bool is_owned = owner != name && std::find(settings.strategy.begin(), settings.strategy.end(), owner) == settings.strategy.end();
+  if (!is_owned && settings.distill_form == "checkpoint" && (name == "distill.entities" || name == "distill.share"))
+    return "distill.form = predictions";
   return is_owned ? owner : "";
 }
 

@@ -22,6 +22,7 @@ struct CollabSettings {
   bool guard = true;
   bool exports_features = true;
   DistillOptions distill;
+  std::string distill_form = "predictions";
   ProtoOptions proto;
   AlignOptions align;
   TrunkPlan trunk;

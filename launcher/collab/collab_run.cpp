@@ -278,6 +278,7 @@ class CollabRank {
             .number = static_cast<int>(number_),
             .rows = rows_,
             .own = std::move(own),
+            .another = [this] { return build_layers(settings_.model.layers, {data_.pipeline.features()}, session_.registry); },
             .loss = loss,
             .device = *session_.device,
             .dtype = parse_dtype(settings_.train.dtype),

@@ -132,7 +132,7 @@ class TaskRun {
             .number = static_cast<int>(at_.place),
             .rows = rows_,
             .own = std::move(own),
-            .untrained = layers(),
+            .another = [this] { return layers(); },
             .loss = loss,
             .device = *device_,
             .dtype = parse_dtype(settings_.train.dtype),

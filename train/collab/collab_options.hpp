@@ -26,6 +26,7 @@ struct SharingPlan {
 };
 
 struct DistillOptions {
+  bool by_checkpoint = false;  // peers' weights of the last tick say what they make of a row; else their predictions are told
   double weight = 0.5, temperature = 2;
   double ramp = 0.2;            // share of the ticks, after the burn-in, in which the weight grows from 0
   std::int64_t entities = 256;  // whose logits are told at a tick

@@ -177,7 +177,7 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
                                                       .own_gain = begins_with_fusion ? kNewGain : 1,
                                                       .starts_at_zero = !begins_with_fusion});
   if (options_.control == Control::untrained && tasks_[static_cast<std::size_t>(setup.number)].publishes())
-    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, options_, setup.device, setup.dtype);
+    untrained_ = std::make_unique<Untrained>(setup.another(), in, options_, setup.device, setup.dtype);
 }
 
 void CollabTask::make_publication(Setup& setup) {
@@ -227,6 +227,7 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .untrained = untrained_ ? &untrained_->model : nullptr,
                                     .on_guard = guard_speaker(setup),
                                     .say = speaker(setup),
+                                    .another = setup.another,
                                     .on_heard = leak_seeker(setup)}));
   return out;
 }

@@ -26,7 +26,7 @@ class CollabTask {
     int number;  // of this rank's task
     TaskRows rows;
     std::unique_ptr<Sequential> own;
-    std::unique_ptr<Sequential> untrained = {};  // another such, for that control
+    std::function<std::unique_ptr<Sequential>()> another;  // makes more such: for models of peers, and of controls
     Loss& loss;
     Device& device;
     DType dtype;

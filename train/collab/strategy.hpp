@@ -47,8 +47,9 @@ struct StrategySetup {
   Publication* publication;  // null: no strategy of the run needs vectors by entity
   FusedModel* untrained;     // a control: what this task tells is made by it, and it stays as it was drawn; null elsewhere
   std::function<void(const GuardEvent&)> on_guard;
-  std::function<void(const std::string&)> say;  // on the task's first rank, where somebody listens
-  std::function<void()> on_heard = {};          // when vectors of trained peers are used for the first time; not collective
+  std::function<void(const std::string&)> say;           // on the task's first rank, where somebody listens
+  std::function<std::unique_ptr<Sequential>()> another;  // layers as the task's own are before a strategy changes them
+  std::function<void()> on_heard = {};                   // when vectors of trained peers are used for the first time; not collective
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed

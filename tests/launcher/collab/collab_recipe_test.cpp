@@ -295,6 +295,16 @@ TEST_CASE("what tasks in lock-step cannot differ in is refused by key, task and 
   CHECK_NOTHROW(Read(lockstep("trunk store", "train.batch = 16")));
 }
 
+TEST_CASE("a form of distillation refuses the keys of the other, and the resolved recipe has none of them") {
+  const Read read(lockstep("distill", "", "distill.form = checkpoint\n"));
+  CHECK(read.recipe.options().distill.by_checkpoint);
+  CHECK(read.recipe.resolved().find("distill.entities") == std::string::npos);
+  CHECK(read.recipe.resolved().find("distill.weight") != std::string::npos);
+  CHECK_THROWS_WITH(Read(lockstep("distill", "", "distill.form = checkpoint\ndistill.share = 1\n")),
+                    Catch::Contains("collab.distill.share is of collab.distill.form = predictions; remove it"));
+  CHECK_THROWS_WITH(Read(lockstep("store", "", "distill.form = checkpoint\n")), Catch::Contains("add distill to the strategies"));
+}
+
 TEST_CASE("what waiting costs is said by task") {
   CHECK(waiting_text({"buys", "calls"}, {0.3, 0.8}) == "buys waits 62 % of its time (own step 0.3 of 0.8 ms)");
   CHECK(waiting_text({"a", "b", "c"}, {1, 4, 2}) ==

@@ -136,6 +136,7 @@ struct Lockstep {
                      .number = static_cast<int>(t),
                      .rows = rows[t],
                      .own = build_layers(layers, {kFeatures}, registry),
+                     .another = [&] { return build_layers(layers, {kFeatures}, registry); },
                      .loss = *loss,
                      .device = *device,
                      .dtype = DType::f32,
