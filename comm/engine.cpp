@@ -89,7 +89,7 @@ void Engine::run_lanes() {
   operations_.resize(kept);
 }
 
-void Engine::fail(const Operation& operation, const CommError& error) {
+void Engine::fail(const Operation& operation, const CommError& error, const std::exception_ptr& shared) {
   const std::string op = error.op;  // `operation` may end below
   (void)operation;
   world_->abort->set(error.rank, op, error.sequence, error.what());
@@ -100,7 +100,6 @@ void Engine::fail(const Operation& operation, const CommError& error) {
   for (int local = 0; local < node.size(); ++local)
     while (page_.slot(local).touching.load(std::memory_order_seq_cst) != 0 && patience.waited_ms() < 2000) patience.pause();
   tell_other_nodes(error);
-  const std::exception_ptr shared = std::make_exception_ptr(error);
   for (const auto& each : operations_) {
     if (!each || each->finished) continue;  // moved or ended by the round that failed
     each->finished = true;

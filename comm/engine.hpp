@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <chorale/comm/lookout.hpp>
+#include <chorale/comm/missed_rank.hpp>
 #include <chorale/comm/membership.hpp>
 #include <chorale/comm/node_page.hpp>
 #include <chorale/comm/operation.hpp>
@@ -61,11 +62,13 @@ class Engine {
   std::int64_t deadline_ms(const Operation& operation) const;
   /// The other node that stands in the way, or -1.
   int awaited_node(const Operation& operation) const;
-  CommError overdue(const Operation& operation);
-  CommError lost(const Operation& operation, int rank, std::int64_t process) const;
+  MissedRank overdue(const Operation& operation);
+  MissedRank lost(const Operation& operation, int rank, std::int64_t process);
   /// In ranks of the whole world; valid until the next call. Takes no memory: who is late for 20 ms is looked for.
   const std::vector<int>& missing_ranks(const Operation& operation);
-  void fail(const Operation& operation, const CommError& error);
+  void fail(const Operation& operation, const MissedRank& error) { fail(operation, error, std::make_exception_ptr(error)); }
+  void fail(const Operation& operation, const CommError& error) { fail(operation, error, std::make_exception_ptr(error)); }
+  void fail(const Operation& operation, const CommError& error, const std::exception_ptr& shared);
   void tell_other_nodes(const CommError& error);
 
   const Membership& members_;

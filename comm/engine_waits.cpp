@@ -101,7 +101,7 @@ bool Engine::examine(const Operation& awaited, std::int64_t waited_ms, std::int6
   if (gets_on(operation)) return true;
   const std::int64_t deadline = deadline_ms(operation);
   if (waited_ms >= deadline) {
-    const CommError error = overdue(operation);
+    const MissedRank error = overdue(operation);
     fail(operation, error);
     world_->watch.dump(error.what(), true);
     return false;
@@ -139,27 +139,29 @@ const std::vector<int>& Engine::missing_ranks(const Operation& operation) {
   return missing_;
 }
 
-CommError Engine::overdue(const Operation& operation) {
+MissedRank Engine::overdue(const Operation& operation) {
   const Announcement& what = operation.announcement;
   const std::vector<int>& missing = missing_ranks(operation);
-  const int first = missing.empty() ? world_->rank : lookout_.cause(missing[0]);
-  const std::string text = what.numbered() + ": waiting for " + lookout_.text(missing) + ", says rank " + std::to_string(world_->rank) +
+  const Lookout::Finding found = lookout_.look(missing);
+  const std::string text = what.numbered() + ": waiting for " + found.text + ", says rank " + std::to_string(world_->rank) +
                            " at the deadline of " + seconds(deadline_ms(operation)) +
                            " s (watchdog.seconds); restart from the newest checkpoint";
-  CommError error(first, what.title(), what.sequence, text);
-  error.is_late = true;
+  MissedRank error(missing.empty() ? world_->rank : found.cause, what.title(), what.sequence, text);
+  error.is_late = true, error.where = found.where;
   return error;
 }
 
-CommError Engine::lost(const Operation& operation, int rank, std::int64_t process) const {
+MissedRank Engine::lost(const Operation& operation, int rank, std::int64_t process) {
   const Announcement& what = operation.announcement;
   const std::int64_t kills = world_->watch.memory_kills().count();
   const std::string memory =
       kills > 0 ? ", its memory cgroup counted " + (kills == 1 ? "an oom_kill" : std::to_string(kills) + " oom_kills") : "";
   const int root = members_.root_ranks[static_cast<std::size_t>(rank)];  // a node's own communicator counts from 0
-  return CommError(root, what.title(), what.sequence,
+  MissedRank error(root, what.title(), what.sequence,
                    what.heading() + "rank " + std::to_string(root) + " (process " + std::to_string(process) + ") has died" + memory +
                        ", says rank " + std::to_string(world_->rank) + "; restart from the newest checkpoint");
+  error.where = lookout_.where(root);  // its page outlives it
+  return error;
 }
 
 }  // namespace chorale

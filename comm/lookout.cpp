@@ -68,18 +68,24 @@ std::string Lookout::named(int rank) const {
   return out;
 }
 
-std::string Lookout::text(const std::vector<int>& missing) {
+Lookout::Finding Lookout::look(const std::vector<int>& missing) {
   constexpr std::size_t kMost = 4;
-  std::string out;
+  Finding out;
   for (std::size_t i = 0; i < std::min(kMost, missing.size()); ++i) {
     const int rank = missing[i], end = cause(rank);
-    out += (i ? "; " : "") + named(rank);
-    if (end != rank) out += ", which waits for " + named(end);
+    out.text += (i ? "; " : "") + named(rank);
+    if (end != rank) out.text += ", which waits for " + named(end);
     const auto there = find(end);
-    if (there) out += ", " + there->text();
+    if (there) out.text += ", " + there->text();
+    if (i == 0) out.cause = end, out.where = there ? there->seen.text() : "";
   }
-  if (missing.size() > kMost) out += "; and " + std::to_string(missing.size() - kMost) + " more";
+  if (missing.size() > kMost) out.text += "; and " + std::to_string(missing.size() - kMost) + " more";
   return out;
+}
+
+std::string Lookout::where(int rank) {
+  const auto there = find(rank);
+  return there ? there->seen.text() : "";
 }
 
 }  // namespace chorale

@@ -25,12 +25,18 @@ class Lookout {
   bool gets_on(const std::vector<int>& missing);
   /// Is one of them in an activity that may take long? As of the last look.
   bool is_long() const { return is_long_; }
-  /// "rank 5 (node b), last seen in forward of layer 'encoder.2', 61.0 s ago (step 17)", for up to four.
-  std::string text(const std::vector<int>& missing);
-  /// Whom they wait for in the end, the first.
-  int cause(int missing);
+  /// Of ranks that are missing, all of one look.
+  struct Finding {
+    std::string text;   // "rank 5 (node b), last seen in forward of layer 'encoder.2', 61.0 s ago (step 17)", for up to four
+    int cause = -1;     // whom the first of them waits for in the end
+    std::string where;  // "forward of layer 'encoder.2' in step 17", of `cause`; empty: not known
+  };
+  Finding look(const std::vector<int>& missing);
+  /// "forward of layer 'encoder.2' in step 17", as far as it is known.
+  std::string where(int rank);
 
  private:
+  int cause(int missing);
   struct Note {
     Sighting seen;
     Clock::time_point changed;       // zero: never looked at

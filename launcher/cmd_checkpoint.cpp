@@ -31,7 +31,7 @@ struct Words {
 
 void describe_prune(OptionTable& t, Words& w) {
   t.add("keep-last", w.keep.last, "How many of the newest stay.", {.min = 1, .max = 1e6});
-  t.add("keep-best", w.keep.best, "How many more stay for their score.", {.min = 0, .max = 1e6});
+  t.add("keep-best", w.keep.best, "How many of the best by their score stay too.", {.min = 0, .max = 1e6});
   t.add("keep-every", w.keep.every, "Those whose step is a multiple of this stay; 0: none.", {.min = 0, .max = 1e15});
   t.add("dry-run", w.dry_run, "Only say what would be removed.");
 }
@@ -84,7 +84,12 @@ int list(std::span<const std::string> words) {
   const fs::path checkpoints = checkpoints_of(the_path(words, table, "list", "a run directory"));
   const CheckpointListing listing = list_checkpoints(checkpoints);
   Json rows = Json::array();
-  for (const std::int64_t step : listing.steps) rows.push_back(row_of(checkpoints / checkpoint_name(step), step));
+  for (const std::int64_t step : listing.steps) {
+    const Json row = row_of(checkpoints / checkpoint_name(step), step);
+    std::error_code ignored;
+    const bool is_gone = row["state"] != "complete" && !fs::exists(checkpoints / checkpoint_name(step), ignored);
+    if (!is_gone) rows.push_back(row);  // a run at work removes old ones
+  }
   for (const fs::path& leftover : listing.leftovers)
     rows.push_back({{"step", nullptr}, {"state", "unfinished: " + leftover.filename().string()}});
   if (w.json) return std::printf("%s\n", rows.dump(2, ' ', false, Json::error_handler_t::replace).c_str()), 0;

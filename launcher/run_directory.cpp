@@ -14,6 +14,7 @@
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/attempt_records.hpp>
+#include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
 
 namespace chorale {
@@ -45,6 +46,7 @@ struct LastAttempt {
   int number = 0;
   bool has_ended = false;
   std::string watcher = {};  // of its start
+  std::string job = {};      // of its start too
 };
 
 /// One process at a time, as far as the file system has such locks: also a network's mostly does.
@@ -73,10 +75,19 @@ LastAttempt last_attempt(const fs::path& run) {
     const int number = json["attempt"];
     if (number < last.number) continue;
     last.has_ended = json.value("event", "") == "end";
-    if (number > last.number || !last.has_ended) last.watcher = json.value("watcher", "");
+    if (number > last.number || !last.has_ended) last.watcher = json.value("watcher", ""), last.job = json.value("job", "");
     last.number = number;
   }
   return last;
+}
+
+/// Of an attempt that is over and has none: whoever would have written it has gone too.
+Verdict unrecorded_end(const LastAttempt& last) {
+  const bool is_same_job = is_requeued_job() && !last.job.empty() && last.job == own_job();
+  return {.code = static_cast<int>(ExitCode::comm),
+          .cause = is_same_job ? "no end was recorded; the job was started again by Slurm"
+                               : "no end was recorded; its ranks and who watched them have gone",
+          .step = -1};
 }
 }  // namespace
 
@@ -131,9 +142,10 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_leftovers(path_ / "checkpoints");
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
-  const int before = last_attempt(path_).number;
-  keep_records(path_, before);
-  attempt_ = before + 1;
+  const LastAttempt before = last_attempt(path_);
+  if (before.number > 0 && !before.has_ended) event(path_, before.number, "end", unrecorded_end(before), true, before.job);
+  keep_records(path_, before.number);
+  attempt_ = before.number + 1;
   event(path_, attempt_, "start", {}, false, own_job());
 }
 
@@ -190,7 +202,7 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   Json json = {{"time", utc_now()}, {"attempt", attempt}, {"event", name}};
   json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
   json["where"] = v.where;
-  json["step"] = has_ended ? Json(v.step) : Json(nullptr);
+  json["step"] = has_ended && v.step >= 0 ? Json(v.step) : Json(nullptr);
   json["code"] = has_ended ? Json(v.code) : Json(nullptr);
   json["cause"] = v.cause;
   if (has_ended) json["checkpoint"] = newest_step(run);

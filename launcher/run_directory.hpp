@@ -26,7 +26,8 @@ class RunDirectory {
   /// this takes long. Throws OwnedError.
   void claim(double deadline_s, const std::function<void(const std::string&)>& say);
   /// Makes the folder; with overwrite the old one is moved aside first, removed when the new one stands and put back when that fails.
-  /// Removes what unfinished checkpoints have left and writes the attempt's start to events.jsonl. Throws IoError, OwnedError.
+  /// Removes what unfinished checkpoints have left and writes the attempt's start to events.jsonl, before it the end of an attempt that has
+  /// none. Throws IoError, OwnedError.
   void start(const std::string& recipe_text);
   /// A job of this number will train here, as a line of events.jsonl; the folder exists.
   void submitted(const std::string& job) const;

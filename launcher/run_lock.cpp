@@ -134,6 +134,19 @@ std::optional<RunOwner> RunLock::holder(const fs::path& folder) {
   }
 }
 
+void RunLock::release_of(const fs::path& folder, const std::string& watcher) noexcept {
+  try {
+    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    (void)!::flock(descriptor, LOCK_EX);  // who takes it over waits
+    const std::optional<RunOwner> now = holder(folder);
+    const bool is_left = now && !watcher.empty() && now->watcher == watcher && !is_alive_here(*now).value_or(true);
+    if (is_left) ::unlink((folder / "lock").c_str()), ::unlink(beat_file(folder, now->nonce).c_str());
+    ::close(descriptor);
+  } catch (const std::exception&) {  // the next start takes it over
+  }
+}
+
 void RunLock::must_be_ours() const {
   const std::optional<RunOwner> holder = parse_owner(text_in(file()));
   if (holder && holder->nonce == mine_.nonce) return;

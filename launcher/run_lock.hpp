@@ -19,6 +19,9 @@ class RunLock {
   RunLock(std::filesystem::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say);
   /// Whose the folder is; nothing: nobody's.
   static std::optional<RunOwner> holder(const std::filesystem::path& folder);
+  /// Gives back what an attempt that `watcher` had started has left: where its process is gone, of this machine. Of all others nothing is
+  /// touched. Never throws.
+  static void release_of(const std::filesystem::path& folder, const std::string& watcher) noexcept;
   /// Gives it back, if it is still ours.
   ~RunLock();
   RunLock(const RunLock&) = delete;
@@ -28,7 +31,10 @@ class RunLock {
 
  private:
   std::filesystem::path file() const { return folder_ / "lock"; }
-  std::filesystem::path beat_file(const std::string& nonce) const { return folder_ / ("lock.beat." + nonce); }
+  std::filesystem::path beat_file(const std::string& nonce) const { return beat_file(folder_, nonce); }
+  static std::filesystem::path beat_file(const std::filesystem::path& folder, const std::string& nonce) {
+    return folder / ("lock.beat." + nonce);
+  }
   bool link_new(const std::filesystem::path& draft) const;
   void take_over(const std::filesystem::path& draft, const RunOwner& holder) const;
   bool is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const;

@@ -48,6 +48,13 @@ std::string end_of_silent_rank(const RankEnd& end) {
   return fmt::format("{} has ended: {}", place(end), how);
 }
 
+/// Who says the same of that rank and is another one: a rank that wakes up finds itself named, in a place where it no longer is.
+const RankEnd& seen_of_culprit(const RankEnd& end, std::span<const RankEnd> all) {
+  const auto found = std::find_if(
+      all.begin(), all.end(), [&](const RankEnd& e) { return e.cause == end.cause && e.culprit == end.culprit && e.rank != e.culprit; });
+  return found == all.end() ? end : *found;
+}
+
 std::string words_of(const RankEnd& end, std::span<const RankEnd> all) {
   const auto says_the_same = [&](const RankEnd& other) { return other.cause == end.cause; };
   if (std::count_if(all.begin(), all.end(), says_the_same) > 1) return end.cause;
@@ -63,7 +70,7 @@ std::optional<Verdict> verdict_of(std::span<const RankEnd> ends) {
   if (first == ends.end()) return std::nullopt;
   Verdict out = {.code = first->code.value_or(static_cast<int>(ExitCode::comm)), .rank = first->rank, .where = first->where};
   out.cause = first->cause.empty() ? end_of_silent_rank(*first) : words_of(*first, ends);
-  if (first->culprit >= 0) out.rank = first->culprit, out.where = first->culprit_where;
+  if (first->culprit >= 0) out.rank = first->culprit, out.where = seen_of_culprit(*first, ends).culprit_where;
   for (const RankEnd& end : ends) out.step = std::max(out.step, end.step);
   return out;
 }

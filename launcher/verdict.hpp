@@ -16,7 +16,7 @@ struct Verdict {
   std::string cause = {};
   int rank = -1;           // that it began with; -1: none
   std::string where = {};  // what that rank did
-  std::int64_t step = 0;   // the furthest that a rank was seen in
+  std::int64_t step = 0;   // the furthest that a rank was seen in; -1: not known
 };
 
 /// How one rank ended, as far as it is known.

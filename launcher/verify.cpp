@@ -35,8 +35,12 @@ std::vector<VerifiedCheckpoint> verify_checkpoints(const std::filesystem::path& 
   std::vector<VerifiedCheckpoint> out;
   const std::filesystem::path checkpoints = path / "checkpoints";
   if (std::filesystem::is_directory(checkpoints, ignored)) {
-    for (const std::int64_t step : list_checkpoints(checkpoints).steps)
-      out.push_back(verified(checkpoints / checkpoint_name(step), [&] { return open_step(checkpoints, step); }));
+    for (const std::int64_t step : list_checkpoints(checkpoints).steps) {
+      const std::filesystem::path folder = checkpoints / checkpoint_name(step);
+      VerifiedCheckpoint one = verified(folder, [&] { return open_step(checkpoints, step); });
+      const bool is_gone = !one.damage.empty() && !std::filesystem::exists(folder, ignored);
+      if (!is_gone) out.push_back(std::move(one));  // a run at work removes old ones
+    }
     if (out.empty()) throw UsageError(path.string() + ": holds no checkpoint; was the run ever saved?");
     return out;
   }

@@ -16,7 +16,8 @@ export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 lines=$(cat "$run/events.jsonl" 2>/dev/null | wc -l)
 srun --mpi=pmix -K1 chorale train "$RECIPE" --run-dir "$run" --resume --train.seed "$SLURM_ARRAY_TASK_ID" "${flags[@]}"
 code=$?
-verdict=$(tail -n "+$((lines + 1))" "$run/events.jsonl" | sed -n 's/.*"event":"end".*,"code":\([0-9]*\),.*/\1/p' | tail -n 1)
+verdict=$(tail -n "+$((lines + 1))" "$run/events.jsonl" | grep -E '"event":"(start|end)"' | tail -n 1 |
+  sed -n 's/.*"event":"end".*,"code":\([0-9]*\),.*/\1/p')
 code=${verdict:-$code}
 if [ "$code" = 99 ] && [ "$(squeue -h -j "$job" -o %T)" = RUNNING ]; then
   echo "queued again"

@@ -17,7 +17,8 @@ lines=$(cat run/events.jsonl 2>/dev/null | wc -l)
 srun --mpi=pmix -K1 chorale train "$RECIPE" --run-dir run --resume "${flags[@]}"
 code=$?
 # srun loses exit codes; the ranks' verdict is the last line of this attempt.
-verdict=$(tail -n "+$((lines + 1))" run/events.jsonl | sed -n 's/.*"event":"end".*,"code":\([0-9]*\),.*/\1/p' | tail -n 1)
+verdict=$(tail -n "+$((lines + 1))" run/events.jsonl | grep -E '"event":"(start|end)"' | tail -n 1 |
+  sed -n 's/.*"event":"end".*,"code":\([0-9]*\),.*/\1/p')
 code=${verdict:-$code}
 # 99: saved because it was told to. A job that was cancelled meanwhile must not come back.
 if [ "$code" = 99 ] && [ "$(squeue -h -j "$SLURM_JOB_ID" -o %T)" = RUNNING ]; then

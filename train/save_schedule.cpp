@@ -35,6 +35,13 @@ bool SaveSchedule::is_due(std::int64_t step) const {
 
 bool SaveSchedule::is_wanted(double now_s) const { return interval_s_ > 0 && !is_open_ && !is_asked_ && now_s - begun_s_ >= interval_s_; }
 
+bool SaveSchedule::has_news() {
+  constexpr double kQuite = 2;
+  if (cost_s_ < 0 || (interval_s_ < told_s_ * kQuite && told_s_ < interval_s_ * kQuite)) return false;
+  told_s_ = interval_s_;
+  return true;
+}
+
 void SaveSchedule::ended(double cost_s) {
   is_open_ = false;
   if (options_.every != "auto") return;

@@ -27,11 +27,15 @@ class SaveSchedule {
   void ended(double cost_s);
   /// Seconds between two by the clock; 0: it does not decide.
   double interval_s() const { return interval_s_; }
+  /// What auto reckons with, in seconds; below 0: nothing has been saved yet.
+  double cost_s() const { return cost_s_; }
+  /// True once after auto has found its first interval, and after it has come to a quite different one.
+  bool has_news();
 
  private:
   CheckpointOptions options_;
   std::int64_t per_epoch_, asked_ = -1;
-  double begun_s_, interval_s_ = 0, cost_s_ = -1;
+  double begun_s_, interval_s_ = 0, cost_s_ = -1, told_s_ = 0;
   bool is_open_ = false, is_asked_ = false;
 };
 

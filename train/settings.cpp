@@ -215,7 +215,8 @@ void describe_checkpoint(OptionTable& t, CheckpointOptions& c) {
         {.min = 0.001, .max = 1e6, .mathematics = false});
   t.add("checkpoint.keep_last", c.keep_last, "How many of the newest are kept.", {.min = 1, .max = 1e6, .mathematics = false});
   t.add("checkpoint.keep_best", c.keep_best,
-        "How many more are kept for their score: the one of train.early_stop, else the validation loss, of the same step.",
+        "How many of the best are kept too, be they among the newest or not: by the score of train.early_stop, else the validation loss, "
+        "where that was measured at their step.",
         {.min = 0, .max = 1e6, .mathematics = false});
   t.add("checkpoint.keep_every", c.keep_every, "Those whose step is a multiple of this are kept for ever; 0: none.",
         {.min = 0, .max = kMany, .mathematics = false});

@@ -121,6 +121,10 @@ void Trainer::end_save(const SaveOutcome& outcome, bool final) {
   Summary& told = saves_told_;
   if (state_is_gathered_) replicas_->release_state();  // written, or given up
   schedule_.ended((save_cost_.pause_ms + save_cost_.steps_ms) / 1000);
+  if (speaks && !final && schedule_.has_news())  // rank 0's clock decides
+    parts_.log.info(
+        fmt::format("checkpoint.every = auto: one every {:.3g} s, as one costs training {:.2g} s and a failure comes every {:g} h",
+                    schedule_.interval_s(), schedule_.cost_s(), config_.checkpoint.mtbf_hours));
   (failed ? told.checkpoints_failed : told.checkpoints_written)++;
   if (!failed) {
     const auto n = static_cast<double>(told.checkpoints_written);

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <utility>
@@ -23,6 +24,11 @@ constexpr auto kEndWithin = std::chrono::seconds(2);  // a parent asks for its c
 constexpr auto kLookEvery = std::chrono::milliseconds(10);
 constexpr auto kLeaderEndWithin = std::chrono::milliseconds(300);
 constexpr int kWitnesses = 3;  // of a node
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
 }  // namespace
 
 ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {
@@ -263,7 +269,7 @@ void ControlChannel::tell(const Cause& cause) {
         .number = static_cast<std::int64_t>(cause.kind),
         .port = static_cast<std::uint16_t>(cause.culprit + 1),
         .sighting = presence ? presence->read() : Sighting{},
-        .text = cause.text});
+        .text = one_line(cause.culprit_where) + "\n" + cause.text});
 }
 
 void ControlChannel::done(int code) {

@@ -47,7 +47,8 @@ class ControlChannel {
     int code;
     std::string text;
     CauseKind kind = CauseKind::own;
-    int culprit = -1;  // the rank that it names; -1: itself
+    int culprit = -1;                // the rank that it names; -1: itself
+    std::string culprit_where = {};  // what that one did, as the text has it; empty: it does not say
   };
   struct Options {
     ControlAddress hub;

@@ -195,7 +195,10 @@ void ControlHub::note_end(int index, const ControlMessage& message) {
   }
   const bool is_first_word = rank.cause.empty();
   const bool is_known_kind = message.number >= 0 && message.number <= static_cast<std::int64_t>(CauseKind::late);
-  rank.cause = message.text, rank.kind = is_known_kind ? static_cast<CauseKind>(message.number) : CauseKind::follows;
+  const std::size_t where_ends = std::min(message.text.size(), message.text.find('\n'));
+  rank.culprit_where = message.text.substr(0, where_ends);
+  rank.cause = message.text.substr(std::min(message.text.size(), where_ends + 1)),
+  rank.kind = is_known_kind ? static_cast<CauseKind>(message.number) : CauseKind::follows;
   rank.culprit = message.port <= options_.ranks ? message.port - 1 : -1;
   if (is_first_word) fallen_.push_back(index);
 }

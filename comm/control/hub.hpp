@@ -29,6 +29,7 @@ struct RankStatus {
   std::string cause;                // why, where it failed
   CauseKind kind = CauseKind::own;  // of its end; without words: follows where it was told to leave before
   int culprit = -1;                 // the rank that it names; -1: itself
+  std::string culprit_where;        // what that one did, by the same words; empty: they do not say
   std::int64_t memory_kills = 0;    // that it has counted in its control group
   int through = -1;                 // the leader whose connection it shares
 };

@@ -26,8 +26,8 @@ struct ControlMessage {
     welcome,   // hub to rank: it belongs to the run
     redirect,  // hub to rank: go through your node's leader, rank `code`, at `port`; number = its process
     beat,      // either way: alive; a rank adds where it is, and number = processes killed for memory in its control group since it began
-    cause,     // rank to hub: why it ends, with the code; number = its CauseKind; port = 1 + the rank at fault, 0: itself; a beat goes
-               // before it
+    cause,     // rank to hub: why it ends, with the code; number = its CauseKind; port = 1 + the rank at fault, 0: itself; text = where
+               // that one was seen, the words; a beat goes before it
     done,      // rank to hub: its work is done, with the code; MPI is still to be ended
     bye,       // rank to hub: it ends as it should, with the code
     gone,      // leader to hub: this rank's connection has ended; number = 1 + its process's status, 0: not known, a second one may tell

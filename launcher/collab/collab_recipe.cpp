@@ -99,7 +99,7 @@ CollabOptions CollabRecipe::options() const {
   o.align = settings.align;
   o.trunk = settings.trunk, o.stitch = settings.stitch;
   o.exports_features = settings.exports_features;
-  o.width = settings.width, o.keep = 1 - settings.beta;
+  o.store = settings.store, o.width = settings.width, o.keep = 1 - settings.beta;
   return o;
 }
 

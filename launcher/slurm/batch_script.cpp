@@ -71,8 +71,9 @@ before=$(newest)
 lines=$(cat events.jsonl 2>/dev/null | wc -l)
 "${start[@]}" "$chorale" train "$recipe" --run-dir "$run" --resume "${seed[@]}"
 status=$?
-# Launchers lose exit codes; the verdict is the line that the ranks wrote before they left.
-code=$(tail -n "+$((lines + 1))" events.jsonl 2>/dev/null | sed -n 's/.*"event":"end".*,"code":\([0-9][0-9]*\),.*/\1/p' | tail -n 1)
+# Launchers lose exit codes; the verdict is the line that the ranks wrote before they left, behind the start of their attempt.
+code=$(tail -n "+$((lines + 1))" events.jsonl 2>/dev/null | grep -E '"event":"(start|end)"' | tail -n 1 |
+  sed -n 's/.*"event":"end".*,"code":\([0-9][0-9]*\),.*/\1/p')
 code=${code:-$status}
 state=$(squeue -h -j "$job" -o %T 2>/dev/null)  # a job that was cancelled or has run out of time must not come back
 again=no

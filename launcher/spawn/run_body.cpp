@@ -13,6 +13,7 @@
 
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/comm/faults.hpp>
+#include <chorale/comm/missed_rank.hpp>
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/system_limits.hpp>
@@ -47,7 +48,9 @@ RankResult describe_failure() {
     throw;
   } catch (const CommError& e) {
     if (std::string_view(e.what()).find("aborted by rank") != std::string_view::npos) return following(e);
-    return {static_cast<int>(e.code()), e.what(), e.is_late ? CauseKind::late : CauseKind::peer, e.rank, place_of(e)};
+    const auto* missed = dynamic_cast<const MissedRank*>(&e);
+    const std::string rank_where = missed ? missed->where : e.sequence > 0 ? place_of(e) : "";
+    return {static_cast<int>(e.code()), e.what(), e.is_late ? CauseKind::late : CauseKind::peer, e.rank, place_of(e), rank_where};
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
   } catch (const std::bad_alloc&) {
@@ -89,7 +92,7 @@ RankEnd end_of(int rank, const RankResult& result, Communicator& comm) {
           .cause = result.error,
           .code = result.code,
           .culprit = result.rank,
-          .culprit_where = result.where,
+          .culprit_where = result.rank_where,
           .where = result.where.empty() ? at.text() : result.where,
           .step = at.step};
 }
@@ -160,7 +163,9 @@ RankResult run_with_mpi(const Surroundings& around, RankControl* control, const 
 void report(const RankEnd& mine, const Surroundings& around, RankControl* control, LastWord* last) {
   const bool speaks = !around.started_by_us, follows = mine.kind == CauseKind::follows;
   if (speaks && !follows) print_error(around.outer_rank, around.outer_size, mine.cause);
-  if (control) control->channel().tell({.code = *mine.code, .text = mine.cause, .kind = mine.kind, .culprit = mine.culprit});
+  if (control)
+    control->channel().tell(
+        {.code = *mine.code, .text = mine.cause, .kind = mine.kind, .culprit = mine.culprit, .culprit_where = mine.culprit_where});
   const auto begun = std::chrono::steady_clock::now();
   const std::optional<Verdict> said =
       speaks && last ? last->settle(mine, [control] { return control ? control->ends() : std::vector<RankEnd>{}; }) : std::nullopt;

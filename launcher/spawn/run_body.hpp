@@ -11,9 +11,10 @@ struct RankResult {
   int code = 0;
   std::string error;  // empty: none
   CauseKind kind = CauseKind::own;
-  int rank = -1;            // that the error names; -1: this one
-  std::string where = {};   // the collective, "all_reduce 'grad bucket 3' #4182"
-  bool is_foreign = false;  // no error of ours: memory, a library, what nobody has thought of; another start may help
+  int rank = -1;                // that the error names; -1: this one
+  std::string where = {};       // the collective, "all_reduce 'grad bucket 3' #4182"
+  std::string rank_where = {};  // what `rank` did, as the error has seen it; empty: not known
+  bool is_foreign = false;      // no error of ours: memory, a library, what nobody has thought of; another start may help
 };
 
 /// What the exception in flight means for this rank. A rank that only follows takes the code of the one that failed first.

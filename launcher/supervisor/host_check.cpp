@@ -49,6 +49,8 @@ std::string first_line(const std::string& path) {
 std::string trouble_of(const Asked& asked, std::chrono::milliseconds limit, const Elsewhere& elsewhere) {
   if (!asked.has_ended) return fmt::format("does not answer within {} s", limit.count() / 1000);
   const std::string said = first_line(asked.output), complained = first_line(asked.messages);
+  constexpr int kNoWay = 255;  // how ssh says that it is its own trouble
+  if (WIFEXITED(asked.status) && WEXITSTATUS(asked.status) == kNoWay && !complained.empty()) return "does not answer: " + complained;
   if (!WIFEXITED(asked.status) || WEXITSTATUS(asked.status) != 0)
     return "does not run this program: " + (!complained.empty()        ? complained
                                             : elsewhere.prefix.empty() ? "no word from it"

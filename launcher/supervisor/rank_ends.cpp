@@ -20,7 +20,10 @@ RankEnd end_of(const ControlHub& hub, int rank, const Surmise& surmise) {
                  .culprit = status.culprit,
                  .where = status.sighting.text(),
                  .step = status.sighting.step};
-  if (status.culprit >= 0) out.culprit_where = hub.ranks()[static_cast<std::size_t>(status.culprit)].sighting.text();
+  // Who speaks of another rank has seen it later than the hub has: what is said and what is noted are of one moment.
+  out.culprit_where = status.culprit_where;
+  if (status.culprit >= 0 && out.culprit_where.empty())
+    out.culprit_where = hub.ranks()[static_cast<std::size_t>(status.culprit)].sighting.text();
   if (!status.cause.empty()) return out;
   // The ranks of its node have counted; this process may be on another one.
   out.memory_kills = std::max(status.host == host_name() ? surmise.memory_kills_here : 0, hub.memory_kills_on(status.host));

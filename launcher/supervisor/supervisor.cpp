@@ -37,8 +37,7 @@ int Supervisor::run() {
   for (;;) {
     const std::string started = utc_now();
     const RunDirectory::Seen before = RunDirectory::look(order_.run);
-    AttemptEnd end =
-        Attempt({.plan = next_plan(), .words = order_.words, .silence = order_.silence, .restart = restarts_, .watcher = watcher_}).run();
+    AttemptEnd end = attempt();
     note_progress();
     if (end.code == static_cast<int>(ExitCode::comm) && !end.asked && same_.add(end))
       static_cast<Verdict&>(end) = same_.final_verdict(end, order_.run);
@@ -47,11 +46,22 @@ int Supervisor::run() {
       say(end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
-    if (!goes_on(end)) return end.code;
+    if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), end.code;
     if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
     std::erase(order_.words, "--overwrite");  // the attempt before has done that
     order_.words = without_met_faults(order_.words);
   }
+}
+
+AttemptEnd Supervisor::attempt() {
+  RankPlan plan;
+  try {
+    plan = next_plan();
+  } catch (const CommError& e) {
+    if (restarts_ == 0) throw;
+    return {{.code = static_cast<int>(e.code()), .cause = e.what()}};  // a host that has been there may come back
+  }
+  return Attempt({.plan = plan, .words = order_.words, .silence = order_.silence, .restart = restarts_, .watcher = watcher_}).run();
 }
 
 void Supervisor::note_progress() {

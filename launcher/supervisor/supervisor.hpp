@@ -29,6 +29,7 @@ class Supervisor {
   int run();
 
  private:
+  AttemptEnd attempt();
   RankPlan next_plan() const;
   void note_progress();
   bool goes_on(const AttemptEnd& end);

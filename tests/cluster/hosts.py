@@ -72,14 +72,15 @@ class Trial:
         print("ok" if is_right else "WRONG", text, *([] if is_right else facts), flush=True)
         self.wrong += not is_right
 
-    def kill_rank(self, rank, run):
-        """SIGKILL once the run has a checkpoint."""
+    def kill_rank(self, rank, run, before=lambda: None):
+        """SIGKILL once the run has a checkpoint. before: what is done just before it."""
         until = time.time() + 60
         while not has_checkpoint(self.path(run)) and time.time() < until:
             time.sleep(0.05)
         pid = pid_of_rank(self.path(run), rank)
         if not pid:
             sys.exit(f"there is no rank {rank} to kill")
+        before()
         os.kill(pid, signal.SIGKILL)
 
 
@@ -103,6 +104,19 @@ def run_all(chorale):
 
         trial.check("SIGKILL" in ends[0]["cause"], "and by which signal", ends)
 
+        child = trial.start("reboots", "--hosts", trial.hosts, "--restarts", "6")
+        away = nodes.folder + "/link-is-cut"  # the agent of nodes.py comes through no more
+        trial.kill_rank(3, "reboots", before=lambda: open(away, "w", encoding="ascii").close())
+        until = time.time() + 30
+        while len([e for e in trial.events("reboots") if e["event"] == "end"]) < 3 and time.time() < until:
+            time.sleep(0.05)
+        os.remove(away)
+        code, said = trial.end(child)
+        ends = [e for e in trial.events("reboots") if e["event"] == "end"]
+        trial.check(code == 0 and trial.hash_of("reboots") == expected, "a host that comes back while restarts are left: the run goes on to the same bits", code, said)
+        waits = [e for e in ends if f"host {nodes.hosts[1]} does not answer: connect to host" in e["cause"]]
+        trial.check(2 <= len(waits) == len(ends) - 2 and f"restart {len(waits) + 1} of 6" in said, "after waits that grow, each with its verdict", ends, said)
+
         trial.env["OMP_NUM_THREADS"] = "2"
         code, said = trial.end(trial.start("threads", "--hosts", trial.hosts, "--train.epochs", "1", "-x", "CHORALE_TEST_WORD"))
         trial.check(code == 64 and "-x CHORALE_TEST_WORD: it is not set here" in said, "a variable that is not set cannot be handed on", code, said)
@@ -115,8 +129,10 @@ def run_all(chorale):
         trial.check(code == 75 and "there is no /no/mpi/bin/orted (--prefix)" in said, "a prefix that a host does not have is named", code, said)
 
         absent = trial.hosts.replace(nodes.hosts[1], "nobody")
+        asked = time.time()
         code, said = trial.end(trial.start("absent", "--hosts", absent))
-        trial.check(code == 75 and "host nobody does not" in said and "--min-ranks" in said, "a host that does not answer is named", code, said)
+        trial.check(code == 75 and "host nobody does not" in said and "--min-ranks" in said and time.time() - asked < 5, "a host that does not answer is named at once",
+                    code, said, time.time() - asked)
         code, said = trial.end(trial.start("fewer", "--hosts", absent, "--min-ranks", "2"))
         trial.check(code == 0 and "left out: host nobody" in said and trial.hash_of("fewer") == expected, "and left out where that is allowed, same bits",
                     code, said)

@@ -103,3 +103,57 @@ TEST_CASE("nothing is written before the attempt has begun, or when another one 
   CHECK_FALSE(late.say({.code = 75, .cause = "late"}));
   CHECK(b.ends().empty());
 }
+
+TEST_CASE("an attempt that was lost with all who watched it gets its end from the next start") {
+  Begun b;
+  b.run->release();
+  for (const bool is_requeued : {false, true}) {
+    if (is_requeued) ::setenv("SLURM_JOB_ID", "7", 1), ::setenv("SLURM_RESTART_COUNT", "1", 1);
+    RunDirectory next({.path = b.run->path(), .name = "r", .resume = true});
+    next.claim(1, [](const std::string&) {});
+    next.start("");
+    next.release();
+    const auto ends = b.ends();
+    REQUIRE(ends.size() == (is_requeued ? 2 : 1));
+    CHECK(ends.back().at("attempt") == next.attempt() - 1);
+    CHECK(ends.back().at("code") == 75);
+    CHECK(ends.back().at("step").is_null());
+    // The second start was in no job, so it is another one that comes now.
+    CHECK(ends.back().at("cause") == "no end was recorded; its ranks and who watched them have gone");
+  }
+  RunDirectory same({.path = b.run->path(), .name = "r", .resume = true});
+  same.start("");
+  CHECK(b.ends().back().at("cause") == "no end was recorded; the job was started again by Slurm");
+  same.end({.code = 0, .cause = "done"});
+  same.release();
+  RunDirectory last({.path = b.run->path(), .name = "r", .resume = true});
+  last.start("");
+  CHECK(b.ends().size() == 4);  // one that has an end gets no other
+  ::unsetenv("SLURM_JOB_ID"), ::unsetenv("SLURM_RESTART_COUNT");
+}
+
+TEST_CASE("who watched an attempt gives its lock back when its process has gone, and nobody else's") {
+  Begun b;
+  const auto put = [&](const RunOwner& owner) {
+    std::ofstream(b.run->path() / "lock") << owner_json(owner);
+    std::ofstream(b.run->path() / ("lock.beat." + owner.nonce)) << "1";
+  };
+  const auto is_held = [&] { return std::filesystem::exists(b.run->path() / "lock"); };
+  RunOwner gone = dead(b.owner);
+  gone.watcher = "me";
+  RunOwner alive = b.owner, elsewhere = gone, others = gone, nobodys = gone;
+  alive.watcher = "me", elsewhere.machine = "elsewhere", others.watcher = "another", nobodys.watcher = "";
+  for (const RunOwner& owner : {alive, elsewhere, others}) {
+    put(owner);
+    RunLock::release_of(b.run->path(), "me");
+    CHECK(is_held());
+  }
+  put(nobodys);
+  RunLock::release_of(b.run->path(), "");
+  CHECK(is_held());
+  put(gone);
+  RunLock::release_of(b.run->path(), "me");
+  CHECK_FALSE(is_held());
+  CHECK_FALSE(std::filesystem::exists(b.run->path() / ("lock.beat." + gone.nonce)));
+  RunLock::release_of(b.run->path(), "me");  // there is none
+}

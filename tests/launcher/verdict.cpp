@@ -47,6 +47,16 @@ TEST_CASE("what ranks have found of one that says it too is no death's consequen
   CHECK(verdict_of(std::vector{one, silent(2, SIGKILL)})->cause.find("rank 2 (node b, process 42) has ended: SIGKILL") == 0);
 }
 
+TEST_CASE("where a missing rank was is what those have seen who waited for it, not what it says when it wakes up") {
+  RankEnd waited = says(0, CauseKind::late, "waiting for rank 1 (step 17)", 75, 1), itself = says(1, CauseKind::peer, waited.cause, 75, 1);
+  waited.culprit_where = "forward of layer '2' in step 17", itself.culprit_where = "barrier 'gradients' #42";
+  for (const auto& ends : {std::vector{itself, waited}, std::vector{waited, itself}}) {
+    CHECK(verdict_of(ends)->rank == 1);
+    CHECK(verdict_of(ends)->where == waited.culprit_where);
+  }
+  CHECK(verdict_of(std::vector{itself})->where == itself.culprit_where);
+}
+
 TEST_CASE("a foreign error that only another start may help against is the rank's own, whatever its code") {
   const Verdict found = *verdict_of(std::vector{silent(1), says(0, CauseKind::own, "the library gave up")});
   CHECK(found.rank == 0);

@@ -67,14 +67,25 @@ TEST_CASE("auto first measures, then follows cost and failures") {
   o.every = "auto", o.mtbf_hours = 1;
   SaveSchedule schedule(o, 7, 0);
   CHECK(schedule.interval_s() == 30);
+  CHECK_FALSE(schedule.has_news());
   schedule.begun(30);
   schedule.ended(2);
+  CHECK(schedule.has_news());
+  CHECK_FALSE(schedule.has_news());  // said once
   CHECK(schedule.interval_s() == Approx(best_interval_s(2, 3600)));
   CHECK(schedule.interval_s() == Approx(std::sqrt(2 * 2 * 3600.0)).epsilon(0.02));  // Young's
   const double before = schedule.interval_s();
   schedule.begun(200);
   schedule.ended(20);
   CHECK(schedule.interval_s() > before);
+  CHECK_FALSE(schedule.has_news());  // a little more is not worth a line
+  schedule.begun(600);
+  schedule.ended(50);
+  CHECK(schedule.interval_s() > 2 * before);
+  CHECK(schedule.has_news());
+  SaveSchedule by_steps({.every_steps = 5}, 7, 0);
+  by_steps.ended(2);
+  CHECK_FALSE(by_steps.has_news());
 }
 
 TEST_CASE("what auto would pass over is refused") {

@@ -101,7 +101,7 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
   good->done(0);
   CHECK(served.soon([](ControlHub& hub) { return hub.working() == 2 && hub.present() == 3; }));
   good->bye(0);
-  bad->tell({.code = 65, .text = "row 3 is no number", .culprit = 2});
+  bad->tell({.code = 65, .text = "row 3 is no number", .culprit = 2, .culprit_where = "reading\n of a file"});
   mute.reset();
   CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::lost; }));
   served.with([](ControlHub& hub) {
@@ -110,6 +110,7 @@ TEST_CASE("a rank's goodbye, its cause of death and its silent end are three thi
     CHECK(hub.ranks()[1].cause == "row 3 is no number");
     CHECK(hub.ranks()[1].kind == CauseKind::own);
     CHECK(hub.ranks()[1].culprit == 2);
+    CHECK(hub.ranks()[1].culprit_where == "reading  of a file");
     CHECK(hub.fallen() == std::vector<int>{1, 2});
     return 0;
   });

@@ -128,6 +128,11 @@ TEST_CASE("the verdict counts, not the launcher's code, and not the verdict of a
   stage.train = "exit 64";
   CHECK(stage.play().code == 64);
   CHECK(stage.folder.read("said.scontrol") == "");
+  // Written by this start for the one before, which had been lost.
+  stage.train =
+      "echo '{\"attempt\":1,\"event\":\"end\",\"code\":75,\"cause\":\"no end was recorded\"}' >>events.jsonl; "
+      "echo '{\"attempt\":2,\"event\":\"start\",\"code\":null,\"cause\":\"\"}' >>events.jsonl; exit 64";
+  CHECK(stage.play().code == 64);
 }
 
 TEST_CASE("lost ranks queue a job again, three times where no checkpoint is made") {
