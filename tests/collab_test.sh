@@ -67,6 +67,19 @@ for forms in "sharded replicated" "replicated sharded"; do
   expect 0 "" collab train two.ini --run-dir "from_$first" --resume --launch mpirun --task.answers.ranks 2 --collab.store $second "${cut[@]}"
   check "a run that goes on with a $second store ends with other bits" [ "$(hashes one)" = "$(hashes from_$first)" ]
 done
+# A task may start with the weights of another run, here of a task of this one; a run that goes on reads them no more.
+warm=(--quiet --task.buys.train.init_from one/tasks/buys --task.buys.train.init_only encoder --collab.checkpoint_every 4
+      --task.answers.checkpoint.keep_last 1000 --task.buys.checkpoint.keep_last 1000)
+cp -r one begun
+expect 0 "starts with weights of" collab train two.ini --run-dir warm --launch threads "${warm[@]/#one/begun}"
+expect 0 "" collab train two.ini --run-dir warm_b --launch mpirun --task.buys.ranks 2 "${warm[@]/#one/begun}"
+check "weights of another run change nothing" [ "$(hashes one)" != "$(hashes warm)" ]
+check "with weights of another run bits depend on ranks" [ "$(hashes warm)" = "$(hashes warm_b)" ]
+check "summary.json does not say what buys started with" grep -q '"init_from": {' warm/summary.json
+rm -r begun $(ls -d warm/checkpoints/step_* | tail -n 2)
+expect 0 "" collab train two.ini --run-dir warm --resume --launch threads "${warm[@]/#one/begun}"
+check "a run with other weights that goes on ends with other bits" [ "$(hashes warm)" = "$(hashes warm_b)" ]
+check "a run that goes on forgets what it started with" grep -q '"init_from": {' warm/summary.json
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 
@@ -229,6 +242,8 @@ expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for ins
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
 expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
 expect 64 "0.weight [16, 2], half has" collab train trunk.ini --run-dir y --overwrite --launch threads --task.half.data.drop b
+expect 64 "give it to task answers" collab train trunk.ini --run-dir x --task.half.train.init_from one/tasks/buys
+expect 64 "the arms of a study begin with what is drawn" collab study two.ini --launch threads -n 1 --seeds 1 --arms alone --out shallow --task.buys.train.init_from one/tasks/buys
 expect 64 "task.half.optimizer.lr = 0.5, but task.answers.optimizer.lr = 0.01" collab train trunk.ini --run-dir x --task.half.optimizer.lr 0.5
 check "a refused run made a run directory" [ ! -e x ]
 exit $failed

@@ -31,6 +31,10 @@ TrialData::TrialData(const CollabRecipe& recipe, Log& log) : recipe_(recipe) {
                   .kinds = {},
                   .ranks = 1,
                   .weight = recipe.sections[t]->weight};
+    if (!s.train.init_from.empty())
+      throw UsageError("task." + info.name +
+                       ".train.init_from is for chorale collab train: the arms of a study begin with what is drawn; "
+                       "remove it");
     const EntityRequest request = recipe.request(t);
     for (const EntityColumn& entity : request.columns) info.kinds.push_back(entity.kind);
     infos_.push_back(std::move(info));
