@@ -61,6 +61,10 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.trunk.pcgrad", s.trunk.pcgrad,
             "Whether a task's gradient loses what points against another's before they are added (Yu et al. 2020).");
   table.add(
+      "collab.trunk.scales", s.trunk.scales,
+      "Whether a task has a matrix of its own, of rank one, that the weights of common fully connected layers are multiplied by, number by "
+      "number.");
+  table.add(
       "collab.trunk.uncertainty_lr", s.trunk.uncertainty_lr,
       "Rate at which tasks' weights are learnt from their losses (Kendall et al. 2018): exp(-s), s falling by this times (1 - 2 w L) / "
       "2 a step. 0: they stay as given.",

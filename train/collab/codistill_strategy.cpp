@@ -56,6 +56,11 @@ Codistill::Codistill(const StrategySetup& setup)
       teacher_(setup.another()),
       params_(*teacher_, setup.device, setup.dtype),
       told_(setup.tasks.size()) {
+  if (setup.options.trunk.scales)
+    throw UsageError(
+        "collab.distill.form = checkpoint asks models of one architecture, and with collab.trunk.scales each task has another; take out "
+        "one "
+        "of them");
   check_label_spaces(setup);
   check_architectures();
 }

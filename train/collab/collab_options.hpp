@@ -46,6 +46,7 @@ struct TrunkPlan {
   std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
   std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
   bool pcgrad = false;
+  bool scales = false;        // each task multiplies common weights by a matrix of rank one of its own
   double uncertainty_lr = 0;  // 0: weights stay as given
   std::uint64_t seed = 1;
 };

@@ -9,6 +9,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/collab/task_scale.hpp>
 #include <chorale/train/trainer.hpp>
 
 using namespace chorale;
@@ -262,6 +263,44 @@ std::uint64_t affinity_bytes(std::uint64_t ticks, bool is_first, std::uint64_t e
   return ticks * (16 + (is_first ? 4 * (8 + 6 * entities) : 0));
 }
 }  // namespace
+
+TEST_CASE("with scales each task has weights of its own times those in common, and begins as without") {
+  Registry registry;
+  register_all(registry);
+  const auto device = make_cpu_device();
+  std::vector<float> results[2];
+  for (const bool scaled : {false, true}) {
+    const auto model = build_layers("linear(8) tanh linear(6) tanh linear(1)", {kFeatures}, registry);
+    if (scaled) add_task_scales(*model, {kFeatures}, {});
+    FlatParams params(*model, *device, DType::f32);
+    const Tensor values = Tensor::zeros(*device, {params.elements()}, DType::f32);
+    params.bind(values.buffer());
+    params.initialise(3, "torch");
+    Tensor x = Tensor::empty(*device, {5, kFeatures}, DType::f32);
+    for (std::int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = 0.1f * static_cast<float>(i % 7) - 0.2f;
+    const Tensor y = model->forward(Variable(x), {.device = *device}).value();
+    results[scaled].assign(y.data<float>(), y.data<float>() + y.elements());
+  }
+  CHECK(results[0] == results[1]);
+  Lockstep run = lockstep("trunk", {1, 1, 1});
+  run.options.trunk.scales = true;
+  const Lockstep::Result one = run.run();
+  REQUIRE(one.error().empty());
+  for (const char* name : {"0.weight", "2.weight", "2.bias"}) CHECK(one.values[0].at(name) == one.values[1].at(name));
+  for (const char* name : {"task_in_0.scale", "task_out_0.scale", "task_in_2.scale", "task_out_2.scale"})
+    CHECK(one.values[0].at(name) != one.values[1].at(name));
+  CHECK(one.values[0].count("task_in_4.scale") == 0);  // the head is nobody's but the task's
+  for (TaskInfo& task : run.tasks) task.ranks = 2;
+  const Lockstep::Result two = run.run();
+  REQUIRE(two.error().empty());
+  for (std::size_t t = 0; t < 3; ++t) CHECK(two.summaries[t].parameters_hash == one.summaries[t].parameters_hash);
+  run.options.trunk.parameters = {"2.*"};
+  const Lockstep::Result second = run.run();
+  CHECK(second.values[0].count("task_in_0.scale") == 0);
+  CHECK(second.values[0].count("task_in_2.scale") == 1);
+  run.layers = "linear(1)";
+  CHECK_THAT(run.run().error(), Catch::Contains("collab.trunk.scales has nothing to scale"));
+}
 
 TEST_CASE("bytes of a trunk follow its formula") {
   Lockstep run = lockstep("trunk", {2, 1, 3});
