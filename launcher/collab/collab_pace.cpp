@@ -37,7 +37,7 @@ class Pace {
   bool speaks() const { return setup_.world.rank() == 0; }
 
   std::vector<std::int64_t> measured() const {
-    const std::vector<double> times = by_task(setup_.trial_step_ms()), limits = by_task(std::min(kLongestTickS, setup_.longest_tick_s));
+    const std::vector<double> times = numbers(setup_.trial_step_ms()), limits = numbers(std::min(kLongestTickS, setup_.longest_tick_s));
     const double shortest = *std::min_element(limits.begin(), limits.end());
     const bool waits = goes_in_lockstep(setup_.recipe);
     const std::vector<double> paces = waits ? std::vector<double>(times.size(), *std::max_element(times.begin(), times.end())) : times;
@@ -68,19 +68,11 @@ class Pace {
       throw UsageError("--resume: collab.steps_per_tick differs from the checkpoint's; keep it, or leave it out");
   }
 
-  /// A number of each task, from its first rank.
-  std::vector<double> by_task(double mine) const {
-    std::vector<double> all(static_cast<std::size_t>(setup_.world.size()));
-    const std::vector<std::int64_t> one(all.size(), 1);
-    setup_.sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(all)), one, "plan").wait();
-    std::vector<double> out(setup_.infos.size());
-    for (std::size_t r = all.size(); r-- > 0;) out[static_cast<std::size_t>(setup_.task_of[r])] = all[r];
-    return out;
-  }
+  std::vector<double> numbers(double mine) const { return by_task(setup_.sharing, setup_.task_of, mine); }
 
   std::vector<std::int64_t> whole(double mine) const {
     std::vector<std::int64_t> out;
-    for (const double each : by_task(mine)) out.push_back(std::llround(each));
+    for (const double each : numbers(mine)) out.push_back(std::llround(each));
     return out;
   }
 
@@ -89,19 +81,22 @@ class Pace {
 
 }  // namespace
 
-CollabPosition position_at(std::int64_t tick, const std::vector<TaskInfo>& infos, const CollabPace& pace,
-                           const std::map<std::string, std::string>& identity) {
-  CollabPosition out{.tick = tick,
-                     .burn_in = pace.ticks.burn_in,
-                     .steps_per_tick = pace.per_tick,
-                     .steps = {},
-                     .virtual_workers = pace.workers,
-                     .identity = identity};
-  for (std::size_t t = 0; t < infos.size(); ++t) {
-    const std::int64_t before = infos[t].role == TaskRole::target ? pace.ticks.burn_in : 0;
-    out.steps.push_back(std::max<std::int64_t>(0, tick - before) * pace.per_tick[t]);
-  }
+std::vector<double> by_task(Communicator& sharing, const std::vector<int>& task_of, double mine) {
+  std::vector<double> all(task_of.size());
+  const std::vector<std::int64_t> one(all.size(), 1);
+  sharing.all_gather(buffer_of(std::span(&mine, 1)), buffer_of(std::span(all)), one, "plan").wait();
+  std::vector<double> out(static_cast<std::size_t>(*std::max_element(task_of.begin(), task_of.end())) + 1);
+  for (std::size_t r = all.size(); r-- > 0;) out[static_cast<std::size_t>(task_of[r])] = all[r];
   return out;
+}
+
+CollabPosition position_at(std::int64_t tick, const CollabPace& pace, const std::map<std::string, std::string>& identity) {
+  return {.tick = tick,
+          .burn_in = pace.ticks.burn_in,
+          .steps_per_tick = pace.per_tick,
+          .steps = {},
+          .virtual_workers = pace.workers,
+          .identity = identity};
 }
 
 std::vector<std::string> task_names(const std::vector<TaskInfo>& tasks) {

@@ -19,9 +19,11 @@ struct CollabPace {
   TickCount ticks;
 };
 
-/// Where all tasks stand at a tick, for a checkpoint.
-CollabPosition position_at(std::int64_t tick, const std::vector<TaskInfo>& infos, const CollabPace& pace,
-                           const std::map<std::string, std::string>& identity);
+/// Where all tasks stand at a tick, for a checkpoint, without the steps that they have made.
+CollabPosition position_at(std::int64_t tick, const CollabPace& pace, const std::map<std::string, std::string>& identity);
+
+/// Collective over all tasks: a number of each, from its first rank. task_of: by rank.
+std::vector<double> by_task(Communicator& sharing, const std::vector<int>& task_of, double mine);
 
 std::vector<std::string> task_names(const std::vector<TaskInfo>& tasks);
 

@@ -72,6 +72,11 @@ std::vector<TaskInfo> CollabRecipe::infos(int world) const {
   return out;
 }
 
+AtEnd CollabRecipe::at_end(std::size_t task) const {
+  const std::string& text = sections[task]->at_end;
+  return text == "serve" ? AtEnd::serve : text == "mask" ? AtEnd::mask : AtEnd::cycle;
+}
+
 std::vector<std::int64_t> CollabRecipe::pinned_steps() const {
   if (settings.steps_per_tick.empty()) return {};
   std::vector<std::int64_t> out(sections.size());
