@@ -52,28 +52,6 @@ void record_failure(Communicator& comm, const Trainer& trainer, const std::files
   if (comm.rank() == 0) files.failed();
 }
 
-/// Where the run keeps what it started with: a resumed run does not read the other one again, which may be gone.
-constexpr const char* kInitFile = "init_from.json";
-
-/// Empty: it starts with what is drawn. Collective.
-std::string starting_weights(Communicator& comm, const TrainTable& t, const ModelParts& parts, const Pipeline& pipeline,
-                             const std::filesystem::path& folder, Session& session, TrainerConfig& config) {
-  const TrainOptions& o = t.settings.train;
-  if (o.init_from.empty() && !o.init_only.empty())
-    throw UsageError("train.init_only says what of train.init_from is loaded; give that too");
-  if (o.init_from.empty()) return "";
-  std::string kept;
-  if (t.words.resume && comm.rank() == 0 && !list_checkpoints(folder / "checkpoints").steps.empty()) {
-    std::ifstream in(folder / kInitFile);
-    kept.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  kept = text_from(comm, 0, kept, "weights to start with");
-  if (!kept.empty()) return kept;
-  const auto init = std::make_shared<InitFrom>(o, *parts.model.module, pipeline, comm, session.log);
-  config.starting_weights = [init](const FlatParams& params) { init->write(params); };
-  return init->json();
-}
-
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& last, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
@@ -97,8 +75,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
   if (comm.watch().faults()) config.at_save = [&comm](SavePoint point) { comm.watch().at("save:" + std::string(name(point))); };
-  const std::string init = starting_weights(comm, t, parts, data.pipeline, folder, session, config);
-  if (!init.empty()) config.texts.emplace_back(kInitFile, init);
+  const std::string init = start_from({s.train, *parts.model.module, data.pipeline, comm, folder, session.log}, config);
   TrainerParts trainer_parts{comm,        *session.device, *parts.model.module, *parts.loss, *parts.optimizer, session.registry,
                              session.log, data.train,      data.validation,     data.test};
   if (const MultiTask* model = parts.model.multi_task)
@@ -107,7 +84,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
   if (comm.rank() == 0) run.start(recipe);
-  if (!init.empty() && comm.rank() == 0) write_file_atomically(folder / kInitFile, init);
+  keep_start(init, comm, folder);
   if (!init.empty()) files.add_to_summary("init_from", init);
   begin_last_word(comm, run, folder, last);
   session.log.open(folder);

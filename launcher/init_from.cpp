@@ -1,14 +1,20 @@
 #include <chorale/launcher/init_from.hpp>
 
-#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/core/io/file.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/train/agreement.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
+
+namespace {
+constexpr const char* kInitFile = "init_from.json";
+}
 
 std::string absolute_run(const std::string& path, const std::string& base) {
   if (path.empty() || std::filesystem::path(path).is_absolute()) return path;
@@ -62,6 +68,30 @@ std::string InitFrom::json() const {
     if (line.outcome == Outcome::unused) j["unused"].push_back(line.name);
   }
   return j.dump();
+}
+
+std::string start_from(const StartSetup& setup, TrainerConfig& config) {
+  const TrainOptions& o = setup.options;
+  if (o.init_from.empty() && !o.init_only.empty())
+    throw UsageError("train.init_only says what of train.init_from is loaded; give that too");
+  if (o.init_from.empty()) return "";
+  std::string text;
+  if (config.resume && setup.comm.rank() == 0 && !list_checkpoints(setup.folder / "checkpoints").steps.empty()) {
+    std::ifstream in(setup.folder / kInitFile);
+    text.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  text = text_from(setup.comm, 0, text, "weights to start with");
+  if (text.empty()) {
+    const auto init = std::make_shared<InitFrom>(o, setup.model, setup.pipeline, setup.comm, setup.log);
+    config.starting_weights = [init](const FlatParams& params) { init->write(params); };
+    text = init->json();
+  }
+  config.texts.emplace_back(kInitFile, text);
+  return text;
+}
+
+void keep_start(const std::string& init, Communicator& comm, const std::filesystem::path& folder) {
+  if (!init.empty() && comm.rank() == 0) write_file_atomically(folder / kInitFile, init);
 }
 
 }  // namespace chorale

@@ -1,5 +1,6 @@
 // train.init_from: from a run directory to the weights that a new run starts with, and the report of what was loaded.
 #pragma once
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,7 @@
 #include <chorale/core/io/checkpoint.hpp>
 #include <chorale/train/settings.hpp>
 #include <chorale/train/starting_weights.hpp>
+#include <chorale/train/trainer.hpp>
 
 namespace chorale {
 
@@ -28,6 +30,21 @@ class InitFrom {
   std::string folder_, hash_;
   bool is_best_ = false;
 };
+
+struct StartSetup {
+  const TrainOptions& options;
+  const Module& model;
+  const Pipeline& pipeline;
+  Communicator& comm;
+  const std::filesystem::path& folder;  // of the run, or of a task
+  Log& log;
+};
+/// Collective: the run of `config` starts with the weights that options.init_from names. Gives what InitFrom::json() says, for the summary
+/// and for keep_start(); empty: it starts with what is drawn. A run that resumes from a checkpoint reads no other run, which may be gone,
+/// but what the folder has kept. Throws as InitFrom does, and UsageError for train.init_only alone.
+std::string start_from(const StartSetup& setup, TrainerConfig& config);
+/// Rank 0 writes that text into the folder.
+void keep_start(const std::string& init, Communicator& comm, const std::filesystem::path& folder);
 
 /// A run's path in a recipe is relative to it, on the command line to here: absolute from now on.
 std::string absolute_run(const std::string& path, const std::string& base);

@@ -42,6 +42,7 @@ TrainedRun::TrainedRun(const std::string& path, const std::string& missing_rows)
   FusedModel* fused = nullptr;
   if (task) {
     std::unique_ptr<Sequential> own(static_cast<Sequential*>(model.module.release()));  // a task that shares has one target and layers
+    task->change_layers(*own, {pipeline.features()});
     model.module.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
   }
   loss = make_objective(recipe.settings.train, pipeline.targets, session->registry);

@@ -76,6 +76,19 @@ check "rows in fewer bytes, cut and with noise change nothing" [ "$(hashes less)
 less_auc=$(sed -n '/"test"/,$p' less/tasks/answers/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
 expect 0 "${less_auc#*: }" eval less/tasks/answers --json
 expect 64 "collab.noise is a multiple of collab.clip, which is missing" collab train two.ini --run-dir no --collab.noise 1
+# A task may start with the weights of another run, here of a task of this one; a run that goes on reads them no more.
+warm=(--quiet --task.buys.train.init_from one/tasks/buys --task.buys.train.init_only encoder --collab.checkpoint_every 4
+      --task.answers.checkpoint.keep_last 1000 --task.buys.checkpoint.keep_last 1000)
+cp -r one begun
+expect 0 "starts with weights of" collab train two.ini --run-dir warm --launch threads "${warm[@]/#one/begun}"
+expect 0 "" collab train two.ini --run-dir warm_b --launch mpirun --task.buys.ranks 2 "${warm[@]/#one/begun}"
+check "weights of another run change nothing" [ "$(hashes one)" != "$(hashes warm)" ]
+check "with weights of another run bits depend on ranks" [ "$(hashes warm)" = "$(hashes warm_b)" ]
+check "summary.json does not say what buys started with" grep -q '"init_from": {' warm/summary.json
+rm -r begun $(ls -d warm/checkpoints/step_* | tail -n 2)
+expect 0 "" collab train two.ini --run-dir warm --resume --launch threads "${warm[@]/#one/begun}"
+check "a run with other weights that goes on ends with other bits" [ "$(hashes warm)" = "$(hashes warm_b)" ]
+check "a run that goes on forgets what it started with" grep -q '"init_from": {' warm/summary.json
 # Without pinned steps they are measured, said, and written down.
 expect 0 "collab.steps_per_tick = answers:" collab train two.ini --run-dir measured --launch threads --collab.steps_per_tick "" --quiet
 
@@ -214,6 +227,11 @@ expect 0 "it is run again" "${study[@]}" -n 1 --seeds 2
 expect 0 "the arm mmoe is left out: model.layers of task answers" collab study two.ini --launch threads -n 1 --seeds 1 --arms "alone mmoe" --out shallow \
   --task.answers.model.layers "linear(1)"
 check "study.json does not say what is left out" grep -q '"mmoe": "model.layers of task answers' shallow/study.json
+for strategy in trunk stitch; do
+  expect 0 "wrote locked-$strategy/study.json" collab study $strategy.ini --launch threads -n 1 --seeds 1 --arms "matched collab shuffled untrained" --out locked-$strategy
+  check "a study of $strategy has no verdict" grep -qE '"(answers|half)": "(gain|harm|no gain shown): collab' locked-$strategy/study.json
+done
+check "study.json does not say why a trunk has no shuffled ids" grep -q '"shuffled": "a trunk asks for no' locked-trunk/study.json
 expect 64 "made from another recipe" "${study[@]}" -n 1 --seeds 2 --task.buys.optimizer.lr 0.5
 command -v python3 >/dev/null && { python3 - <<'END' || failed=1; }
 import json, sys
@@ -261,6 +279,8 @@ expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for ins
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
 expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
 expect 64 "0.weight [16, 2], half has" collab train trunk.ini --run-dir y --overwrite --launch threads --task.half.data.drop b
+expect 64 "give it to task answers" collab train trunk.ini --run-dir x --task.half.train.init_from one/tasks/buys
+expect 64 "the arms of a study begin with what is drawn" collab study two.ini --launch threads -n 1 --seeds 1 --arms alone --out shallow --task.buys.train.init_from one/tasks/buys
 expect 64 "task.half.optimizer.lr = 0.5, but task.answers.optimizer.lr = 0.01" collab train trunk.ini --run-dir x --task.half.optimizer.lr 0.5
 check "a refused run made a run directory" [ ! -e x ]
 exit $failed

@@ -115,8 +115,14 @@ data.target = buys
 data.drop = visit
 entity = person : person
 END
-for best in "validation.auc 50" ""; do
-  expect 0 "" collab train two.ini --run-dir shared --overwrite --launch threads --quiet --task.answers.train.early_stop "$best"
+# With its best weights, with its last ones, and with scales of its own on a layer in common.
+deep="linear(16) relu linear(8) relu linear(1)"
+for more in best last scales; do
+  extra=()
+  [ $more = last ] && extra=(--task.answers.train.early_stop "")
+  [ $more = scales ] && extra=(--collab.strategy "trunk store" --collab.trunk.scales true --collab.trunk.parameters "2.*"
+                               --task.answers.model.layers "$deep" --task.buys.model.layers "$deep")
+  expect 0 "" collab train two.ini --run-dir shared --overwrite --launch threads --quiet "${extra[@]}"
   for task in answers buys; do
     "$chorale" eval shared/tasks/$task --part test --json >scores.json || failed=1
     command -v python3 >/dev/null && { python3 - $task <<'PY' || failed=1; }

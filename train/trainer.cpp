@@ -212,7 +212,7 @@ void Trainer::evaluate_now() {
   if (epoch_weight_ > 0) event.scores["train"]["loss"] = epoch_loss_ / epoch_weight_;
   if (evaluation_due(step_)) epoch_loss_ = epoch_weight_ = 0;
   // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
-  event.best = evaluation_due(step_) && early_.update(event.scores, step_);
+  event.best = evaluation_due(step_) && early_.update(judged_scores(event.scores), step_);
   if (event.best) replicas_->keep(best_);
   if (event.best && parts_.hook) parts_.hook->keep_best();
   if (parts_.hook) parts_.hook->after_evaluation();
@@ -221,6 +221,13 @@ void Trainer::evaluate_now() {
   score_ = {"validation." + metric, event.scores["validation"].at(metric), early_.active() && early_.higher_is_better()};
   score_step_ = step_;
   tell([&](Callback& c) { c.on_evaluation(event); });
+}
+
+Scores Trainer::judged_scores(Scores scores) const {
+  if (!early_.active() || !parts_.hook) return scores;
+  double& judged = scores["validation"].at(early_.metric());
+  judged = parts_.hook->judged_score(judged);
+  return scores;
 }
 
 std::string Trainer::hash_of(Buffer values) const { return tensors_hash(named_parameters(params_, values)); }

@@ -130,6 +130,7 @@ class Trainer {
   bool evaluates_after(std::int64_t step) const;
   bool saves_after(std::int64_t step) const;
   void evaluate_now();
+  Scores judged_scores(Scores scores) const;
   void make_checkpointing();
   std::string checkpoints_text() const;
   SaveReport save_report() const;

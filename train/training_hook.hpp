@@ -72,6 +72,9 @@ class TrainingHook {
   virtual Stop stop() const { return Stop::none; }
   /// Collective, after the validation rows have been scored and the best weights kept.
   virtual void after_evaluation() {}
+  /// Collective, at an evaluation of a run with train.early_stop, before it is judged: the score that decides which weights are the best,
+  /// from this run's own, which all of its ranks have alike.
+  virtual double judged_score(double own) { return own; }
   /// Collective: the weights of now are the best so far and have been kept; whatever belongs to them is to be kept too.
   virtual void keep_best() {}
   /// Collective: the best weights are in place again; what was kept with them is to be used from here on.

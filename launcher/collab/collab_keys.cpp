@@ -73,13 +73,19 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.trunk.pcgrad", s.trunk.pcgrad,
             "Whether a task's gradient loses what points against another's before they are added (Yu et al. 2020).");
   table.add(
+      "collab.trunk.scales", s.trunk.scales,
+      "Whether a task has a matrix of its own, of rank one, that the weights of common fully connected layers are multiplied by, number by "
+      "number.");
+  table.add(
       "collab.trunk.uncertainty_lr", s.trunk.uncertainty_lr,
       "Rate at which tasks' weights are learnt from their losses (Kendall et al. 2018): exp(-s), s falling by this times (1 - 2 w L) / "
       "2 a step. 0: they stay as given.",
       {.min = 0, .max = 1});
-  table.add("collab.stitch.layer", s.stitch_layer,
+  table.add("collab.stitch.layer", s.stitch.layer,
             "Layer behind which tasks read each other, by its number in model.layers, from 0. Empty: the one before the last with "
             "parameters.");
+  table.add("collab.stitch.channels", s.stitch.channels,
+            "Whether each value behind that layer has weights of its own for every task, instead of one weight for each pair of tasks.");
   table.add("collab.split", s.split,
             "Parts by entity, the same for all tasks: customer 0.70 0.15 0.15. It replaces data.split of tasks with that kind. Or by time: "
             "time 2011-09-01 2011-10-01, train before the first and test from the second on. Empty: data.split decides, and a test row of "
@@ -102,6 +108,11 @@ void CollabRecipe::describe(CollabSettings& s) {
 }
 
 void CollabRecipe::describe_strategies(CollabSettings& s) {
+  table.add(
+      "collab.distill.form", s.distill_form,
+      "How peers teach: by predictions for entities that all tasks know, or by a checkpoint, their weights of each tick, of tasks with the "
+      "same columns and layers.",
+      {.choices = {"predictions", "checkpoint"}});
   table.add("collab.distill.weight", s.distill.weight, "Of the pull towards peers' predictions in the loss.", {.min = 0, .max = 1e3});
   table.add("collab.distill.temperature", s.distill.temperature, "What logits are divided by before they are compared.",
             {.min = 0.01, .max = 1e3});

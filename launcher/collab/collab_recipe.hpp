@@ -25,10 +25,11 @@ struct CollabSettings {
   bool guard = true;
   bool exports_features = true;
   DistillOptions distill;
+  std::string distill_form = "predictions";
   ProtoOptions proto;
   AlignOptions align;
   TrunkPlan trunk;
-  std::string stitch_layer;
+  StitchPlan stitch;
   double burn_in = 0.4;            // share of the ticks
   double probe = 0.2;              // share of the ticks
   std::int64_t sweep = 10;         // ticks

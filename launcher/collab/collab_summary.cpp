@@ -6,9 +6,54 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/run_files.hpp>
+
 namespace chorale {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// A peer's vectors of one kind of entity.
+Json source_json(CollabTask& task, std::int64_t number) {
+  const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(number)];
+  return {{"peer", task.store()->tasks()[static_cast<std::size_t>(source.publisher)]}, {"kind", source.kind}};
+}
+
+}  // namespace
+
+Json task_summary(CollabTask& task, const Summary& summary, TaskRole role, const SharingCost& cost) {
+  const Sharing& hook = task.hook();
+  Json mine = Json::parse(summary_json(summary));
+  mine["steps_per_tick"] = cost.steps_per_tick;
+  mine["ranks"] = cost.ranks;
+  mine["role"] = std::string(name(role));
+  mine["sharing_seconds"] = hook.seconds_in_ticks() - hook.seconds_in_sweeps();
+  mine["sweep_seconds"] = hook.seconds_in_sweeps();
+  mine["waiting_seconds"] = hook.seconds_waiting();
+  mine["training_seconds"] = cost.seconds;
+  mine["sharing_bytes"] = cost.bytes;
+  mine["checkpoints"]["ticks"] = cost.ticks_saved;
+  if (const std::int64_t n = task.test_entities_peers_trained_on(); n >= 0) mine["test_entities_peers_trained_on"] = n;
+  mine["leaks"] = Json::array();
+  for (const Leak& leak : task.leaks()) {
+    Json& one = mine["leaks"].emplace_back(source_json(task, leak.source));
+    one["of"] = leak.component < 0 ? Json("presence") : Json(leak.component);
+    one["correlation"] = leak.correlation, one["rows"] = leak.rows;
+  }
+  mine["guard"] = Json::array();
+  for (const GuardEvent& e : hook.guard_events()) {
+    const Json source = source_json(task, e.source);
+    mine["guard"].push_back({{"validation", e.validation},
+                             {"peer", source.at("peer")},
+                             {"kind", source.at("kind")},
+                             {"event", e.opens ? "opens" : "closes"},
+                             {"benefit", e.benefit.mean},
+                             {"standard_error", e.benefit.error},
+                             {"entities", e.benefit.entities}});
+  }
+  return mine;
+}
 
 Json whole_summary(const std::vector<Json>& ranks, const std::vector<std::string>& names, const std::vector<int>& task_of) {
   Json out = {{"status", ""}, {"world_size", ranks.size()}, {"ticks", 0}};

@@ -7,6 +7,7 @@
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/collab/collab_recipe.hpp>
 #include <chorale/train/collab/collab_checkpoint.hpp>
+#include <chorale/train/collab/task_scale.hpp>
 
 namespace chorale {
 
@@ -83,9 +84,14 @@ FusedTask::FusedTask(Checkpoint checkpoint, fs::path folder)
   recipe.read(path);
   recipe.resolve(path);
   store_ = {.keep = 1 - recipe.settings.beta, .wire = parse_row_wire(recipe.settings.wire)};
+  trunk_ = recipe.settings.trunk;
   const auto section = std::find_if(recipe.sections.begin(), recipe.sections.end(), [&](const auto& s) { return s->name == name_; });
   if (section == recipe.sections.end()) throw CheckpointError(path + ": has no task " + name_);
   request_ = recipe.request(static_cast<std::size_t>(section - recipe.sections.begin()));
+}
+
+void FusedTask::change_layers(Sequential& own, const Shape& in) const {
+  if (trunk_.scales) add_task_scales(own, in, trunk_.parameters);  // without trunk the key is refused
 }
 
 std::shared_ptr<const PinnedRows> FusedTask::rows(bool best, const std::string& missing, Log& log) const {

@@ -7,6 +7,7 @@
 
 #include <chorale/core/base/log.hpp>
 #include <chorale/core/io/checkpoint.hpp>
+#include <chorale/train/collab/collab_options.hpp>
 #include <chorale/train/collab/pinned_rows.hpp>
 #include <chorale/train/data/prepare.hpp>
 
@@ -22,6 +23,8 @@ class FusedTask {
   const std::string& name() const { return name_; }
   /// What its rows are about and how they are split, as the collaboration's recipe says.
   const EntityRequest& request() const { return request_; }
+  /// What strategies add to the recipe's layers. in: shape of a row.
+  void change_layers(Sequential& own, const Shape& in) const;
   /// Of the best weights or of the last ones. missing = zeros: where the rows are gone, or are those of another version, every row of
   /// "shared" is zeros, after a warning. Throws CheckpointError else, with both versions.
   std::shared_ptr<const PinnedRows> rows(bool best, const std::string& missing, Log& log) const;
@@ -34,6 +37,7 @@ class FusedTask {
   PinnedVersion version_;
   EntityRequest request_;
   StoreOptions store_;
+  TrunkPlan trunk_;
 };
 
 }  // namespace chorale

@@ -60,6 +60,12 @@ void check_trunk_settings(const CollabRecipe& recipe) {
   check_none(
       recipe, "parallel.exchange", [](const Settings& s) { return s.parallel.exchange == "local_sgd"; },
       "with collab.strategy = trunk all ranks of a task have the same parameters at every step; use auto");
+  for (std::size_t t = 1; t < recipe.tasks.size(); ++t)
+    if (!recipe.tasks[t]->settings.train.init_from.empty())
+      throw UsageError(
+          fmt::format("task.{}.train.init_from is refused: with collab.strategy = trunk all tasks begin with the first task's "
+                      "values; give it to task {}",
+                      recipe.sections[t]->name, recipe.sections[0]->name));
   const TrunkPlan& plan = recipe.settings.trunk;
   if (plan.average_every > 0 && (plan.pcgrad || plan.uncertainty_lr > 0))
     throw UsageError(fmt::format("collab.trunk.{} is about gradients, and collab.trunk.average_every = {} shares none; remove one of them",
@@ -89,13 +95,9 @@ void check_stitch_settings(const CollabRecipe& recipe) {
   check_equal(
       recipe,
       {"train.batch", "train.seed", "train.accumulate", "train.dtype", "train.evaluate_every", "train.evaluate_every_epochs",
-       "parallel.virtual_workers"},
+       "train.early_stop", "parallel.virtual_workers"},
       "with collab.strategy = stitch all tasks hold the same entities in the same rows of their batches, and are scored at the same "
       "steps");
-  check_none(
-      recipe, "train.early_stop", [](const Settings& s) { return !s.train.early_stop.empty(); },
-      "with collab.strategy = stitch a task's best weights would need those of all others of the same step; remove it and give "
-      "train.steps");
   check_none(
       recipe, "train.class_weights", [](const Settings& s) { return !s.train.class_weights.empty(); },
       "with collab.strategy = stitch a row counts alike in every task; remove it");

@@ -12,8 +12,8 @@ struct ArmText {
 };
 constexpr std::array<ArmText, 11> kArms = {{
     {"alone", "each task by itself, its usual model"},
-    {"matched", "by itself with collab's parameters, stages and tuning: the own features stand where the peers' would"},
-    {"collab", "with the peers' vectors"},
+    {"matched", "by itself with collab's parameters, stages and tuning: own knowledge stands where the peers' would"},
+    {"collab", "with the peers, as the recipe says"},
     {"unguarded", "collab without the guard against negative transfer"},
     {"disjoint", "collab where no peer saw a test entity with its labels"},
     {"shuffled", "collab with the ids of peers shuffled: what is left is no knowledge of the entity"},

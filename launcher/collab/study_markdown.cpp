@@ -64,9 +64,12 @@ std::string verdicts(const Study& study) {
     if (cell.tasks.size() > 1 && !cell.worst_task.empty()) out += fmt::format("\nThe worst task is {}.\n", cell.worst_task);
     out += "\n";
   }
+  const char* rivals = study.info.no_shuffled.empty() ? "matched, shuffled and untrained" : "matched and untrained";
   return out + left_out(study) + few_seeds(study) +
-         "A gain is claimed only where collab beats matched, shuffled and untrained, each with its 95 % interval above 0 and p below 0.05 "
-         "after Holm's\ncorrection over tasks; harm where its interval against matched lies below 0.\n\n";
+         fmt::format(
+             "A gain is claimed only where collab beats {}, each with its 95 % interval above 0 and p below 0.05 after Holm's\n"
+             "correction over tasks; harm where its interval against matched lies below 0.\n\n",
+             rivals);
 }
 
 std::string task_table(const StudyTask& task) {

@@ -37,8 +37,10 @@ class Runner {
     trials_ = std::make_unique<CollabTrials>(recipe_, log_);
     std::set<std::string> arms;
     for (const StudyKey& key : keys_) arms.insert(key.arm);
-    for (const std::string& arm : arms)
-      if (const std::string why = trials_->hindrance(arm); !why.empty()) left_out_[arm] = why;
+    for (const std::string& arm : arms) {
+      const std::string needless = trials_->needless(arm), why = needless.empty() ? trials_->hindrance(arm) : needless;
+      if (!why.empty()) left_out_[arm] = why;
+    }
     for (const auto& [arm, why] : left_out_)
       if (rank_ == 0 && arm != "disjoint") log_.warning("the arm " + arm + " is left out: " + why);
     if (std::any_of(keys_.begin(), keys_.end(), [](const StudyKey& key) { return key.arm == "disjoint"; })) speak_of_disjoint();
@@ -50,6 +52,7 @@ class Runner {
     }
   }
   const std::string& identity() const { return trials_->identity(); }
+  std::string needless(const std::string& arm) const { return trials_->needless(arm); }
   bool can_run(const StudyKey& key) const { return !left_out_.contains(key.arm); }
   /// Arms that these tasks cannot have, and why. Equal on all ranks.
   const std::map<std::string, std::string>& left_out() const { return left_out_; }
@@ -97,7 +100,8 @@ void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys,
                                  .every = recipe.settings.every,
                                  .width = recipe.settings.width,
                                  .bootstrap = {},
-                                 .left_out = runner.left_out()},
+                                 .left_out = runner.left_out(),
+                                 .no_shuffled = runner.needless("shuffled")},
                                 results);
   const bool drawn = write_study(place.folder, study);
   for (const StudyCell& cell : study.base.cells)

@@ -140,19 +140,20 @@ void correct(std::vector<StudyTask>& tasks) {
   }
 }
 
-void ask(std::vector<StudyTask>& tasks) {
+void ask(std::vector<StudyTask>& tasks, const std::string& no_shuffled) {
   std::vector<double> p;
   std::vector<VerdictCase*> complete;
   for (StudyTask& task : tasks) {
     VerdictCase& c = task.asked;
     c.task = task.name;
     c.metric = task.metric;
+    c.no_shuffled = no_shuffled;
     c.collab = task.arm(kCollab) ? task.arm(kCollab)->mean : kNaN;
     c.matched = task.arm("matched") ? task.arm("matched")->mean : kNaN;
     for (const auto& [arm, over] : {std::pair("matched", &VerdictCase::over_matched), std::pair("shuffled", &VerdictCase::over_shuffled),
                                     std::pair("untrained", &VerdictCase::over_untrained)})
       if (const Versus* v = task.against(arm)) c.*over = gain(v->minus, task.higher_is_better);
-    if (!c.over_matched || !c.over_shuffled || !c.over_untrained) continue;
+    if (!c.over_matched || !(c.over_shuffled || !no_shuffled.empty()) || !c.over_untrained) continue;
     p.push_back(largest_p(c));
     complete.push_back(&c);
   }
@@ -181,7 +182,7 @@ void rank_tasks(StudyCell& cell) {
   }
 }
 
-StudyCell summarise_cell(std::int64_t labels, const CellRuns& runs, const BootstrapOptions& options) {
+StudyCell summarise_cell(std::int64_t labels, const CellRuns& runs, const StudyInfo& info) {
   StudyCell cell{.labels = labels, .seeds = {}, .tasks = {}, .worst_task = "", .mean_of_tasks = {}};
   const auto leading = runs.contains(kCollab) ? runs.find(kCollab) : runs.begin();
   for (const auto& [seed, run] : leading->second) cell.seeds.push_back(seed);
@@ -195,9 +196,10 @@ StudyCell summarise_cell(std::int64_t labels, const CellRuns& runs, const Bootst
       if (std::find(names.begin(), names.end(), task.task) == names.end()) names.push_back(task.task);
   }
   for (const std::string& name : names)
-    if (const TaskRuns task = runs_of(runs, cell.seeds, name); !task.arms.empty()) cell.tasks.push_back(summarise_task(task, options));
+    if (const TaskRuns task = runs_of(runs, cell.seeds, name); !task.arms.empty())
+      cell.tasks.push_back(summarise_task(task, info.bootstrap));
   correct(cell.tasks);
-  ask(cell.tasks);
+  ask(cell.tasks, info.no_shuffled);
   if (!cell.tasks.empty()) rank_tasks(cell);
   return cell;
 }
@@ -234,7 +236,7 @@ StudyPart part_at(const StudyInfo& info, const AllRuns& all, std::int64_t every,
                            (arm == "matched" && width == info.width);
         if (taken) here.emplace(arm, by_seed);
       }
-    part.cells.push_back(summarise_cell(static_cast<std::int64_t>(place.labels), here, info.bootstrap));
+    part.cells.push_back(summarise_cell(static_cast<std::int64_t>(place.labels), here, info));
     cells.push_back(std::move(here));
   }
   add_costs(part, cells);

@@ -17,6 +17,7 @@ struct StudyInfo {
   std::int64_t every = 0, width = 0;  // of the runs that no sweep changes
   BootstrapOptions bootstrap = {};
   std::map<std::string, std::string> left_out = {};  // arms that were asked for and could not be run, and why
+  std::string no_shuffled = {};                      // as VerdictCase
 };
 
 /// Over seeds.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -19,8 +18,10 @@ struct Against {
   const std::optional<Difference>* gain;
 };
 
-std::array<Against, 3> rivals(const VerdictCase& c) {
-  return {{{"matched", &c.over_matched}, {"shuffled", &c.over_shuffled}, {"untrained", &c.over_untrained}}};
+std::vector<Against> rivals(const VerdictCase& c) {
+  std::vector<Against> out = {{"matched", &c.over_matched}, {"shuffled", &c.over_shuffled}, {"untrained", &c.over_untrained}};
+  if (!c.no_shuffled.empty()) out.erase(out.begin() + 1);
+  return out;
 }
 
 std::string joined(const std::vector<std::string>& parts) {
@@ -58,6 +59,8 @@ std::string comparisons(const VerdictCase& c) {
     if (*a.gain) parts.push_back(compared(a));
   return joined(parts);
 }
+
+std::string without_shuffled(const VerdictCase& c) { return c.no_shuffled.empty() ? "" : "; no shuffled ids: " + c.no_shuffled; }
 
 std::string corrected(const VerdictCase& c) {
   return c.tasks == 1 ? fmt::format("p = {:.4f}", c.p_holm)
@@ -99,7 +102,7 @@ std::string sentence(const VerdictCase& c) {
                                  : fmt::format("collab has {} {:.4f} on {}", c.metric, c.collab, c.task);
   switch (judge(c)) {
     case Verdict::gain:
-      return fmt::format("gain: {}; it is {}; {}.", scores, comparisons(c), corrected(c));
+      return fmt::format("gain: {}; it is {}; {}{}.", scores, comparisons(c), corrected(c), without_shuffled(c));
     case Verdict::harm:
       return fmt::format("harm: {}; it is {}.", scores, comparisons(c));
     case Verdict::none:

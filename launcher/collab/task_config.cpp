@@ -40,7 +40,8 @@ TaskRows task_rows(const PreparedData& data) {
           .entities = data.entities,
           .periods = data.periods,
           .scale_before = data.scale_before,
-          .key = data.key};
+          .key = data.key,
+          .features = data.pipeline.feature_names()};
 }
 
 }  // namespace chorale

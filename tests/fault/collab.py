@@ -50,9 +50,26 @@ watchdog.seconds = 20
 """
 
 
+LOCKSTEP = """[collab]
+strategy = %(strategy)s
+every = 20
+steps_per_tick = churn:20 again:20
+split = customer 0.70 0.15 0.15
+checkpoint_every = 3
+[task.churn]
+data.target = churned
+%(task)s
+[task.again]
+data.target = churned
+%(task)s
+"""
+
+
 class Collab(Row):
+    recipe = "collab.ini"
+
     def start(self, *options, ranks=4):
-        words = [self.chorale, "collab", "train", self.folder + "/collab.ini", "-n", str(ranks), "--run-dir", self.run, "--quiet", *options]
+        words = [self.chorale, "collab", "train", f"{self.folder}/{self.recipe}", "-n", str(ranks), "--run-dir", self.run, "--quiet", *options]
         self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, TMPDIR=self.temporary, **self.environment),
                                       start_new_session=True)
 
@@ -120,6 +137,40 @@ def frozen_rank(row, expected):
     row.check(row.hash() == expected, "same bits", row.hash())
 
 
+def in_lockstep(row, strategy):
+    """Tasks that wait for each other at every step: a rank of one is killed, then frozen."""
+    with open(f"{row.folder}/{strategy}.ini", "w", encoding="ascii") as file:
+        file.write(LOCKSTEP % {"strategy": strategy, "task": "entity = customer : customer_id\ndata.file = shop/customers.csv\nranks = 2\n" + COMMON +
+                               "train.steps = 300\ntrain.batch = 32\nparallel.virtual_workers = 2\n"})
+    row.recipe, run = strategy + ".ini", row.run
+    row.run = run + "-undisturbed"
+    row.start("--launch", "threads")
+    code, said = row.end()
+    row.check(code == 0, "an undisturbed run ends well", code, said)
+    expected = row.hash()
+    for fault in ("kill9@3:170", "freeze@1:170"):
+        row.run = run + "-" + re.sub(r"\W", "-", fault)
+        row.start("--inject", fault, *(f"--task.{name}.watchdog.seconds=4" for name in ("churn", "again")))
+        code, said = row.end()
+        ends = row.events("end")
+        row.check(code == 0 and [e["code"] for e in ends] == [75, 0], f"{fault}: one verdict of 75, then done", code, ends, said)
+        row.check(bool(ends) and ends[0]["rank"] == int(fault[fault.index("@") + 1]), f"{fault}: the rank is named", ends)
+        row.check(row.hash() == expected, f"{fault}: both tasks went back to one tick and end with the bits of an undisturbed run", row.hash(), expected)
+        row.check_clean(set(os.listdir("/dev/shm")))
+    row.check(any(label in ends[0]["cause"] for label in ("again/", "churn/", "sharing/")), "and whose collective it kept waiting", ends)
+    row.run = run
+
+
+def killed_in_a_trunk(row, expected):
+    del expected
+    in_lockstep(row, "trunk")
+
+
+def killed_in_a_stitch(row, expected):
+    del expected
+    in_lockstep(row, "stitch")
+
+
 def another_recipe(row, expected):
     del expected
     row.start("--collab.width", "4", "--inject", "kill9@0:300", "--restarts", "0")
@@ -129,7 +180,7 @@ def another_recipe(row, expected):
     row.check(code == 64 and "collab.width is '8', the checkpoint was made with '4'" in said, "a resume with another width is refused", code, said)
 
 
-ROWS = {f.__name__: f for f in (killed_ranks, damaged_part, asked_to_stop, frozen_rank, another_recipe)}
+ROWS = {f.__name__: f for f in (killed_ranks, damaged_part, asked_to_stop, frozen_rank, another_recipe, killed_in_a_trunk, killed_in_a_stitch)}
 
 
 def main():

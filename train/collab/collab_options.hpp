@@ -8,12 +8,13 @@
 
 namespace chorale {
 
-/// What a study holds a collaboration against.
+/// What a study holds a collaboration against, at equal parameters, stages and work. Of trunk and stitch nothing is published, and their
+/// controls are other tasks in the places of peers.
 enum class Control : std::uint8_t {
   none,
-  matched,    // in place of peers' vectors a projection of the row's own features
-  shuffled,   // vectors of other entities
-  untrained,  // vectors of exporters that have learnt nothing
+  matched,    // own knowledge in place of the peers': a projection of the row's features, own predictions, own prototypes
+  shuffled,   // what peers tell is of other entities
+  untrained,  // what peers tell is made by models that have learnt nothing
 };
 
 /// What a task does whose own steps are made, or whose early stopping has waited long enough, while others still train.
@@ -37,6 +38,7 @@ struct SharingPlan {
 };
 
 struct DistillOptions {
+  bool by_checkpoint = false;  // peers' weights of the last tick say what they make of a row; else their predictions are told
   double weight = 0.5, temperature = 2;
   double ramp = 0.2;            // share of the ticks, after the burn-in, in which the weight grows from 0
   std::int64_t entities = 256;  // whose logits are told at a tick
@@ -56,8 +58,14 @@ struct TrunkPlan {
   std::vector<std::string> parameters;  // patterns of names; empty: all layers before the head
   std::int64_t average_every = 0;       // ticks between averagings of values; 0: gradients are shared at every step
   bool pcgrad = false;
+  bool scales = false;        // each task multiplies common weights by a matrix of rank one of its own
   double uncertainty_lr = 0;  // 0: weights stay as given
   std::uint64_t seed = 1;
+};
+
+struct StitchPlan {
+  std::string layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
+  bool channels = false;   // each value of the layer has alphas of its own; else one for a pair of tasks
 };
 
 struct CollabOptions {
@@ -75,7 +83,7 @@ struct CollabOptions {
   SharingPlan plan;
   bool guard = true;
   TrunkPlan trunk = {};
-  std::string stitch_layer = {};  // name of the layer behind which tasks are stitched; empty: the one before the head
+  StitchPlan stitch = {};
   Control control = Control::none;
   std::uint64_t control_seed = 1;  // of what a control draws
 };

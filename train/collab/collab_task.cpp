@@ -52,7 +52,7 @@ CollabTask::~CollabTask() = default;
 CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
   const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
   kinds_ = me.kinds;
-  choose(setup);
+  choose();
   for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row, rows_.periods));
   if (has_vectors_) make_store(setup);
   if (setup.log && setup.task.rank() == 0 && fetched_ && options_.control == Control::none)
@@ -86,18 +86,14 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
                                        options_.plan);
 }
 
-void CollabTask::choose(const Setup& setup) {
+void CollabTask::choose() {
   register_all(registry_);
-  if (options_.control != Control::none) std::erase_if(options_.strategies, [](const std::string& name) { return name != "store"; });
   for (const std::string& name : options_.strategies) {
     entries_.push_back(registry_.of<StrategyEntry>().at(name, "collab.strategy"));
     has_vectors_ = has_vectors_ || entries_.back().needs_vectors;
     has_exporters_ = has_exporters_ || entries_.back().needs_exporter;
     has_fusion_ = has_fusion_ || name == "store";
   }
-  if (!has_fusion_ && options_.control != Control::none)
-    throw UsageError("the arms matched, shuffled and untrained are controls of collab.strategy = store; task " +
-                     tasks_[static_cast<std::size_t>(setup.number)].name + " shares without it");
 }
 
 Communicator& CollabTask::own_communicator(const Setup& setup, const std::string& name) {
@@ -135,8 +131,8 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
                                                       .hidden = has_few ? 0 : kHidden,
                                                       .own_gain = begins_with_fusion ? kNewGain : 1,
                                                       .starts_at_zero = !begins_with_fusion});
-  if (options_.control == Control::untrained && publishes)
-    untrained_ = std::make_unique<Untrained>(std::move(setup.untrained), in, options_, setup.device, setup.dtype);
+  if (options_.control == Control::untrained && tasks_[static_cast<std::size_t>(setup.number)].publishes())
+    untrained_ = std::make_unique<Untrained>(setup.another(), in, options_, setup.device, setup.dtype);
 }
 
 void CollabTask::make_publication(Setup& setup) {
@@ -177,8 +173,10 @@ std::vector<std::unique_ptr<Strategy>> CollabTask::make_strategies(const Setup& 
                                     .virtual_workers = setup.virtual_workers,
                                     .options = options_,
                                     .publication = publication_.get(),
+                                    .untrained = untrained_ ? &untrained_->model : nullptr,
                                     .on_guard = guard_speaker(setup),
                                     .say = speaker(setup),
+                                    .another = setup.another,
                                     .on_heard = leak_seeker(setup)}));
   return out;
 }

@@ -26,7 +26,7 @@ class CollabTask {
     int number;  // of this rank's task
     TaskRows rows;
     std::unique_ptr<Sequential> own;
-    std::unique_ptr<Sequential> untrained = {};  // another such, for that control
+    std::function<std::unique_ptr<Sequential>()> another;  // makes more such: for models of peers, and of controls
     Loss& loss;
     Device& device;
     DType dtype;
@@ -65,7 +65,7 @@ class CollabTask {
 
  private:
   TaskNews news() const;
-  void choose(const Setup& setup);
+  void choose();
   // task_store.cpp
   struct Wish;  // a source that this task will hear
   void make_store(const Setup& setup);

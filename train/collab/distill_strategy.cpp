@@ -1,18 +1,23 @@
-// The strategy `distill`: tasks with one label space tell each other, at ticks, what they make of rows without labels, and each is pulled
-// towards the mean of the others. Source: Anil et al., "Large scale distributed neural network training through online distillation", ICLR
-// 2018, with predictions in place of models.
+// The strategy `distill` by predictions: tasks with one label space tell each other, at ticks, what they make of rows without labels, and
+// each is pulled towards the mean of the others. Source: Anil et al., "Large scale distributed neural network training through online
+// distillation", ICLR 2018, with predictions in place of models.
+#include <chorale/train/collab/distill.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <sstream>
 #include <utility>
 
 #include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
+#include <chorale/train/collab/label_space.hpp>
 #include <chorale/train/collab/probe_rows.hpp>
+#include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/collab/sharing_terms.hpp>
 #include <chorale/train/collab/strategy.hpp>
 #include <chorale/train/collab/tick_gather.hpp>
@@ -36,13 +41,12 @@ class Distill final : public Strategy {
   void restore(const SafetensorsFile& file, const std::string& text, const Tick& tick) override;
 
  private:
-  void check_label_spaces() const;
   ProbeRows probes_of(std::int64_t tick) const {
     return only(own_, draw(common_, setup_.options.distill.entities, mix(kProbeSeed, static_cast<std::uint64_t>(tick))));
   }
   void listen(const std::vector<std::vector<std::int32_t>>& told);
-  double weight_at(const Tick& tick) const;
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
+  bool is_own_teacher() const { return setup_.options.control == Control::matched; }
   const TaskInfo& me() const { return setup_.tasks[static_cast<std::size_t>(setup_.number)]; }
 
   StrategySetup setup_;
@@ -62,7 +66,7 @@ Distill::Distill(const StrategySetup& setup)
   const std::vector<std::string>& all = setup.options.strategies;
   if (std::find(all.begin(), all.end(), "stitch") != all.end())
     throw UsageError("collab.strategy = distill makes passes that stitch would have to wait for; take one of them");
-  check_label_spaces();
+  check_label_spaces(setup);
   const auto ids = gather_ids(setup.sharing, setup.number, setup.tasks.size(), own_.ids);
   common_ = ids[0];
   for (const auto& each : ids) common_ = in_common(common_, each);
@@ -75,45 +79,23 @@ Distill::Distill(const StrategySetup& setup)
                           std::min<std::int64_t>(setup.options.distill.entities, static_cast<std::int64_t>(common_.size()))));
 }
 
-/// Equal on all ranks.
-void Distill::check_label_spaces() const {
-  const std::int64_t mine[] = {setup_.number, static_cast<std::int64_t>(setup_.loss.task()), classes_};
-  std::vector<std::int64_t> all(3 * static_cast<std::size_t>(setup_.sharing.size()));
-  const std::vector<std::int64_t> three(static_cast<std::size_t>(setup_.sharing.size()), 3);
-  setup_.sharing.all_gather({const_cast<std::int64_t*>(mine), 3, DType::i64, {}}, buffer_of(std::span(all)), three, "label spaces").wait();
-  const auto text = [&](std::size_t at) {
-    const auto kind = static_cast<Loss::Task>(all[at + 1]);
-    const std::string& name = setup_.tasks[static_cast<std::size_t>(all[at])].name;
-    if (kind == Loss::Task::value) return fmt::format("{} (a number)", name);
-    return kind == Loss::Task::binary ? fmt::format("{} (yes or no)", name) : fmt::format("{} ({} classes)", name, all[at + 2]);
-  };
-  for (std::size_t at = 0; at < all.size(); at += 3) {
-    const bool is_same = all[at + 1] == all[1] && all[at + 2] == all[2];
-    if (is_same && static_cast<Loss::Task>(all[at + 1]) != Loss::Task::value) continue;
-    throw UsageError("collab.strategy = distill needs one label space for all tasks: " + text(0) + " and " +
-                     text(is_same ? all.size() - 3 : at) +
-                     " do not fit; it is for classes, the same in each task: take store, or leave the other task out");
-  }
-}
-
-double Distill::weight_at(const Tick& tick) const {
-  const SharingPlan& plan = setup_.options.plan;
-  if (tick.burns_in) return 0;
-  const double ramp = setup_.options.distill.ramp * static_cast<double>(plan.ticks);
-  const double since = static_cast<double>(tick.number - plan.burn_in_ticks);
-  return setup_.options.distill.weight * (ramp > 0 ? std::min(1.0, since / ramp) : 1);
-}
-
+/// Of the matched control a task is its own teacher; of the shuffled one what is told of one probe is taken for another's.
 void Distill::listen(const std::vector<std::vector<std::int32_t>>& told) {
-  std::vector<double> sum(probes_.ids.size() * static_cast<std::size_t>(classes_));
+  const auto probes = static_cast<std::int32_t>(probes_.ids.size());
+  const auto classes = static_cast<std::size_t>(classes_);
+  std::vector<std::int32_t> from(probes_.ids.size());
+  std::iota(from.begin(), from.end(), 0);
+  if (setup_.options.control == Control::shuffled)
+    from = drawn_order(probes, mix(setup_.options.control_seed, static_cast<std::uint64_t>(told_at_)));
+  std::vector<double> sum(probes_.ids.size() * classes);
   std::int64_t peers = 0;
   for (std::int64_t t = 0; t < tasks(); ++t) {
     const std::vector<std::int32_t>& words = told[static_cast<std::size_t>(t)];
-    if (t == setup_.number || words.size() != sum.size()) continue;  // who does not train yet tells nothing
+    if ((t == setup_.number) != is_own_teacher() || words.size() != sum.size()) continue;  // who does not train yet tells nothing
     ++peers;
     for (std::size_t i = 0; i < sum.size(); ++i) {
       float value = 0;
-      std::memcpy(&value, &words[i], sizeof value);
+      std::memcpy(&value, &words[static_cast<std::size_t>(from[i / classes]) * classes + i % classes], sizeof value);
       sum[i] += static_cast<double>(value);
     }
   }
@@ -125,13 +107,14 @@ void Distill::listen(const std::vector<std::vector<std::int32_t>>& told) {
 void Distill::tick(const Tick& tick) {
   const auto told = gather_.take(tasks());
   if (told_at_ > 0) listen(told);
-  weight_ = taught_.empty() ? 0 : weight_at(tick);
+  weight_ = taught_.empty() ? 0 : distill_weight(setup_.options, tick);
   const ProbeRows next = probes_of(tick.number);
   std::vector<std::int32_t> words;
-  const bool tells = tick.trains && me().publishes();
+  const bool tells = tick.trains && (me().publishes() || is_own_teacher());
   if (tells && setup_.task.rank() == 0) {
     const Values in = Replica::gather(*setup_.all, next.rows, setup_.device, setup_.dtype);
-    append_floats(words, softened(setup_.model.forward(in, {.device = setup_.device}).at("y").value(), setup_.options.distill.temperature));
+    FusedModel& model = setup_.untrained ? *setup_.untrained : setup_.model;
+    append_floats(words, softened(model.forward(in, {.device = setup_.device}).at("y").value(), setup_.options.distill.temperature));
   }
   gather_.post(setup_.number, std::move(words));
   in_use_ = std::exchange(probes_, next);
@@ -178,15 +161,11 @@ void Distill::restore(const SafetensorsFile& file, const std::string& text, cons
   if (told_at_ > 1) in_use_ = probes_of(told_at_ - 1);
   if (!taught_.empty() && taught_.size() != in_use_.rows.size() * static_cast<std::size_t>(classes_))
     throw CheckpointError(file.path().string() + ": distill.taught is of other entities");
-  weight_ = taught_.empty() ? 0 : weight_at(tick);
+  weight_ = taught_.empty() ? 0 : distill_weight(setup_.options, tick);
 }
 
 }  // namespace
 
-void register_distill_strategy(Registry& registry) {
-  registry.of<StrategyEntry>().add(
-      "distill", {.help = "predictions of rows without labels, for tasks with one label space: each is pulled towards the others' mean",
-                  .make = [](const StrategySetup& s) -> std::unique_ptr<Strategy> { return std::make_unique<Distill>(s); }});
-}
+std::unique_ptr<Strategy> make_distill(const StrategySetup& setup) { return std::make_unique<Distill>(setup); }
 
 }  // namespace chorale

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/train/collab/entity_sums.hpp>
 #include <chorale/train/collab/probe_rows.hpp>
+#include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/collab/sharing_terms.hpp>
 #include <chorale/train/collab/strategy.hpp>
 #include <chorale/train/collab/tick_gather.hpp>
@@ -32,6 +34,7 @@ class Proto final : public Strategy {
 
  private:
   void apply(const std::vector<std::vector<std::int32_t>>& told);
+  bool hears_itself_alone() const { return setup_.options.control == Control::matched; }
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
   std::int32_t key_of(std::int64_t row) const { return by_row_[static_cast<std::size_t>(setup_.rows.train->row_id(row))]; }
 
@@ -39,10 +42,11 @@ class Proto final : public Strategy {
   TickGather gather_;
   std::size_t width_;
   std::size_t keys_ = 0;
-  std::vector<std::int32_t> by_row_;  // of the table: number of its key; -1: none
-  EntitySums seen_;                   // since the last tick, by (key, virtual worker)
-  std::vector<float> prototypes_;     // [keys, width]
-  std::vector<std::uint8_t> known_;   // by key
+  std::vector<std::int32_t> by_row_;     // of the table: number of its key; -1: none
+  std::vector<std::int32_t> taken_for_;  // by key that a peer names: the key it is taken for, itself but in a control
+  EntitySums seen_;                      // since the last tick, by (key, virtual worker)
+  std::vector<float> prototypes_;        // [keys, width]
+  std::vector<std::uint8_t> known_;      // by key
   bool pulls_ = false;
 };
 
@@ -64,12 +68,16 @@ Proto::Proto(const StrategySetup& setup)
   for (std::int32_t& key : by_row_)
     if (key >= 0) key = position[static_cast<std::size_t>(key)];
   prototypes_.resize(keys_ * width_), known_.resize(keys_);
+  taken_for_.resize(keys_);
+  std::iota(taken_for_.begin(), taken_for_.end(), 0);
+  if (setup.options.control == Control::shuffled) taken_for_ = drawn_order(static_cast<std::int32_t>(keys_), setup.options.control_seed);
   if (setup.say) setup.say(fmt::format("proto: {} values of {}, {} of them in this task", keys_, setup.options.proto.key, mine.ids.size()));
 }
 
 void Proto::on_results(const WorkerPass& pass) {
-  if (!setup_.tasks[static_cast<std::size_t>(setup_.number)].publishes()) return;
-  const Tensor entity = pass.results.at("entity").value();
+  if (!setup_.tasks[static_cast<std::size_t>(setup_.number)].publishes() && !hears_itself_alone()) return;
+  const Tensor entity =
+      (setup_.untrained ? setup_.untrained->entity(pass.in.at("x"), {.device = setup_.device}) : pass.results.at("entity")).value();
   with_float_type(entity.dtype(), [&]<class T>() {
     const T* vector = entity.data<T>();
     for (const std::int64_t row : pass.rows) {
@@ -84,13 +92,16 @@ void Proto::apply(const std::vector<std::vector<std::int32_t>>& told) {
   const auto words = static_cast<std::size_t>(EntitySums::entry_words(setup_.options.width));
   std::vector<double> sums(keys_ * width_);
   std::vector<std::int64_t> counts(keys_);
-  for (const std::vector<std::int32_t>& task : told) {
+  for (std::size_t t = 0; t < told.size(); ++t) {
+    const std::vector<std::int32_t>& task = told[t];
+    const bool is_own = static_cast<int>(t) == setup_.number;
+    if (!is_own && hears_itself_alone()) continue;
     std::vector<const std::int32_t*> order;
     for (std::size_t at = 0; at + words <= task.size(); at += words) order.push_back(task.data() + at);
     std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return std::pair(a[0], a[1]) < std::pair(b[0], b[1]); });
     for (const std::int32_t* entry : order) {
-      const auto key = static_cast<std::size_t>(entry[0]);
-      if (entry[0] < 0 || key >= keys_) throw CheckpointError("what was posted of proto is damaged");
+      if (entry[0] < 0 || static_cast<std::size_t>(entry[0]) >= keys_) throw CheckpointError("what was posted of proto is damaged");
+      const auto key = static_cast<std::size_t>(is_own ? entry[0] : taken_for_[static_cast<std::size_t>(entry[0])]);
       counts[key] += entry[2];
       std::vector<float> vector(width_);
       std::memcpy(vector.data(), entry + 3, width_ * sizeof(float));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include <chorale/core/base/random.hpp>
@@ -65,6 +66,14 @@ std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
     for (std::size_t i = 0; i < order.size(); ++i) out[static_cast<std::size_t>(places[i])] = order[i];
   }
+  return out;
+}
+
+std::vector<std::int32_t> drawn_order(std::int32_t count, std::uint64_t seed) {
+  std::vector<std::int32_t> out(static_cast<std::size_t>(count));
+  std::iota(out.begin(), out.end(), 0);
+  RandomStream random(mix(seed, 0x73687566u));
+  for (std::size_t i = out.size(); i > 1; --i) std::swap(out[i - 1], out[random.below(i)]);
   return out;
 }
 

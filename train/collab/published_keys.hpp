@@ -21,6 +21,9 @@ std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vecto
 /// would hear what comes after its own rows.
 std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_t seed);
 
+/// Numbers 0 to count - 1 in an order drawn by the seed.
+std::vector<std::int32_t> drawn_order(std::int32_t count, std::uint64_t seed);
+
 /// Entities of the test part that one of the sources' publishers trains on, in any period. kinds: number of each source's kind among
 /// `indexes`; trained: by source, by key of that index, as Store::locate() says it.
 std::int64_t count_trained_by_peers(const std::vector<EntityIndex>& indexes, const Dataset* test, const std::vector<std::size_t>& kinds,

@@ -225,6 +225,11 @@ void Sharing::after_evaluation() {
   for (const auto& strategy : parts_.strategies) strategy->after_evaluation(tick_);
 }
 
+double Sharing::judged_score(double own) {
+  for (const auto& strategy : parts_.strategies) own = strategy->judged_score(own);
+  return own;
+}
+
 void Sharing::keep_best() {
   since_best_ = -1;  // the evaluation that found them is counted next
   for (const auto& strategy : parts_.strategies) strategy->keep_best();

@@ -44,6 +44,7 @@ class Sharing final : public TrainingHook {
   std::string pinned() const override { return parts_.pinned ? parts_.pinned() : ""; }
   Stop stop() const override { return stop_; }
   void after_evaluation() override;
+  double judged_score(double own) override;
   void keep_best() override;
   void use_best() override;
   void after_last_step() override;

@@ -65,6 +65,8 @@ class StitchStrategy final : public Strategy {
     check_rows(setup, "validation", entities_of(setup.rows.validation, setup.rows));
     check_rows(setup, "test", entities_of(setup.rows.test, setup.rows));
   }
+  /// The mean over tasks: a task's best weights need those of the others of the same step, so that all keep theirs together.
+  double judged_score(double own) override { return stitch_->mean_over_tasks(own); }
   void set_alone(bool is_alone) override { stitch_->set_alone(is_alone); }
   void tick(const Tick&) override {}  // every pass is one
   std::uint64_t bytes_sent() const override { return stitch_->bytes_sent(); }
@@ -97,7 +99,9 @@ void add_to_layers(Sequential& own, const LayersSetup& setup) {
   std::int64_t width = 0;
   together(setup.sharing, "layers of tasks", [&](std::int64_t& position) {
     position = setup.number;
-    width = add_stitch(own, setup.in, layer_of(own, setup.options.stitch_layer), std::move(lanes), setup.number).width();
+    width =
+        add_stitch(own, setup.in, layer_of(own, setup.options.stitch.layer), std::move(lanes), setup.number, setup.options.stitch.channels)
+            .width();
   });
   const std::vector<std::int64_t> tasks = of_all(setup.sharing, setup.number, "tasks of ranks");
   const std::vector<std::int64_t> widths = of_all(setup.sharing, width, "widths of tasks");

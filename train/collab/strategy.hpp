@@ -45,9 +45,11 @@ struct StrategySetup {
   std::int64_t virtual_workers;
   const CollabOptions& options;
   Publication* publication;  // null: no strategy of the run needs vectors by entity
+  FusedModel* untrained;     // a control: what this task tells is made by it, and it stays as it was drawn; null elsewhere
   std::function<void(const GuardEvent&)> on_guard;
-  std::function<void(const std::string&)> say;  // on the task's first rank, where somebody listens
-  std::function<void()> on_heard = {};          // when vectors of trained peers are used for the first time; not collective
+  std::function<void(const std::string&)> say;           // on the task's first rank, where somebody listens
+  std::function<std::unique_ptr<Sequential>()> another;  // layers as the task's own are before a strategy changes them
+  std::function<void()> on_heard = {};                   // when vectors of trained peers are used for the first time; not collective
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed
@@ -79,6 +81,7 @@ class Strategy {
   virtual void settle() {}
   /// As TrainingHook has them; collective over the task.
   virtual void after_evaluation(const Tick& tick) { (void)tick; }
+  virtual double judged_score(double own) { return own; }
   virtual void keep_best() {}
   virtual void use_best() {}
   /// For a checkpoint: tensors that lie here until the next call, named "distill.logits", and one line of text. Equal on all ranks of the

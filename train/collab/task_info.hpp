@@ -35,6 +35,7 @@ struct TaskRows {
   std::vector<std::int32_t> periods = {};                                // by row of the table; empty: without time
   std::int32_t scale_before = std::numeric_limits<std::int32_t>::max();  // as Publisher
   std::vector<EntityId> key = {};                                        // of prototypes, by row of the table; empty: none
+  std::vector<std::string> features = {};                                // names of a row's x; empty: not known
 };
 
 /// Number of the task that each rank of the world trains, tasks in their order on consecutive ranks. Throws UsageError where ranks do not

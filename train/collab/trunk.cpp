@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/parameter_pattern.hpp>
+#include <chorale/train/collab/task_scale.hpp>
 #include <chorale/train/pcgrad.hpp>
 
 namespace chorale {
@@ -20,7 +21,8 @@ TrunkSelection::TrunkSelection(const FlatParams& params, const std::vector<std::
   const ParameterNames trainable(std::move(names));
   for (const std::string& pattern : patterns) trainable.require("collab.trunk.parameters", pattern);
   for (const FlatParams::Entry& entry : params.entries())
-    if (entry.parameter->segment() == Segment::trainable && trainable.is_meant(patterns, entry.name)) entries_.push_back(entry);
+    if (entry.parameter->segment() == Segment::trainable && !is_task_scale(entry.name) && trainable.is_meant(patterns, entry.name))
+      entries_.push_back(entry);
   std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const FlatParams::Entry& entry : entries_) {
     descriptions_.push_back(entry.name + " " + entry.parameter->shape().text());
@@ -43,7 +45,7 @@ void TrunkSelection::unpack(std::span<const T> packed, T* arena) const {
 std::vector<std::string> layers_before_head(const Module& model) {
   std::vector<std::string> out;
   for (const auto& [name, child] : model.children())
-    if (!child->parameters().empty()) out.push_back(name + ".*");
+    if (!child->parameters().empty() && !is_task_scale(name)) out.push_back(name + ".*");
   if (!out.empty()) out.pop_back();
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/train/collab/strategy.hpp>
+#include <chorale/train/collab/task_scale.hpp>
 #include <chorale/train/collab/trunk.hpp>
 #include <chorale/train/data/together.hpp>
 
@@ -105,13 +106,22 @@ class TrunkStrategy final : public Strategy {
   Tensor packed_;
 };
 
+void add_scales(Sequential& own, const LayersSetup& setup) {
+  if (!setup.options.trunk.scales) return;
+  together(setup.sharing, "layers of tasks", [&](std::int64_t& position) {
+    position = setup.number;
+    add_task_scales(own, setup.in, setup.options.trunk.parameters);
+  });
+}
+
 }  // namespace
 
 void register_trunk(Registry& registry) {
   registry.of<StrategyEntry>().add(
       "trunk", {.help = "layers that all tasks have in common, trained by all of their gradients",
                 .make = [](const StrategySetup& s) -> std::unique_ptr<Strategy> { return std::make_unique<TrunkStrategy>(s); },
-                .in_lockstep = [](const CollabOptions& options) { return options.trunk.average_every == 0; }});
+                .in_lockstep = [](const CollabOptions& options) { return options.trunk.average_every == 0; },
+                .change_layers = add_scales});
 }
 
 }  // namespace chorale

@@ -287,12 +287,22 @@ TEST_CASE("what tasks in lock-step cannot differ in is refused by key, task and 
   refused(lockstep("store", "", "trunk.pcgrad = true\n"), "collab.trunk.pcgrad does nothing with collab.strategy = store");
   refused(lockstep("stitch", "train.batch = 16"), "task.calls.train.batch = 16, but task.buys.train.batch = 32");
   refused(lockstep("stitch", "train.seed = 16"), "same entities in the same rows");
-  refused(lockstep("stitch", "train.early_stop = validation.loss 3"), "remove it and give train.steps");
+  refused(lockstep("stitch", "train.early_stop = validation.loss 3"), "task.calls.train.early_stop = validation.loss 3, but task.buys");
   refused(lockstep("stitch", "data.weight = w"), "a row counts alike");
   refused(lockstep("stitch", "parallel.overlap = thread"), "use layers");
   refused(lockstep("stitch store"), "use it alone");
   CHECK_NOTHROW(Read(lockstep("trunk", "optimizer.lr = 0.1", "trunk.average_every = 1\n")));
   CHECK_NOTHROW(Read(lockstep("trunk store", "train.batch = 16")));
+}
+
+TEST_CASE("a form of distillation refuses the keys of the other, and the resolved recipe has none of them") {
+  const Read read(lockstep("distill", "", "distill.form = checkpoint\n"));
+  CHECK(read.recipe.options().distill.by_checkpoint);
+  CHECK(read.recipe.resolved().find("distill.entities") == std::string::npos);
+  CHECK(read.recipe.resolved().find("distill.weight") != std::string::npos);
+  CHECK_THROWS_WITH(Read(lockstep("distill", "", "distill.form = checkpoint\ndistill.share = 1\n")),
+                    Catch::Contains("collab.distill.share is of collab.distill.form = predictions; remove it"));
+  CHECK_THROWS_WITH(Read(lockstep("store", "", "distill.form = checkpoint\n")), Catch::Contains("add distill to the strategies"));
 }
 
 TEST_CASE("what waiting costs is said by task") {

@@ -49,6 +49,18 @@ TEST_CASE("no gain is shown where any one of the three is not beaten") {
   CHECK_THAT(sentence(c), Catch::Contains("worse than untrained by 0.0200 (95 % interval 0.0100 to 0.0300)"));
 }
 
+TEST_CASE("where no strategy asks for ids a gain needs no shuffled ones, and the sentence says so") {
+  VerdictCase c = a_case();
+  c.over_shuffled = {};
+  CHECK(judge(c) == Verdict::unknown);
+  c.no_shuffled = "nobody asks for an id";
+  CHECK(judge(c) == Verdict::gain);
+  CHECK(largest_p(c) == 0.01);
+  CHECK_THAT(sentence(c), Catch::EndsWith("over 3 tasks; no shuffled ids: nobody asks for an id."));
+  c.over_untrained = {};
+  CHECK(judge(c) == Verdict::unknown);
+}
+
 TEST_CASE("intervals above 0 are not enough where Holm's correction takes p to 0.05") {
   VerdictCase c = a_case();
   c.p_holm = 0.05;

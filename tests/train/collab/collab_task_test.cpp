@@ -65,8 +65,9 @@ struct Collab {
   std::vector<int> order;  // by rank: its task; empty: consecutive
   CollabOptions options = {.width = 4, .plan = {.steps_per_tick = 8, .ticks = 20, .burn_in_ticks = 6, .sweep_ticks = 2}};
   std::int64_t virtual_workers = 4;
-  std::string layers = "linear(8) relu linear(1)";
+  std::string layers = "linear(8) relu linear(1)", other_layers = {};        // other: of the second task, where it has others
   std::string losses[2] = {"binary_cross_entropy", "binary_cross_entropy"};  // by task
+  bool has_other_labels = false;                                             // the peer
   bool alone = false;                                                        // the own layers only, without the rest
   std::string exchange = "replicated";
   std::int64_t buys_ends = 0;  // tick of its own last step; 0: the last
@@ -117,8 +118,12 @@ struct Collab {
     Registry registry;
     register_all(registry);
     auto device = make_cpu_device();
-    const TaskRows rows = rows_of(people_table(views[t], first_person[t]));
-    auto own = build_layers(layers, {kFeatures}, registry);
+    const auto table = people_table(views[t], first_person[t]);
+    if (has_other_labels && number == 1)
+      for (std::size_t p = 0; p < table->target.size(); p += 2) table->target[p] = 1 - table->target[p];
+    const TaskRows rows = rows_of(table);
+    const std::string& text = number == 1 && !other_layers.empty() ? other_layers : layers;
+    auto own = build_layers(text, {kFeatures}, registry);
     TrainerConfig config;
     config.train.loss = losses[t];
     config.train.batch = 24, config.train.steps = options.plan.ticks * options.plan.steps_per_tick;
@@ -147,7 +152,7 @@ struct Collab {
                                                             .number = number,
                                                             .rows = rows,
                                                             .own = std::move(own),
-                                                            .untrained = build_layers("linear(8) relu linear(1)", {kFeatures}, registry),
+                                                            .another = [&] { return build_layers(text, {kFeatures}, registry); },
                                                             .loss = *loss,
                                                             .device = *device,
                                                             .dtype = DType::f32,
@@ -288,9 +293,11 @@ TEST_CASE("bits depend on no layout with any strategy, nor with several, and eac
   const auto plain = short_run({"store"}).run();
   check_no_errors(plain);
   for (const auto& strategies :
-       std::vector<std::vector<std::string>>{{"distill"}, {"proto"}, {"align"}, {"store", "distill", "proto", "align"}}) {
+       std::vector<std::vector<std::string>>{{"distill"}, {"codistill"}, {"proto"}, {"align"}, {"store", "distill", "proto", "align"}}) {
     CAPTURE(strategies);
     Collab collab = short_run(strategies);
+    collab.options.distill.by_checkpoint = strategies[0] == "codistill";
+    if (strategies[0] == "codistill") collab.options.strategies = {"distill"};
     const auto reference = collab.run();
     check_no_errors(reference);
     CHECK(reference.tasks.at("buys").parameters_hash != plain.tasks.at("buys").parameters_hash);
@@ -311,6 +318,37 @@ TEST_CASE("bits depend on no layout with any strategy, nor with several, and eac
       CHECK(spread.tasks.at(name).metrics == summary.metrics);
     }
     CHECK(spread.affinity == reference.affinity);
+  }
+}
+
+TEST_CASE("of every strategy matched hears nothing of the peer, untrained nothing of its labels, and shuffled something else") {
+  for (const std::string strategy : {"store", "distill", "codistill", "proto", "align"}) {
+    CAPTURE(strategy);
+    Collab collab = short_run({strategy == "codistill" ? "distill" : strategy});
+    collab.options.distill.by_checkpoint = strategy == "codistill";
+    collab.options.control_seed = 11, collab.virtual_workers = 1;
+    const auto bits = [](const Collab& run) {
+      const auto result = run.run();
+      check_no_errors(result);
+      return result.tasks.at("buys").parameters_hash;
+    };
+    const std::string together = bits(collab);
+    Collab other_view = collab, other_labels = collab;
+    other_view.views[1] = 0, other_labels.has_other_labels = true;
+    CHECK(bits(other_view) != together);
+    CHECK(bits(other_labels) != together);
+    for (Collab* each : {&collab, &other_view, &other_labels}) each->options.control = Control::matched;
+    const std::string matched = bits(collab);
+    CHECK(matched != together);
+    CHECK(bits(other_view) == matched);
+    CHECK(bits(other_labels) == matched);
+    for (Collab* each : {&collab, &other_view, &other_labels}) each->options.control = Control::untrained;
+    const std::string untrained = bits(collab);
+    CHECK(untrained != together);
+    CHECK((bits(other_view) != untrained) == (strategy != "codistill"));  // weights as drawn know no table
+    CHECK(bits(other_labels) == untrained);
+    collab.options.control = Control::shuffled;
+    CHECK(bits(collab) != together);
   }
 }
 
@@ -424,6 +462,24 @@ TEST_CASE("tasks of one label distil, and what they send is what the formula say
   const auto more = longer.run();
   const std::int64_t affinity = 16 + 4 * (8 + 256 * 8), distill = 16 + 4 * 256;
   CHECK((more.bytes[0] - together.bytes[0]) == static_cast<std::uint64_t>(10 * (affinity + distill)));
+}
+
+TEST_CASE("tasks of one architecture distil by their weights, which are what they send") {
+  Collab collab = short_run({"distill"});
+  collab.options.distill.by_checkpoint = true;
+  collab.options.plan.ticks = 20, collab.options.plan.burn_in_ticks = 4;
+  collab.views = {1, 1};
+  const auto together = collab.run();
+  check_no_errors(together);
+  CHECK(test_auc(together, "buys") > 0.95);
+  Collab longer = collab;
+  longer.options.plan.ticks = 30;
+  const auto more = longer.run();
+  const std::int64_t affinity = 16 + 4 * (8 + 256 * 8), weights = 16 + 4 * (8 * kFeatures + 8 + 8 + 1);
+  CHECK((more.bytes[0] - together.bytes[0]) == static_cast<std::uint64_t>(10 * (affinity + weights)));
+  collab.other_layers = "linear(6) relu linear(1)";
+  for (const std::string& error : collab.run().errors)
+    CHECK_THAT(error, Catch::Contains("buys has 0.weight [8, 4]") && Catch::Contains("stays has 0.weight [6, 4]"));
 }
 
 TEST_CASE("tasks without one label space cannot distil, and are told which do not fit") {

@@ -9,6 +9,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/collab/task_scale.hpp>
 #include <chorale/train/trainer.hpp>
 
 using namespace chorale;
@@ -55,6 +56,14 @@ TaskRows rows_of(const std::shared_ptr<PersonTable>& table) {
   return {.train = set(0), .validation = set(1), .test = nullptr, .all = set(2), .entities = {table->ids}};
 }
 
+struct Heard final : Callback {
+  explicit Heard(std::vector<double>& to) : to_(to) {}
+  void on_evaluation(const EvaluationEvent& event) override {
+    if (const auto part = event.scores.find("validation"); part != event.scores.end()) to_.push_back(part->second.at("auc"));
+  }
+  std::vector<double>& to_;
+};
+
 struct Lockstep {
   std::vector<TaskInfo> tasks;
   std::vector<TaskRows> rows;  // by task
@@ -66,12 +75,14 @@ struct Lockstep {
   std::string exchange = "auto", layers = "linear(8) tanh linear(6) tanh linear(1)";
   std::vector<int> order = {};  // by rank: its task; empty: consecutive
   std::string inject = {};
+  std::vector<std::string> early_stop = {};
 
   struct Result {
     std::vector<std::map<std::string, std::vector<float>>> values;  // by task, by parameter
     std::vector<Summary> summaries;
-    std::vector<std::string> errors;   // by rank
-    std::vector<std::uint64_t> bytes;  // by rank, of sharing
+    std::vector<std::vector<double>> evaluations;  // by task: validation AUC as it came, the final one last
+    std::vector<std::string> errors;               // by rank
+    std::vector<std::uint64_t> bytes;              // by rank, of sharing
     std::string error() const {
       std::string all;
       for (const std::string& each : errors) all += each.empty() ? "" : each + "\n";
@@ -87,7 +98,7 @@ struct Lockstep {
     auto world = make_thread_communicators(ranks, static_cast<int>(nodes));
     Result out;
     out.errors.resize(task_of.size()), out.bytes.resize(task_of.size());
-    out.values.resize(tasks.size()), out.summaries.resize(tasks.size());
+    out.values.resize(tasks.size()), out.summaries.resize(tasks.size()), out.evaluations.resize(tasks.size());
     std::vector<std::thread> threads;
     for (std::size_t r = 0; r < task_of.size(); ++r)
       threads.emplace_back([&, r] {
@@ -113,6 +124,7 @@ struct Lockstep {
     config.train.batch = batch[t], config.train.steps = options.plan.ticks * steps_per_tick[t],
     config.train.seed = static_cast<std::int64_t>(seeds[t]);
     config.train.evaluate_every = 2 * steps_per_tick[t], config.train.metrics = {"auc"};
+    config.train.early_stop = early_stop, config.stops_early = false;
     config.parallel.virtual_workers = virtual_workers, config.parallel.exchange = exchange;
     const auto optimizer = make_optimizer({.lr = 0.01}, registry);
     const auto loss = make_loss(config.train, {}, registry);
@@ -125,6 +137,7 @@ struct Lockstep {
                      .number = static_cast<int>(t),
                      .rows = rows[t],
                      .own = build_layers(layers, {kFeatures}, registry),
+                     .another = [&] { return build_layers(layers, {kFeatures}, registry); },
                      .loss = *loss,
                      .device = *device,
                      .dtype = DType::f32,
@@ -134,6 +147,8 @@ struct Lockstep {
     parts.aims = task.aims(), parts.hook = &task.hook();
     if (!inject.empty()) comm->watch().inject(std::make_unique<Faults>(std::vector{inject}, rank, [&] { return world.is_aborted(); }));
     Trainer trainer(parts, config);
+    Heard heard(out.evaluations[t]);
+    trainer.add(heard);
     const std::uint64_t before = task.bytes_sent();
     const Summary summary = trainer.run();
     out.bytes[static_cast<std::size_t>(rank)] = task.bytes_sent() - before;
@@ -249,6 +264,44 @@ std::uint64_t affinity_bytes(std::uint64_t ticks, bool is_first, std::uint64_t e
 }
 }  // namespace
 
+TEST_CASE("with scales each task has weights of its own times those in common, and begins as without") {
+  Registry registry;
+  register_all(registry);
+  const auto device = make_cpu_device();
+  std::vector<float> results[2];
+  for (const bool scaled : {false, true}) {
+    const auto model = build_layers("linear(8) tanh linear(6) tanh linear(1)", {kFeatures}, registry);
+    if (scaled) add_task_scales(*model, {kFeatures}, {});
+    FlatParams params(*model, *device, DType::f32);
+    const Tensor values = Tensor::zeros(*device, {params.elements()}, DType::f32);
+    params.bind(values.buffer());
+    params.initialise(3, "torch");
+    Tensor x = Tensor::empty(*device, {5, kFeatures}, DType::f32);
+    for (std::int64_t i = 0; i < x.elements(); ++i) x.data<float>()[i] = 0.1f * static_cast<float>(i % 7) - 0.2f;
+    const Tensor y = model->forward(Variable(x), {.device = *device}).value();
+    results[scaled].assign(y.data<float>(), y.data<float>() + y.elements());
+  }
+  CHECK(results[0] == results[1]);
+  Lockstep run = lockstep("trunk", {1, 1, 1});
+  run.options.trunk.scales = true;
+  const Lockstep::Result one = run.run();
+  REQUIRE(one.error().empty());
+  for (const char* name : {"0.weight", "2.weight", "2.bias"}) CHECK(one.values[0].at(name) == one.values[1].at(name));
+  for (const char* name : {"task_in_0.scale", "task_out_0.scale", "task_in_2.scale", "task_out_2.scale"})
+    CHECK(one.values[0].at(name) != one.values[1].at(name));
+  CHECK(one.values[0].count("task_in_4.scale") == 0);  // the head is nobody's but the task's
+  for (TaskInfo& task : run.tasks) task.ranks = 2;
+  const Lockstep::Result two = run.run();
+  REQUIRE(two.error().empty());
+  for (std::size_t t = 0; t < 3; ++t) CHECK(two.summaries[t].parameters_hash == one.summaries[t].parameters_hash);
+  run.options.trunk.parameters = {"2.*"};
+  const Lockstep::Result second = run.run();
+  CHECK(second.values[0].count("task_in_0.scale") == 0);
+  CHECK(second.values[0].count("task_in_2.scale") == 1);
+  run.layers = "linear(1)";
+  CHECK_THAT(run.run().error(), Catch::Contains("collab.trunk.scales has nothing to scale"));
+}
+
 TEST_CASE("bytes of a trunk follow its formula") {
   Lockstep run = lockstep("trunk", {2, 1, 3});
   const Lockstep::Result six = run.run();
@@ -304,6 +357,29 @@ TEST_CASE("stitched tasks have equal bits on one, two and three ranks a task") {
   }
 }
 
+TEST_CASE("stitched tasks keep their best weights of one step, the best of all together, and are scored with them") {
+  Lockstep run = lockstep("stitch", {1, 1, 1});
+  run.seeds = {5, 5, 5}, run.early_stop = {"validation.auc", "2"}, run.options.stitch.channels = true;
+  run.options.plan.ticks = 40;
+  const Lockstep::Result one = run.run();
+  REQUIRE(one.error().empty());
+  std::vector<double> mean(one.evaluations[0].size());
+  for (const std::vector<double>& task : one.evaluations)
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += task[i] / 3;
+  const auto best = static_cast<std::size_t>(std::max_element(mean.begin(), mean.end() - 1) - mean.begin());
+  CHECK(best + 2 < mean.size());  // it got worse after it
+  bool differs = false;           // of what a task would have chosen for itself
+  for (const std::vector<double>& task : one.evaluations) {
+    CHECK(task.back() == task[best]);
+    differs = differs || *std::max_element(task.begin(), task.end() - 1) > task[best];
+  }
+  CHECK(differs);
+  for (TaskInfo& task : run.tasks) task.ranks = 2;
+  const Lockstep::Result two = run.run();
+  REQUIRE(two.error().empty());
+  for (std::size_t t = 0; t < 3; ++t) CHECK(two.summaries[t].best_parameters_hash == one.summaries[t].best_parameters_hash);
+}
+
 TEST_CASE("bytes of a stitch follow its formula") {
   Lockstep run = lockstep("stitch", {2, 2, 2});
   run.seeds = {5, 5, 5}, run.rows.clear();
@@ -314,14 +390,18 @@ TEST_CASE("bytes of a stitch follow its formula") {
     const auto set = std::make_shared<MatrixDataset>(matrix_of(table), all);
     run.rows.push_back({.train = set, .validation = nullptr, .test = nullptr, .all = set, .entities = {table->ids}});
   }
-  const Lockstep::Result six = run.run();
-  REQUIRE(six.error().empty());
-  run.options.plan.ticks = 12;
-  const Lockstep::Result twelve = run.run();
   // Beside the affinity matrix a rank has half of 32 rows of 6 values, forward and backward, and beside them a row of alpha for each of its
   // three workers.
-  for (std::size_t r = 0; r < 6; ++r)
-    CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + 3 * 3) + affinity_bytes(6, r % 2 == 0, 256));
+  for (const bool channels : {false, true}) {
+    run.options.stitch.channels = channels, run.options.plan.ticks = 6;
+    const Lockstep::Result six = run.run();
+    REQUIRE(six.error().empty());
+    run.options.plan.ticks = 12;
+    const Lockstep::Result twelve = run.run();
+    const std::int64_t alphas = 3 * 3 * (channels ? 6 : 1);
+    for (std::size_t r = 0; r < 6; ++r)
+      CHECK(twelve.bytes[r] - six.bytes[r] == 6 * 5 * 4 * (2 * 16 * 6 + alphas) + affinity_bytes(6, r % 2 == 0, 256));
+  }
 }
 
 TEST_CASE("tasks that a stitch cannot join are told what would fit") {

@@ -53,14 +53,15 @@ Variable loss_of(const Variable& y, std::size_t task, std::int64_t first) {
 
 /// All towers in one process, of the ops of this library alone.
 struct Monolith {
-  Monolith(Registry& registry, Device& device, std::int64_t behind) : device_(device), behind_(static_cast<std::size_t>(behind)) {
+  Monolith(Registry& registry, Device& device, std::int64_t behind, bool channels)
+      : device_(device), behind_(static_cast<std::size_t>(behind)), each_(channels ? (behind < 2 ? 5 : 4) : 1) {
     for (std::size_t t = 0; t < kTasks; ++t) {
       towers.push_back(layers(registry));
       bound.push_back(std::make_unique<Bound>(*towers[t], device, 7 + t));
     }
     for (std::size_t i = 0; i < kTasks * kTasks; ++i) {
-      alpha.push_back(std::make_unique<Leaf>(Tensor::zeros(device, {1, 1}, DType::f64)));
-      *alpha.back()->value.data<double>() = i % (kTasks + 1) == 0 ? 0.9 : 0.1 / (kTasks - 1);
+      alpha.push_back(std::make_unique<Leaf>(Tensor::zeros(device, {1, each_}, DType::f64)));
+      std::fill_n(alpha.back()->value.data<double>(), each_, i % (kTasks + 1) == 0 ? 0.9 : 0.1 / (kTasks - 1));
     }
   }
   Variable total(bool trains) {
@@ -78,7 +79,8 @@ struct Monolith {
       Variable mixed;
       for (std::size_t u = 0; u < kTasks; ++u) {
         const Leaf& a = *alpha[t * kTasks + u];
-        const Variable spread = matmul(matmul(ones({kRows, 1}), trains ? a.variable() : Variable(a.value)), ones({1, width}));
+        const Variable by_row = matmul(ones({kRows, 1}), trains ? a.variable() : Variable(a.value));
+        const Variable spread = each_ > 1 ? by_row : matmul(by_row, ones({1, width}));
         mixed = mixed.value().defined() ? mixed + spread * h[u] : spread * h[u];
       }
       const Variable one = loss_of(towers[t]->forward_through(mixed, behind_ + 1, towers[t]->layers().size(), pass), t, 0);
@@ -95,12 +97,13 @@ struct Monolith {
  private:
   Device& device_;
   std::size_t behind_;
+  std::int64_t each_;  // alphas of a pair of tasks
 };
 
 using Gradients = std::vector<std::map<std::string, std::vector<double>>>;  // by task, by parameter
 
 /// Each task on `ranks` ranks, each with its share of the rows; gradients summed over the ranks of a task.
-Gradients stitched_gradients(std::int64_t ranks, std::int64_t behind, double* loss = nullptr) {
+Gradients stitched_gradients(std::int64_t ranks, std::int64_t behind, bool channels, double* loss = nullptr) {
   const std::vector<std::int64_t> of_tasks(kTasks, ranks);
   auto world = make_thread_communicators(static_cast<int>(kTasks) * static_cast<int>(ranks));
   Gradients out(kTasks);
@@ -117,7 +120,7 @@ Gradients stitched_gradients(std::int64_t ranks, std::int64_t behind, double* lo
         register_all(registry);
         const auto device = make_cpu_device();
         const auto model = layers(registry);
-        add_stitch(*model, {kFeatures}, behind, std::move(lanes), static_cast<int>(task));
+        add_stitch(*model, {kFeatures}, behind, std::move(lanes), static_cast<int>(task), channels);
         Bound bound(*model, *device, 7 + task);
         const Share share = share_of(kRows, comm->rank(), ranks);
         const Variable y = model->forward(rows_of(*device, task, share), {.device = *device, .training = true});
@@ -145,21 +148,25 @@ Gradients stitched_gradients(std::int64_t ranks, std::int64_t behind, double* lo
 
 TEST_CASE("stitched tasks have the gradients of one model that holds them all, whatever their ranks") {
   const std::int64_t behind = GENERATE(1, 2, 3);
+  const bool channels = GENERATE(false, true);
   Registry registry;
   register_all(registry);
   const auto device = make_cpu_device();
-  Monolith whole(registry, *device, behind);
+  Monolith whole(registry, *device, behind, channels);
   backward(whole.total(true));
   for (const std::int64_t ranks : {1, 2, 3}) {
     double loss = 0;
-    Gradients got = stitched_gradients(ranks, behind, &loss);
+    Gradients got = stitched_gradients(ranks, behind, channels, &loss);
     CHECK(loss == Approx(whole.value()).epsilon(1e-12));
     for (std::size_t t = 0; t < kTasks; ++t) {
       for (const FlatParams::Entry& e : whole.bound[t]->params.entries())
         CHECK(relative_error(got[t][e.name], whole.bound[t]->gradient_of(e.name)) < 1e-12);
       std::vector<double> own, others;
-      for (std::size_t u = 0; u < kTasks; ++u)
-        (u == t ? own : others).push_back(*whole.alpha[t * kTasks + u]->node->memory().data<double>());
+      for (std::size_t u = 0; u < kTasks; ++u) {
+        const Tensor& gradient = whole.alpha[t * kTasks + u]->node->memory();
+        std::vector<double>& to = u == t ? own : others;
+        to.insert(to.end(), gradient.data<double>(), gradient.data<double>() + gradient.elements());
+      }
       CHECK(relative_error(got[t]["stitch.own"], own) < 1e-12);
       CHECK(relative_error(got[t]["stitch.others"], others) < 1e-12);
     }
@@ -170,8 +177,8 @@ TEST_CASE("gradients that cross tasks are slopes") {
   Registry registry;
   register_all(registry);
   const auto device = make_cpu_device();
-  Monolith whole(registry, *device, 1);
-  Gradients got = stitched_gradients(2, 1);
+  Monolith whole(registry, *device, 1, false);
+  Gradients got = stitched_gradients(2, 1, false);
   for (std::size_t t = 0; t < kTasks; ++t) {
     for (const FlatParams::Entry& e : whole.bound[t]->params.entries()) {
       const Tensor values = Tensor::view(*device, {e.count}, DType::f64, whole.bound[t]->values.data<double>() + e.first);
