@@ -249,6 +249,24 @@ def gone_for_good(row, expected):
     row.check(code == 0 and row.hash() == expected, "goes on by hand to the same bits", code, said)
 
 
+def waits_that_grow(row, expected):
+    """Between starts that come to nothing; none after a new checkpoint."""
+    row.start("--restarts", "9")
+    for _ in range(3):
+        row.until(lambda: row.pid(rank=1))
+        pid = row.pid(rank=1)
+        os.kill(pid, signal.SIGKILL)
+        row.until(lambda: row.pid(rank=1) not in (0, pid))
+    row.check(row.until(row.has_checkpoint) and row.pid(rank=1), "trains")
+    os.kill(row.pid(rank=1), signal.SIGKILL)
+    code, said = row.end()
+    for text in ("restart 1 of 9, ", "restart 2 of 9 in 1 s, ", "restart 3 of 9 in 2 s, ", "restart 4 of 9, from step_"):
+        row.check(said.count(text) == 1, f"says '{text}'", said)
+    starts = [time_of(e) for e in row.events("end")]
+    row.check(len(starts) == 5 and starts[2] - starts[1] >= 1 and starts[3] - starts[2] >= 2, "and waits so long", row.events("end"))
+    row.check(code == 0 and row.hash() == expected, "same bits", code, row.hash())
+
+
 def closed_output(row, expected):
     words = [row.chorale, "train", row.folder + "/recipe.ini", "-n", "2", "--run-dir", row.run]
     with open("/dev/full", "w", encoding="ascii") as full:
@@ -339,7 +357,7 @@ def random_kills(row, expected, kills, seed):
     row.check(code == 0 and row.hash() == expected, f"{done} random kills: ends with the bits of an undisturbed run", code, said[-2000:])
 
 
-ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, paused_supervisor, gone_for_good, closed_output,
+ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, paused_supervisor, gone_for_good, waits_that_grow, closed_output,
                                ends_by_themselves, killed_in_a_save, poison, poison_batch)}
 
 
