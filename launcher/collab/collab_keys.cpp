@@ -27,6 +27,11 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add("collab.every", s.every, "Steps of the fastest task between two ticks, at which vectors are exchanged.",
             {.min = 1, .max = kMany});
   table.add("collab.width", s.width, "Numbers in the vector that a task publishes of an entity.", {.min = 1, .max = 1024});
+  table.add(
+      "collab.store", s.store,
+      "Where vectors lie: replicated, all of them with every rank; sharded, each with the rank that owns its entity, and those that a task "
+      "reads with its ranks; auto, replicated up to 64 MiB. Bits are the same.",
+      {.choices = {"auto", "replicated", "sharded"}, .mathematics = false});
   table.add("collab.beta", s.beta,
             "What a new mean counts against the row that was there: 1 for features that stay, 0.3 for streams of events.",
             {.min = 1e-6, .max = 1});

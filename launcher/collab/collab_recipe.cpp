@@ -98,7 +98,7 @@ CollabOptions CollabRecipe::options() const {
   o.distill = settings.distill, o.proto = settings.proto, o.align = settings.align;
   o.trunk = settings.trunk, o.stitch_layer = settings.stitch_layer;
   o.exports_features = settings.exports_features;
-  o.width = settings.width, o.keep = 1 - settings.beta;
+  o.store = settings.store, o.width = settings.width, o.keep = 1 - settings.beta;
   return o;
 }
 

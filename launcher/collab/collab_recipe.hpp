@@ -18,7 +18,8 @@ struct CollabSettings {
   std::vector<std::string> strategy = {"store"};  // names of the Registry, in the order of the calls
   std::int64_t every = 50;                        // steps of the fastest task between ticks
   std::int64_t width = 8;
-  double beta = 1;  // r <- (1 - beta) r + beta S / n
+  std::string store = "auto";  // its form
+  double beta = 1;             // r <- (1 - beta) r + beta S / n
   bool guard = true;
   bool exports_features = true;
   DistillOptions distill;

@@ -315,7 +315,7 @@ class CollabRank {
     mine["leaks"] = Json::array();
     for (const Leak& leak : task.leaks()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(leak.source)];
-      mine["leaks"].push_back({{"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
+      mine["leaks"].push_back({{"peer", task.store()->tasks()[static_cast<std::size_t>(source.publisher)]},
                                {"kind", source.kind},
                                {"of", leak.component < 0 ? Json("presence") : Json(leak.component)},
                                {"correlation", leak.correlation},
@@ -325,7 +325,7 @@ class CollabRank {
     for (const GuardEvent& e : hook.guard_events()) {
       const FetchSource& source = task.fetched()->sources()[static_cast<std::size_t>(e.source)];
       mine["guard"].push_back({{"validation", e.validation},
-                               {"peer", task.store()->publishers()[static_cast<std::size_t>(source.publisher)].task},
+                               {"peer", task.store()->tasks()[static_cast<std::size_t>(source.publisher)]},
                                {"kind", source.kind},
                                {"event", e.opens ? "opens" : "closes"},
                                {"benefit", e.benefit.mean},

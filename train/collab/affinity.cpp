@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include <chorale/core/base/error.hpp>
 #include <chorale/train/replica.hpp>
 
 namespace chorale {
@@ -129,6 +130,29 @@ TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) cons
     out.affinity[pair.a * tasks + pair.b] = out.affinity[pair.b * tasks + pair.a] = cka;
   }
   return out;
+}
+
+std::vector<NamedTensor> Affinity::state() const {
+  const auto tasks = static_cast<std::int64_t>(setup_.tasks);
+  std::vector<NamedTensor> out = gather_.state("affinity", tasks);
+  kept_.clear();
+  for (const std::vector<double>& each : last_) kept_.insert(kept_.end(), each.begin(), each.end());
+  out.push_back({"affinity.last", DType::f64, {static_cast<std::int64_t>(last_.size()), tasks, tasks}, kept_.data()});
+  return out;
+}
+
+void Affinity::restore(const SafetensorsFile& file, std::int64_t tick) {
+  const NamedTensor* last = file.find("affinity.last");
+  if (!last) return;
+  const auto tasks = static_cast<std::int64_t>(setup_.tasks), ticks = last->shape.rank() == 3 ? last->shape[0] : 0;
+  if (last->dtype != DType::f64 || last->shape != Shape({ticks, tasks, tasks}) || ticks > static_cast<std::int64_t>(kLast))
+    throw CheckpointError(file.path().string() + ": affinity.last is " + last->shape.text() + ", expected at most " +
+                          std::to_string(kLast) + " matrices of " + std::to_string(tasks) + " tasks");
+  const auto* values = static_cast<const double*>(last->data);
+  last_.clear();
+  for (std::int64_t i = 0; i < ticks; ++i, values += tasks * tasks) last_.emplace_back(values, values + tasks * tasks);
+  gather_.restore(file, "affinity", tasks);
+  told_at_ = tick;
 }
 
 std::vector<double> Affinity::mean() const {

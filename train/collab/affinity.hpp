@@ -59,6 +59,11 @@ class Affinity {
   void settle() { gather_.settle(); }
   /// Mean over the last ten ticks, [tasks, tasks]; on rank 0 of `sharing`, elsewhere empty.
   std::vector<double> mean() const;
+  /// For a checkpoint, after settle() and valid until the next call: what is under way and, on rank 0 of `sharing`, the matrices of the
+  /// last ticks. Equal on all ranks of a task but task 0's, whose first rank's counts.
+  std::vector<NamedTensor> state() const;
+  /// tick: the checkpoint's. Where an older program has written it, the mean begins anew. Throws CheckpointError.
+  void restore(const SafetensorsFile& file, std::int64_t tick);
 
  private:
   struct Pair {
@@ -72,6 +77,7 @@ class Affinity {
   std::vector<Pair> pairs_;
   std::int64_t told_at_ = 0;
   std::deque<std::vector<double>> last_;
+  mutable std::vector<double> kept_;  // for a checkpoint
 };
 
 }  // namespace chorale

@@ -161,6 +161,7 @@ void CollabCheckpoints::remove_unnamed() {
 void CollabCheckpoints::commit(const CollabPosition& position, CollabTask& task, bool is_good) {
   const Stay stay(setup_.sharing.watch(), Activity::saving, "checkpoint of all tasks");
   task.hook().settle();
+  if (task.store()) task.store()->gather_state();
   std::int64_t all_good = is_good ? 1 : 0;
   setup_.sharing.all_reduce(buffer_of(std::span(&all_good, 1)), Reduce::min, "tasks saved").wait();
   const auto rank = static_cast<std::size_t>(setup_.sharing.rank());

@@ -51,6 +51,7 @@ struct TrunkPlan {
 struct CollabOptions {
   std::vector<std::string> strategies = {"store"};  // in this order; names of the Registry
   std::int64_t width = 8;
+  std::string store = "auto";    // form of the store: auto, replicated, sharded
   double keep = 0;               // as StoreOptions
   bool exports_features = true;  // as FusionOptions
   DistillOptions distill = {};

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
-#include <numeric>
 #include <utility>
 
 #include <chorale/core/base/error.hpp>
@@ -13,10 +10,6 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/collab/pinned_version.hpp>
-#include <chorale/train/collab/probe_rows.hpp>
-#include <chorale/train/collab/published_keys.hpp>
-#include <chorale/train/collab/store_need.hpp>
-#include <chorale/train/data/together.hpp>
 
 namespace chorale {
 
@@ -61,24 +54,7 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
   kinds_ = me.kinds;
   choose(setup);
   for (const std::vector<EntityId>& by_row : rows_.entities) indexes_.push_back(index_entities(by_row, rows_.periods));
-  if (has_vectors_) {
-    for (const TaskInfo& task : tasks_) {
-      int publishers = 0;
-      for (const int p : publisher_of_) publishers += p >= 0;
-      publisher_of_.push_back(task.publishes() ? publishers : -1);
-    }
-    std::vector<Publisher> publishers = gather_publishers(
-        setup.sharing, tasks_, setup.number, [&] { return make_publisher(me.name, indexes_, *rows_.train, rows_.scale_before); });
-    check_room(setup, publishers);
-    store_ = std::make_unique<Store>(own_communicator(setup, "store"), std::move(publishers), StoreOptions{options_.width, options_.keep});
-    std::vector<FetchSource> sources;
-    together(setup.sharing, "sources of sharing", [&](std::int64_t& position) {
-      position = setup.number;
-      if (me.listens()) sources = sources_of(setup);
-    });
-    if (!sources.empty()) fetched_ = std::make_unique<FetchedRows>(*store_, std::move(sources));
-    if (fetched_) trained_by_peers_ = count_trained_by_peers(indexes_, me.kinds, rows_.test.get(), *store_, fetched_->sources());
-  }
+  if (has_vectors_) make_store(setup);
   if (setup.log && setup.task.rank() == 0 && fetched_ && options_.control == Control::none)
     warn_of(presence_leaks(*fetched_, *rows_.train), me.name, *setup.log);
   const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
@@ -108,27 +84,6 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
                                                       .wants_stop = setup.wants_stop,
                                                       .on_saved = setup.on_saved},
                                        options_.plan);
-}
-
-void CollabTask::check_room(const Setup& setup, std::span<const Publisher> publishers) const {
-  const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
-  std::vector<std::int64_t> own_keys;
-  for (std::size_t t = 0; me.listens() && t < tasks_.size(); ++t)
-    for (std::size_t k = 0; k < me.kinds.size(); ++k)
-      if (static_cast<int>(t) != setup.number && tasks_[t].publishes() &&
-          std::find(tasks_[t].kinds.begin(), tasks_[t].kinds.end(), me.kinds[k]) != tasks_[t].kinds.end())
-        own_keys.push_back(static_cast<std::int64_t>(indexes_[k].ids.size()));
-  StoreNeed need = store_need(publishers, options_.width, own_keys);
-  std::vector<std::int64_t> on_node = {need.rows, need.fetched};
-  setup.sharing.node().all_reduce(buffer_of(std::span(on_node)), Reduce::sum, "memory of the store").wait();
-  need = {.rows = on_node[0], .fetched = on_node[1]};
-  together(setup.sharing, "memory of the store", [&](std::int64_t& position) {
-    position = setup.number;
-    check_store_memory(need, memory_limit());
-  });
-  if (setup.log && setup.sharing.rank() == 0)
-    setup.log->info(
-        fmt::format("vectors of entities: {} on this node, {} available", bytes_text(need.total()), bytes_text(available_memory())));
 }
 
 void CollabTask::choose(const Setup& setup) {
@@ -185,15 +140,6 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
 }
 
 void CollabTask::make_publication(Setup& setup) {
-  const int publisher = publisher_of_[static_cast<std::size_t>(setup.number)];
-  std::vector<std::vector<std::int32_t>> published;
-  for (const EntityIndex& index : indexes_) {
-    if (publisher < 0) break;
-    const std::vector<std::int32_t> position = positions_of(index.keys(), store_->publishers()[static_cast<std::size_t>(publisher)].keys());
-    std::vector<std::int32_t>& by_row = published.emplace_back(index.of_row);
-    for (std::int32_t& entity : by_row)
-      if (entity >= 0) entity = position[static_cast<std::size_t>(entity)];
-  }
   publication_ = std::make_unique<Publication>(Publication::Parts{.task = setup.task,
                                                                   .store = *store_,
                                                                   .model = *model_,
@@ -201,10 +147,10 @@ void CollabTask::make_publication(Setup& setup) {
                                                                   .dtype = setup.dtype,
                                                                   .untrained = untrained_ ? &untrained_->model : nullptr,
                                                                   .fetched = fetched_.get(),
-                                                                  .publisher = publisher,
+                                                                  .publisher = publisher_of_[static_cast<std::size_t>(setup.number)],
                                                                   .train = rows_.train,
                                                                   .all = rows_.all,
-                                                                  .entities = std::move(published),
+                                                                  .entities = std::move(published_),
                                                                   .virtual_workers = setup.virtual_workers,
                                                                   .sweep_ticks = options_.plan.sweep_ticks});
 }
@@ -254,7 +200,7 @@ std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& se
   if (!setup.log || setup.task.rank() != 0 || !fetched_) return {};
   return [this, log = setup.log, me = setup.tasks[static_cast<std::size_t>(setup.number)].name](const GuardEvent& e) {
     const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(e.source)];
-    const std::string& peer = store_->publishers()[static_cast<std::size_t>(source.publisher)].task;
+    const std::string& peer = store_->tasks()[static_cast<std::size_t>(source.publisher)];
     if (e.opens)
       log->info(fmt::format("{} tries again what {} says about {}s (validation {})", me, peer, source.kind, e.validation));
     else
@@ -274,50 +220,9 @@ std::function<void()> CollabTask::leak_seeker(const Setup& setup) {
 void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log) {
   for (const Leak& leak : leaks) {
     const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(leak.source)];
-    log.warning(leak_text(leak, me, store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind));
+    log.warning(leak_text(leak, me, store_->tasks()[static_cast<std::size_t>(source.publisher)], source.kind));
     leaks_.push_back(leak);
   }
-}
-
-std::vector<FetchSource> CollabTask::sources_of(const Setup& setup) const {
-  const TaskInfo& me = setup.tasks[static_cast<std::size_t>(setup.number)];
-  std::vector<FetchSource> out;
-  for (std::size_t t = 0; t < setup.tasks.size(); ++t) {
-    const TaskInfo& peer = setup.tasks[t];
-    if (static_cast<int>(t) == setup.number || !peer.publishes()) continue;
-    const int publisher = publisher_of_[t];
-    const Publisher& published = store_->publishers()[static_cast<std::size_t>(publisher)];
-    for (std::size_t k = 0; k < me.kinds.size(); ++k) {
-      if (std::find(peer.kinds.begin(), peer.kinds.end(), me.kinds[k]) == peer.kinds.end()) continue;
-      FetchSource source{.publisher = publisher,
-                         .kind = me.kinds[k],
-                         .of_row = indexes_[k].of_row,
-                         .positions = positions_before(indexes_[k].keys(), published.keys()),
-                         .ids = indexes_[k].ids};
-      const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
-      if (matched == 0)
-        throw DataError(fmt::format(
-            "tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other{}, for "
-            "instance because one table writes 17 and the other C17; see task.NAME.entity",
-            me.name, peer.name, me.kinds[k], source.positions.size(), published.periods.empty() ? "" : " in an earlier period"));
-      if (setup.options.control == Control::shuffled) {
-        const std::vector<std::int32_t> other =
-            shuffled_keys(published, mix(setup.options.control_seed, static_cast<std::uint64_t>(publisher)));
-        for (std::int32_t& position : source.positions)
-          if (position >= 0) position = other[static_cast<std::size_t>(position)];
-      }
-      if (setup.log && setup.task.rank() == 0)
-        setup.log->info(fmt::format("{} hears {} about {} of its {} {}s{}", me.name, peer.name, matched, source.positions.size(),
-                                    me.kinds[k], published.periods.empty() ? "" : " and periods"));
-      out.push_back(std::move(source));
-    }
-  }
-  if (out.empty())
-    throw UsageError(
-        fmt::format("task {} has no kind of entity in common with another task that publishes; name one in task.{}.entity, set "
-                    "task.{}.role = peer where it shall only publish, or take the task out",
-                    me.name, me.name, me.name));
-  return out;
 }
 
 std::string CollabTask::pinned() const {
@@ -333,7 +238,7 @@ std::string CollabTask::pinned() const {
   for (const EntityIndex& index : indexes_) out.has_time = out.has_time || !index.periods.empty();
   if (model_->options().peers == 0) return out.to_json();
   for (const FetchSource& source : fetched_->sources())
-    out.sources.push_back({store_->publishers()[static_cast<std::size_t>(source.publisher)].task, source.kind});
+    out.sources.push_back({store_->tasks()[static_cast<std::size_t>(source.publisher)], source.kind});
   out.best = {fetched_->kept_version(), fetched_->kept_hash(), sharing_->kept_open()};
   out.last = {fetched_->version(), fetched_->hash(), {}};
   for (std::int64_t peer = 0; peer < model_->options().peers; ++peer) out.last.open.push_back(model_->is_open(peer));

@@ -66,7 +66,12 @@ class CollabTask {
  private:
   TaskNews news() const;
   void choose(const Setup& setup);
-  void check_room(const Setup& setup, std::span<const Publisher> publishers) const;
+  // task_store.cpp
+  struct Wish;  // a source that this task will hear
+  void make_store(const Setup& setup);
+  std::vector<Wish> wishes(int number) const;
+  bool check_room(const Setup& setup, const Publisher& own, const std::vector<Wish>& wishes) const;
+  std::vector<FetchSource> sources_of(const Setup& setup, const std::vector<Wish>& wishes, const std::vector<KeyPlaces>& places) const;
   std::string pinned() const;  // of PinnedVersion
   void make_model(Setup& setup, bool is_new);
   void make_publication(Setup& setup);
@@ -77,7 +82,6 @@ class CollabTask {
   std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
   std::function<void()> leak_seeker(const Setup& setup);
   void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
-  std::vector<FetchSource> sources_of(const Setup& setup) const;
   Registry registry_;
   std::vector<StrategyEntry> entries_;  // of the strategies, in their order
   bool has_vectors_ = false, has_fusion_ = false, has_exporters_ = false;
@@ -91,7 +95,9 @@ class CollabTask {
   std::vector<EntityIndex> indexes_;                          // by kind
   std::int64_t trained_by_peers_ = -1;
   std::vector<Leak> leaks_;
-  std::vector<int> publisher_of_;  // by task: in the store; -1: none
+  std::vector<int> publisher_of_;                     // by task: in the store; -1: none
+  std::vector<std::vector<std::int32_t>> published_;  // by kind, by row of the table: place among the keys that it publishes of
+  std::vector<std::vector<std::int32_t>> shuffled_;   // by publisher, for that control
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;

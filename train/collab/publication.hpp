@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include <chorale/comm/communicator.hpp>
 #include <chorale/core/nn/fused_model.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
 #include <chorale/train/collab/store.hpp>

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <map>
 #include <set>
 
@@ -10,21 +9,6 @@
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
-
-namespace {
-
-/// Each once, rising.
-std::vector<EntityId> entities_of(const EntityIndex& index, const Dataset& rows) {
-  std::vector<EntityId> out;
-  for (std::int64_t row = 0; row < rows.rows(); ++row)
-    if (const std::int32_t key = index.of_row[static_cast<std::size_t>(rows.row_id(row))]; key >= 0)
-      out.push_back(index.ids[static_cast<std::size_t>(key)]);
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
-  return out;
-}
-
-}  // namespace
 
 Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>& indexes, const Dataset& train,
                          std::int32_t scale_before) {
@@ -45,8 +29,7 @@ Publisher make_publisher(const std::string& task, const std::vector<EntityIndex>
   return {task, std::move(all.ids), std::move(all.periods), scale_before, std::move(trained)};
 }
 
-std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vector<TaskInfo>& tasks, int number,
-                                         const std::function<Publisher()>& own) {
+std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vector<TaskInfo>& tasks, int number, const Publisher& own) {
   std::vector<Publisher> out;
   std::vector<std::int64_t> task_of(static_cast<std::size_t>(sharing.size()));
   std::int64_t mine = number;
@@ -56,7 +39,7 @@ std::vector<Publisher> gather_publishers(Communicator& sharing, const std::vecto
     if (!tasks[t].publishes()) continue;
     const int root = static_cast<int>(std::find(task_of.begin(), task_of.end(), static_cast<std::int64_t>(t)) - task_of.begin());
     Publisher its{.task = tasks[t].name, .ids = {}};
-    if (sharing.rank() == root) its = own();
+    if (sharing.rank() == root) its = own;
     const auto tell = [&](auto& values) {
       using T = typename std::remove_reference_t<decltype(values)>::value_type;
       const std::vector<std::byte> bytes = broadcast_bytes(sharing, std::as_bytes(std::span(values)), root, "entities of a task");
@@ -85,18 +68,15 @@ std::vector<std::int32_t> shuffled_keys(const Publisher& publisher, std::uint64_
   return out;
 }
 
-std::int64_t count_trained_by_peers(const std::vector<EntityIndex>& indexes, const std::vector<std::string>& kinds, const Dataset* test,
-                                    const Store& store, const std::vector<FetchSource>& sources) {
+std::int64_t count_trained_by_peers(const std::vector<EntityIndex>& indexes, const Dataset* test, const std::vector<std::size_t>& kinds,
+                                    const std::vector<std::vector<std::uint8_t>>& trained) {
   std::set<EntityId> out;
-  for (const FetchSource& source : sources) {
-    if (!test) break;
-    const auto kind = static_cast<std::size_t>(std::find(kinds.begin(), kinds.end(), source.kind) - kinds.begin());
-    const std::vector<EntityId> tested = entities_of(indexes[kind], *test);
-    const Publisher& peer = store.publishers()[static_cast<std::size_t>(source.publisher)];
-    std::vector<EntityId> trained;
-    for (std::size_t i = 0; i < peer.ids.size(); ++i)
-      if (peer.trained[i]) trained.push_back(peer.ids[i]);
-    std::set_intersection(tested.begin(), tested.end(), trained.begin(), trained.end(), std::inserter(out, out.end()));
+  for (std::size_t s = 0; test && s < kinds.size(); ++s) {
+    const EntityIndex& index = indexes[kinds[s]];
+    for (std::int64_t row = 0; row < test->rows(); ++row)
+      if (const std::int32_t key = index.of_row[static_cast<std::size_t>(test->row_id(row))];
+          key >= 0 && trained[s][static_cast<std::size_t>(key)])
+        out.insert(index.ids[static_cast<std::size_t>(key)]);
   }
   return static_cast<std::int64_t>(out.size());
 }

@@ -44,27 +44,22 @@ std::string state_text(const SafetensorsFile& file) {
 
 PublishedRows::PublishedRows(const SafetensorsFile& file, double keep, bool is_final) : comm_(make_self_communicator()) {
   std::vector<Publisher> publishers = publishers_in(file);
-  store_ = std::make_unique<Store>(*comm_, std::move(publishers), StoreOptions{.width = width_in(file), .keep = keep});
+  store_ = std::make_unique<ReplicatedStore>(*comm_, std::move(publishers), StoreOptions{.width = width_in(file), .keep = keep});
   store_->restore(file, state_text(file));
   if (is_final) store_->complete();
   state_ = store_->state();
 }
 
 int PublishedRows::number_of(const std::string& task) const {
-  const std::vector<Publisher>& all = store_->publishers();
-  for (std::size_t p = 0; p < all.size(); ++p)
-    if (all[p].task == task) return static_cast<int>(p);
-  return -1;
+  const std::vector<std::string>& all = store_->tasks();
+  const auto it = std::find(all.begin(), all.end(), task);
+  return it == all.end() ? -1 : static_cast<int>(it - all.begin());
 }
 
-std::vector<std::string> PublishedRows::tasks() const {
-  std::vector<std::string> out;
-  for (const Publisher& publisher : store_->publishers()) out.push_back(publisher.task);
-  return out;
-}
+std::vector<std::string> PublishedRows::tasks() const { return store_->tasks(); }
 
 std::int64_t PublishedRows::entities(const std::string& task) const {
-  return static_cast<std::int64_t>(store_->publishers()[static_cast<std::size_t>(number_of(task))].ids.size());
+  return static_cast<std::int64_t>(store_->publisher(number_of(task)).ids.size());
 }
 
 std::string PublishedRows::hash(const std::vector<std::string>& tasks) const {
@@ -81,7 +76,7 @@ bool PublishedRows::fetch(const std::string& task, EntityId entity, float* out) 
     std::fill_n(out, width(), 0.0f);
     return false;
   }
-  const std::vector<EntityId>& ids = store_->publishers()[static_cast<std::size_t>(p)].ids;
+  const std::vector<EntityId>& ids = store_->publisher(p).ids;
   const auto it = std::lower_bound(ids.begin(), ids.end(), entity);
   const bool is_known = entity != kNoEntity && it != ids.end() && *it == entity;
   return store_->fetch(p, is_known ? static_cast<std::int32_t>(it - ids.begin()) : -1, out);

@@ -8,7 +8,7 @@
 
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/io/safetensors_file.hpp>
-#include <chorale/train/collab/store.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 
 namespace chorale {
 
@@ -33,7 +33,7 @@ class PublishedRows {
  private:
   int number_of(const std::string& task) const;
   std::unique_ptr<Communicator> comm_;
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<ReplicatedStore> store_;
   std::vector<NamedTensor> state_;
 };
 

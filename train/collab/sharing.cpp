@@ -71,7 +71,8 @@ void Sharing::after_step(std::int64_t step) {
   steps_ = step;
   if (step % plan_.steps_per_tick == 0) return tick(true);
   if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
-  if (parts_.publication) parts_.publication->store().advance();
+  // The checkpoint of the last tick, if there was one, has been written before this step.
+  if (parts_.publication) parts_.publication->store().release(), parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
   if (parts_.affinity) parts_.affinity->advance();
 }
@@ -146,6 +147,8 @@ std::vector<NamedTensor> Sharing::state() const {
   if (parts_.publication && parts_.publication->fetched()) all = parts_.publication->fetched()->state();
   for (const auto& strategy : parts_.strategies)
     for (const NamedTensor& each : strategy->state()) all.push_back(each);
+  if (parts_.affinity)
+    for (const NamedTensor& each : parts_.affinity->state()) all.push_back(each);
   return all;
 }
 
@@ -169,6 +172,7 @@ void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
     if (!std::getline(in, line)) throw CheckpointError(file.path().string() + ": '" + text + "' is of fewer strategies");
     strategy->restore(file, line, tick_);
   }
+  if (parts_.affinity) parts_.affinity->restore(file, ticks);
 }
 
 void Sharing::after_evaluation() {

@@ -1,6 +1,6 @@
 // The store of representations: for each task that publishes, one vector for each of its entities. At a tick every rank posts what it has
-// seen since the last one; what was posted is applied at the next tick, on all ranks alike.
-// A rank keeps the rows of all publishers (`replicated`).
+// seen since the last one; what was posted is applied at the next tick. Two forms of it give the same bits: replicated_store.hpp, where a
+// rank keeps the rows of all publishers, and sharded_store.hpp, where it keeps those of its own buckets and fetches what it reads.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -8,16 +8,13 @@
 #include <string>
 #include <vector>
 
-#include <chorale/comm/communicator.hpp>
 #include <chorale/core/io/named_tensor.hpp>
 #include <chorale/core/io/safetensors_file.hpp>
 #include <chorale/train/collab/entity.hpp>
 #include <chorale/train/collab/entity_sums.hpp>
-#include <chorale/train/collab/tick_gather.hpp>
 
 namespace chorale {
 
-/// Equal on all ranks.
 struct Publisher {
   std::string task;
   std::vector<EntityId> ids;                                             // rising
@@ -38,66 +35,77 @@ struct ColumnScale {
   std::vector<double> mean, deviation;
 };
 
-/// One thread a rank; collective calls come in the same order on all ranks of `comm`.
+/// Rows that a listener will fetch.
+struct WantedKeys {
+  int publisher = 0;  // in the store
+  EntityKeys keys;    // its own, of which the newest earlier period is meant where there is time
+};
+
+struct KeyPlaces {
+  std::vector<std::int32_t> positions;  // by wanted key, for Store::fetch(); -1: the publisher does not know it
+  std::vector<std::uint8_t> trained;    // by wanted key: whether the publisher trains on the entity, in any period
+};
+
+/// One thread a rank; collective calls come in the same order on all ranks of the store's communicator.
 class Store {
  public:
-  /// comm: of sharing alone; outlives the store.
-  Store(Communicator& comm, std::vector<Publisher> publishers, const StoreOptions& options);
-  /// Collective: begins to send what this rank has seen of its task's entities; publisher -1: it publishes nothing. Nothing may be
-  /// pending.
-  void post(int publisher, const EntitySums& seen);
+  virtual ~Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// Collective, once: where this rank's wanted keys are, in their order.
+  virtual std::vector<KeyPlaces> locate(const std::vector<WantedKeys>& wanted) = 0;
+  /// Collective: begins to send what this rank has seen of its task's entities, by position among the publisher's keys; publisher -1: it
+  /// publishes nothing. Nothing may be pending.
+  virtual void post(int publisher, const EntitySums& seen) = 0;
   /// Collective: waits until what was posted is here, without applying it: state() holds it then.
-  void settle() { gather_.settle(); }
+  virtual void settle() = 0;
+  /// Nobody will ask for the state before complete(): what was posted may be applied ahead, where that takes messages. Until then readers
+  /// get the rows of now.
+  virtual void release() {}
   /// Pushes on what is under way, without waiting.
-  void advance() { gather_.advance(); }
+  virtual void advance() = 0;
   /// Collective: waits for what was posted and applies it. version() grows by one; without a pending post nothing happens.
-  void complete();
-  bool is_pending() const { return gather_.is_pending() || is_restored_; }
+  virtual void complete() = 0;
+  virtual bool is_pending() const = 0;
   /// Number of completed posts.
   std::int64_t version() const { return version_; }
 
-  /// What a checkpoint keeps: rows, whose they are, scales and what is posted; equal on all ranks, the same for any number of them. After
-  /// settle(), and valid until the next call.
-  std::vector<NamedTensor> state();
+  /// Collective, after settle() and before release(): state() is ready on rank 0.
+  virtual void gather_state() {}
+  /// What a checkpoint keeps: rows, whose they are, scales and what is posted; the same for any number of ranks and either form, but for
+  /// the order of what is posted. On rank 0, after gather_state(), and valid until the next call or post.
+  virtual std::vector<NamedTensor> state() = 0;
   /// Text for the same: version, and whether something is pending.
   std::string state_text() const;
-  /// Throws CheckpointError for the state of other publishers or another width.
-  void restore(const SafetensorsFile& file, const std::string& text);
+  /// Collective, after locate(). Throws CheckpointError for the state of other publishers or another width.
+  virtual void restore(const SafetensorsFile& file, const std::string& text) = 0;
 
   /// Of keys and rows, without what is under way.
-  std::int64_t bytes() const;
-  const std::vector<Publisher>& publishers() const { return publishers_; }
+  virtual std::int64_t bytes() const = 0;
+  /// "replicated" or "sharded".
+  virtual std::string_view form() const = 0;
+  /// Names of the publishers, in their order.
+  const std::vector<std::string>& tasks() const { return tasks_; }
   const StoreOptions& options() const { return options_; }
-  /// The row at `position` of a publisher, normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values; with time that of
-  /// an older period of the same entity where this one is not there yet. False, and zeros, where there is none or position is -1. T is
-  /// float or double.
+  /// The row at a place that locate() gave, as published, `width` values; with time that of an older period of the same entity where this
+  /// one is not there yet. Null where there is none or position is -1.
+  virtual const float* row(int publisher, std::int32_t position) const = 0;
+  /// The same normalised: clip((r - m) / s, -4, 4) / sqrt(width), `width` values. False, and zeros, where there is none. T is float or
+  /// double.
   template <class T>
   bool fetch(int publisher, std::int32_t position, T* out) const;
-  const ColumnScale& scale(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].scale; }
-  /// Rows that are there.
-  std::int64_t rows(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].present_count; }
-  /// As published, [entities, width]; zeros where there is none.
-  std::span<const float> raw(int publisher) const { return tables_[static_cast<std::size_t>(publisher)].rows; }
+  const ColumnScale& scale(int publisher) const { return scales_[static_cast<std::size_t>(publisher)]; }
 
- private:
-  struct Table {
-    std::vector<float> rows;            // [entities, width]
-    std::vector<std::uint8_t> present;  // by entity
-    ColumnScale scale;
-    std::int64_t present_count = 0;
-    std::vector<std::int32_t> posted;  // words of entries that are here and not applied, for a checkpoint or from one
-  };
-  void apply(int publisher, std::span<const std::int32_t> entries);
-  void rescale(int publisher);
-  std::int32_t newest_there(int publisher, std::int32_t position) const;
-  void check_posted(std::size_t publisher, const SafetensorsFile& file) const;
-
-  TickGather gather_;
-  std::vector<Publisher> publishers_;
+ protected:
+  Store(std::vector<std::string> tasks, const StoreOptions& options);
+  /// "3 pending": sets version(). Returns whether something is pending. Throws CheckpointError.
+  bool read_state_text(const SafetensorsFile& file, const std::string& text);
+  void read_scale(const SafetensorsFile& file, std::size_t publisher);
+  std::vector<std::string> tasks_;
   StoreOptions options_;
-  std::vector<Table> tables_;
+  std::vector<ColumnScale> scales_;
   std::int64_t version_ = 0;
-  bool is_restored_ = false;  // tables hold what was posted before
 };
 
 }  // namespace chorale

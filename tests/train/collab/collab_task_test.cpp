@@ -304,6 +304,24 @@ TEST_CASE("bits depend on no layout with any strategy, nor with several, and eac
   }
 }
 
+TEST_CASE("a sharded store changes no bit of any task, with 1, 2, 3 and 5 ranks a task") {
+  Collab collab = short_run({"store", "align"});
+  collab.virtual_workers = 5;
+  const auto reference = collab.run();
+  check_no_errors(reference);
+  collab.options.store = "sharded";
+  for (const auto& [buys, stays] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {2, 1}, {3, 2}, {5, 5}}) {
+    CAPTURE(buys, stays);
+    collab.tasks[0].ranks = buys, collab.tasks[1].ranks = stays;
+    const auto sharded = collab.run();
+    check_no_errors(sharded);
+    for (const auto& [name, summary] : reference.tasks) {
+      CHECK(sharded.tasks.at(name).parameters_hash == summary.parameters_hash);
+      CHECK(sharded.tasks.at(name).metrics == summary.metrics);
+    }
+  }
+}
+
 TEST_CASE("tasks of one label distil, and what they send is what the formula says") {
   Collab collab = short_run({"distill"});
   collab.options.plan.ticks = 20, collab.options.plan.burn_in_ticks = 4;

@@ -6,6 +6,7 @@
 
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 #include <chorale/train/collab/leaks.hpp>
 
 using namespace chorale;
@@ -37,7 +38,7 @@ struct Case {
     std::sort(order.begin(), order.end());
     for (const auto& [id, p] : order) known.push_back(id);
     auto world = make_thread_communicators(1);
-    Store store(*world[0], {{.task = "peer", .ids = known}}, {.width = kWidth});
+    ReplicatedStore store(*world[0], {{.task = "peer", .ids = known}}, {.width = kWidth});
     EntitySums sums(kWidth);
     for (std::size_t i = 0; i < order.size(); ++i) {
       std::vector<float> vector;
@@ -50,7 +51,7 @@ struct Case {
     FetchedRows fetched(store, {{.publisher = 0,
                                  .kind = "person",
                                  .of_row = index.of_row,
-                                 .positions = positions_before(index.keys(), store.publishers()[0].keys())}});
+                                 .positions = positions_before(index.keys(), store.publisher(0).keys())}});
     fetched.refresh();
     const FeatureMatrix matrix{.rows = kPeople, .features = 1, .x = target->data(), .target = target->data(), .owner = target};
     const MatrixDataset train(matrix, rows);

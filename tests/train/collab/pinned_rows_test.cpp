@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/tensor_dataset.hpp>
 #include <chorale/core/io/safetensors_image.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
 #include <chorale/train/collab/pinned_rows.hpp>
 
@@ -31,7 +32,7 @@ std::vector<EntityId> people(int first, int last) {
 struct Published {
   std::filesystem::path folder = std::filesystem::temp_directory_path() / ("chorale_pinned_" + std::to_string(::getpid()));
   std::unique_ptr<Communicator> comm = make_self_communicator();
-  Store store{*comm, {{"a", people(0, 20)}, {"b", people(0, 5)}}, {.width = kWidth, .keep = 0.5}};
+  ReplicatedStore store{*comm, {{"a", people(0, 20)}, {"b", people(0, 5)}}, {.width = kWidth, .keep = 0.5}};
   FetchedRows fetched{store, {source(0), source(1)}};
   Published() { std::filesystem::create_directories(folder); }
   ~Published() { std::filesystem::remove_all(folder); }
@@ -41,14 +42,14 @@ struct Published {
     return {.publisher = publisher,
             .kind = "person",
             .of_row = {},
-            .positions = positions_of({.ids = mine}, store.publishers()[static_cast<std::size_t>(publisher)].keys()),
+            .positions = positions_of({.ids = mine}, store.publisher(publisher).keys()),
             .ids = mine};
   }
   /// Both tasks publish something of all of their entities that the number decides; it is applied.
   void tick(std::int32_t number) {
     for (int p = 0; p < 2; ++p) {
       EntitySums sums(kWidth);
-      const auto count = static_cast<std::int32_t>(store.publishers()[static_cast<std::size_t>(p)].ids.size());
+      const auto count = static_cast<std::int32_t>(store.publisher(p).ids.size());
       for (std::int32_t e = 0; e < count; ++e) {
         const float vector[] = {static_cast<float>((e * (number + 3)) % 11), static_cast<float>((e + number) % 3)};
         sums.add(e, 0, vector);
@@ -92,7 +93,7 @@ TEST_CASE("published rows are read again as a peer would read them, what was pos
   const auto check = [&](const PublishedRows& rows) {
     for (int i = 0; i < 25; ++i) {
       float expected[kWidth], found[kWidth];
-      const std::vector<EntityId>&ids = p.store.publishers()[0].ids, one = {person(i)};
+      const std::vector<EntityId>&ids = p.store.publisher(0).ids, one = {person(i)};
       const auto at = positions_of({.ids = one}, {.ids = ids})[0];
       CHECK(rows.fetch("a", person(i), found) == p.store.fetch(0, at, expected));
       CHECK(std::equal(found, found + kWidth, expected));
@@ -119,7 +120,7 @@ TEST_CASE("a task is scored with the rows of its version, and rows of another on
   float row[kWidth], now[kWidth];
   const std::vector<EntityId> four = {person(4)};
   CHECK(last.fetch(0, person(4), row));
-  p.store.fetch(0, positions_of({.ids = four}, p.store.publishers()[0].keys())[0], now);
+  p.store.fetch(0, positions_of({.ids = four}, p.store.publisher(0).keys())[0], now);
   CHECK(std::equal(row, row + kWidth, now));
   CHECK(last.fetch(0, person(15), row));   // not the task's own, but of the same version in the store
   CHECK(!best.fetch(0, person(15), row));  // the store has gone on

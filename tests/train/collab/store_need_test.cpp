@@ -5,6 +5,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
 #include <chorale/train/collab/published_keys.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 #include <chorale/train/collab/store_need.hpp>
 
 using namespace chorale;
@@ -22,11 +23,11 @@ TEST_CASE("what store and fetched rows take is what the formula says, with time 
     second.task = "b";
     const std::vector<Publisher> publishers = {first, second};
     auto world = make_thread_communicators(1);
-    const Store store(*world[0], publishers, {.width = width});
+    const ReplicatedStore store(*world[0], publishers, {.width = width});
     const FetchSource source{
         .publisher = 1, .kind = "k", .of_row = index.of_row, .positions = positions_before(index.keys(), first.keys())};
     const FetchedRows fetched(store, {source, source, source});
-    const StoreNeed need = store_need(publishers, width, std::vector<std::int64_t>{keys, keys, keys});
+    const StoreNeed need = store_need({{keys, keys}, has_time, width}, std::vector<std::int64_t>{keys, keys, keys});
     CHECK(need.rows == 2 * keys * (has_time ? 14 + 4 * width : 10 + 4 * width));
     CHECK(store.bytes() == need.rows);
     CHECK(need.fetched == 3 * keys * (4 + 8 * width));
@@ -36,9 +37,9 @@ TEST_CASE("what store and fetched rows take is what the formula says, with time 
 
 TEST_CASE("a store beyond the node's limit is refused with both numbers") {
   const StoreNeed need{.rows = 3000000000, .fetched = 1000000000};
-  CHECK_NOTHROW(check_store_memory(need, {4000000000, "the control group"}));
-  CHECK_NOTHROW(check_store_memory(need, {1, ""}));
-  CHECK_THROWS_WITH(check_store_memory(need, {2000000000, "the control group"}),
+  CHECK_NOTHROW(check_store_memory(need, {4000000000, "the control group"}, false));
+  CHECK_NOTHROW(check_store_memory(need, {1, ""}, false));
+  CHECK_THROWS_WITH(check_store_memory(need, {2000000000, "the control group"}, false),
                     Catch::Contains("need 4.0 GB on this node (3.0 GB of all publishers, one copy a rank, 1.0 GB fetched), but the control "
                                     "group allows 2.0 GB"));
 }

@@ -10,7 +10,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
-#include <chorale/train/collab/store.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 
 using namespace chorale;
 
@@ -58,7 +58,7 @@ struct Layout {
 std::vector<float> rows_after(const Layout& layout, int ticks, double keep, int parts = 6) {
   std::vector<float> out;
   const auto errors = run_ranks(static_cast<int>(layout.task_of.size()), [&](Communicator& world) {
-    Store store(world, {{"a", people(40)}, {"b", people(25)}}, {.width = kWidth, .keep = keep});
+    ReplicatedStore store(world, {{"a", people(40)}, {"b", people(25)}}, {.width = kWidth, .keep = keep});
     const int task = layout.task_of[static_cast<std::size_t>(world.rank())];
     std::int64_t rank = 0, ranks = 0;
     for (std::size_t r = 0; r < layout.task_of.size(); ++r)
@@ -130,7 +130,7 @@ TEST_CASE("a row is the mean of what was seen, and old rows fade by `keep`") {
 
 TEST_CASE("what is fetched is standardised over the publisher's rows, cut at 4 deviations, and 0 where there is no row") {
   const auto errors = run_ranks(2, [](Communicator& world) {
-    Store store(world, {{"a", people(200)}}, {.width = 2});
+    ReplicatedStore store(world, {{"a", people(200)}}, {.width = 2});
     EntitySums sums(2);
     RandomStream random(3);
     std::vector<std::vector<float>> given;

@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/matrix_dataset.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 #include <chorale/train/collab/collab_task.hpp>
 #include <chorale/train/collab/published_keys.hpp>
 #include <chorale/train/data/row_times.hpp>
@@ -140,7 +141,7 @@ std::array<Heard, 2> run(const Change& change, Control control = Control::none) 
       std::array<float, kWidth> row{}, raw{};
       const std::int32_t position = source.positions[static_cast<std::size_t>(key)];
       task.store()->fetch(source.publisher, position, row.data());
-      if (position >= 0) std::copy_n(task.store()->raw(source.publisher).begin() + position * kWidth, kWidth, raw.begin());
+      if (const float* published = task.store()->row(source.publisher, position)) std::copy_n(published, kWidth, raw.begin());
       heard.normalised.insert(heard.normalised.end(), row.begin(), row.end());
       heard.raw.insert(heard.raw.end(), raw.begin(), raw.end());
     }
@@ -237,7 +238,7 @@ TEST_CASE("a key is fetched from the newest period before the row's, and from an
   CHECK(index.first_of(2) == 0);
 
   auto world = make_thread_communicators(1);
-  Store store(*world[0], {{.task = "t", .ids = ids, .periods = periods, .scale_before = 4}}, {.width = 1});
+  ReplicatedStore store(*world[0], {{.task = "t", .ids = ids, .periods = periods, .scale_before = 4}}, {.width = 1});
   const auto post = [&](std::int32_t key, float value) {
     EntitySums sums(1);
     sums.add(key, 0, &value);
