@@ -9,6 +9,10 @@
 #SBATCH --open-mode=append
 #SBATCH --output=slurm-%A_%a.out
 set -u
+if [ -n "${SLURM_HET_SIZE:-}" ]; then
+  echo "a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
+  exit 64
+fi
 read -ra flags <<<"${FLAGS:-}"
 # Only ARRAY_TASK names one of them: the last one's SLURM_JOB_ID is the number of the whole array.
 job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID run=run_$SLURM_ARRAY_TASK_ID

@@ -6,6 +6,10 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --output=slurm-%j.out
 set -u
+if [ -n "${SLURM_HET_SIZE:-}" ]; then
+  echo "a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
+  exit 64
+fi
 read -ra flags <<<"${FLAGS:-}"
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # srun does not read SLURM_CPUS_PER_TASK
 # --mpi=pmix needs libpmix.so on every node (Debian: libpmix-dev); -K1 ends the step when a rank dies.

@@ -7,6 +7,10 @@
 #SBATCH --cpus-per-task=8
 #SBATCH --output=slurm-%j.out
 set -u
+if [ -n "${SLURM_HET_SIZE:-}" ]; then
+  echo "a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
+  exit 64
+fi
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 # Every rank sees all GPUs of its node and takes that of its place (SLURM_LOCALID): with --gpus-per-task it would see one, and ranks of a node
 # could not reach each other's memory.

@@ -10,6 +10,10 @@
 #SBATCH --open-mode=append
 #SBATCH --output=slurm-%j.out
 set -u
+if [ -n "${SLURM_HET_SIZE:-}" ]; then
+  echo "a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
+  exit 64
+fi
 read -ra flags <<<"${FLAGS:-}"
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 lines=$(cat run/events.jsonl 2>/dev/null | wc -l)

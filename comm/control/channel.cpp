@@ -24,11 +24,6 @@ constexpr auto kEndWithin = std::chrono::seconds(2);  // a parent asks for its c
 constexpr auto kLookEvery = std::chrono::milliseconds(10);
 constexpr auto kLeaderEndWithin = std::chrono::milliseconds(300);
 constexpr int kWitnesses = 3;  // of a node
-
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  return text;
-}
 }  // namespace
 
 ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {
@@ -263,13 +258,15 @@ void ControlChannel::post(ControlMessage message) {
 
 void ControlChannel::tell(const Cause& cause) {
   const Presence* presence = presence_;
+  std::string where = cause.culprit_where;
+  std::replace(where.begin(), where.end(), '\n', ' ');
   post({.kind = Kind::cause,
         .rank = options_.rank,
         .code = cause.code,
         .number = static_cast<std::int64_t>(cause.kind),
         .port = static_cast<std::uint16_t>(cause.culprit + 1),
         .sighting = presence ? presence->read() : Sighting{},
-        .text = one_line(cause.culprit_where) + "\n" + cause.text});
+        .text = where + "\n" + cause.text});
 }
 
 void ControlChannel::done(int code) {

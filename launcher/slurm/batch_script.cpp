@@ -69,13 +69,21 @@ fi
 newest() { ls checkpoints 2>/dev/null | sed -n 's/^step_\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1; }
 before=$(newest)
 lines=$(cat events.jsonl 2>/dev/null | wc -l)
-"${start[@]}" "$chorale" train "$recipe" --run-dir "$run" --resume "${seed[@]}"
-status=$?
+told() { tail -n "+$((lines + 1))" events.jsonl 2>/dev/null; }
+state() { squeue -h -j "$job" -o %T 2>/dev/null; }
+# A node that has gone down and come back may hold the socket of the step that ran on it; srun cannot start one of that number there again.
+# The next number is free.
+for try in 1 2 3 4 5; do
+  SECONDS=0
+  "${start[@]}" "$chorale" train "$recipe" --run-dir "$run" --resume "${seed[@]}"
+  status=$?
+  if [ "$status" -lt 128 ] || [ "$status" = 130 ] || [ "$SECONDS" -gt 60 ] || [ -n "$(told)" ] || [ "$(state)" != RUNNING ]; then break; fi
+  say "no attempt has begun (code $status)"
+done
 # Launchers lose exit codes; the verdict is the line that the ranks wrote before they left, behind the start of their attempt.
-code=$(tail -n "+$((lines + 1))" events.jsonl 2>/dev/null | grep -E '"event":"(start|end)"' | tail -n 1 |
+code=$(told | grep -E '"event":"(start|end)"' | tail -n 1 |
   sed -n 's/.*"event":"end".*,"code":\([0-9][0-9]*\),.*/\1/p')
 code=${code:-$status}
-state=$(squeue -h -j "$job" -o %T 2>/dev/null)  # a job that was cancelled or has run out of time must not come back
 again=no
 if [ "$code" = 99 ]; then
   say "saved at step $(newest)"
@@ -84,7 +92,8 @@ elif [ "$code" = 75 ] || { [ "$code" -ge 128 ] && [ "$code" != 130 ]; }; then
   say "lost ranks (code $code); the newest checkpoint is of step $(newest)"
   if [ "$(newest)" != "$before" ] || [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then again=yes; fi
 fi
-if [ "$again" = yes ] && [ "$state" = RUNNING ]; then
+# A job that was cancelled or has run out of time must not come back.
+if [ "$again" = yes ] && [ "$(state)" = RUNNING ]; then
   say "queued again"
   scontrol requeue "$job" || say "it cannot be queued again; go on with: cd $run && sbatch job.sh"
 fi

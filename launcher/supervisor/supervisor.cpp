@@ -92,22 +92,19 @@ bool Supervisor::goes_on(const AttemptEnd& end) {
     return false;
   }
   ++restarts_;
-  wait_before_next();
-  if (stop_requested()) return false;
-  say(fmt::format("restart {} of {}, {}", restarts_, order_.restarts,
+  const std::chrono::seconds wait = next_wait();
+  say(fmt::format("restart {} of {}{}, {}", restarts_, order_.restarts, wait.count() > 0 ? fmt::format(" in {} s", wait.count()) : "",
                   checkpoint_.empty() ? "from the beginning: there is no checkpoint yet" : "from " + checkpoint_));
-  return true;
+  const auto until = std::chrono::steady_clock::now() + wait;
+  while (std::chrono::steady_clock::now() < until && !stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return !stop_requested();
 }
 
-/// At once after progress, then 1, 2, 4 ... seconds.
-void Supervisor::wait_before_next() {
-  using namespace std::chrono_literals;
-  const auto wait = without_progress_ == 0
-                        ? 0s
-                        : std::min<std::chrono::seconds>(kLongestWait, std::chrono::seconds(1 << std::min(10, without_progress_ - 1)));
-  ++without_progress_;
-  const auto until = std::chrono::steady_clock::now() + wait;
-  while (std::chrono::steady_clock::now() < until && !stop_requested()) std::this_thread::sleep_for(50ms);
+/// None after progress, then 1, 2, 4 ...
+std::chrono::seconds Supervisor::next_wait() {
+  const int starts = without_progress_++;
+  if (starts == 0) return std::chrono::seconds(0);
+  return std::min<std::chrono::seconds>(kLongestWait, std::chrono::seconds(1 << std::min(10, starts - 1)));
 }
 
 std::string Supervisor::newest_checkpoint() const {

@@ -37,7 +37,7 @@ class Supervisor {
   void say(const std::string& text) const;
   void print_last_words(const Verdict& end, const std::string& since);
   std::string newest_checkpoint() const;
-  void wait_before_next();
+  std::chrono::seconds next_wait();
 
   Order order_;
   std::string watcher_;       // this process, in locks and starts of its attempts

@@ -103,11 +103,10 @@ class Slurm:
 
     def bring_back(self, i):
         subprocess.run(["ip", "-n", self.nodes.names[i], "link", "set", "eth0", "up"], check=True)
-        # As a start of the machine does: the plug-in makes pmix.JOB.STEP, and a requeued job has the numbers of its last start.
-        for folder in (f"{self.folder}/spool-{self.nodes.hosts[i]}", f"{self.folder}/tmp-{self.nodes.hosts[i]}"):
-            for name in os.listdir(folder):
-                if "pmix" in name:
-                    shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        # A start of the machine clears /tmp and keeps /var/spool, where the plug-in has a socket of each step that it did not see end.
+        folder = f"{self.folder}/tmp-{self.nodes.hosts[i]}"
+        for name in os.listdir(folder):
+            shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
         self.start_node(i)
 
     def kill_all(self, name):

@@ -249,79 +249,22 @@ def gone_for_good(row, expected):
     row.check(code == 0 and row.hash() == expected, "goes on by hand to the same bits", code, said)
 
 
-def closed_output(row, expected):
-    words = [row.chorale, "train", row.folder + "/recipe.ini", "-n", "2", "--run-dir", row.run]
-    with open("/dev/full", "w", encoding="ascii") as full:
-        done = subprocess.run(words, stdout=full, stderr=full, env=dict(os.environ, TMPDIR=row.temporary), timeout=120, check=False)
-    row.check(done.returncode == 0 and row.hash() == expected, "trains on when nobody can hear it", done.returncode)
-
-
-def injected(row, expected, fault, says, *options):
-    """A fault inside a rank: the run ends with 75 within 3 s of the fault, names rank and cause, goes on, same bits."""
-    run, row.run = row.run, row.run + "-" + fault.replace("@", "-").replace(":", "-")
-    row.start("--inject", fault, *options)
-    died = row.death_of(1)
+def waits_that_grow(row, expected):
+    """Between starts that come to nothing; none after a new checkpoint."""
+    row.start("--restarts", "9")
+    for _ in range(3):
+        row.until(lambda: row.pid(rank=1))
+        pid = row.pid(rank=1)
+        os.kill(pid, signal.SIGKILL)
+        row.until(lambda: row.pid(rank=1) not in (0, pid))
+    row.check(row.until(row.has_checkpoint) and row.pid(rank=1), "trains")
+    os.kill(row.pid(rank=1), signal.SIGKILL)
     code, said = row.end()
-    ends = row.events("end")
-    row.check(bool(ends) and time_of(ends[0]) - died <= 3, f"{fault}: verdict within 3 s", ends, died)
-    row.check(code == 0 and [e["code"] for e in ends] == [75, 0], f"{fault}: one verdict of 75, then done", code, ends, said)
-    row.check(bool(ends) and ends[0]["rank"] == 1 and says in ends[0]["cause"], f"{fault}: the cause names rank 1 and '{says}'", ends)
-    row.check(row.hash() == expected, f"{fault}: the bits of an undisturbed run", row.hash())
-    row.run = run
-
-
-def ends_by_themselves(row, expected):
-    for place in ("200:forward", "0:read", "300:all_reduce", "250:update"):
-        injected(row, expected, "kill9@1:" + place, "SIGKILL")
-    injected(row, expected, "exit0@1:0:init", "without a word")
-    injected(row, expected, "exit0@1:200", "without a word")
-    injected(row, expected, "throw@1:200", "asked for by --inject")
-    injected(row, expected, "throw@1:0:read", "asked for by --inject")
-    injected(row, expected, "abort@1:200", "SIGABRT")
-    injected(row, expected, "segv@1:200", "SIGSEGV")
-
-
-def killed_in_a_save(row, expected):
-    for point in ("snapshot", "read", "part_written"):
-        injected(row, expected, f"kill9@1:400:save:{point}", "SIGKILL")
-    for point in ("manifest", "rename", "prune"):  # rank 0's
-        run, row.run = row.run, row.run + "-" + point
-        row.start("--inject", f"kill9@0:400:save:{point}")
-        died = row.death_of(0)
-        code, said = row.end()
-        ends = row.events("end")
-        row.check(bool(ends) and time_of(ends[0]) - died <= 3, f"rank 0 killed at {point}: verdict within 3 s", ends, died)
-        row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 0, f"rank 0 killed at {point}: goes on", code, ends, said)
-        row.check(row.hash() == expected, f"rank 0 killed at {point}: same bits", row.hash())
-        row.check_clean(set(os.listdir("/dev/shm")))
-        row.run = run
-
-
-def poison(row, expected):
-    del expected
-    row.start("--train.on_nan", "stop", "--inject", "nan@1:300")
-    code, said = row.end()
-    row.check(code == 70 and len(row.events("end")) == 1, "a loss that is not finite is final", code, said)
-
-
-def poison_batch(row, expected):
-    """The same step ends three attempts in the same way, without a checkpoint in between."""
-    del expected
-    row.start("--restarts", "5", "--inject", "kill9@1:300!:update")
-    code, said = row.end()
-    ends = row.events("end")
-    row.check(code == 70 and [e["code"] for e in ends] == [75, 75, 70], "two verdicts of 75, then 70 is final", code, ends, said)
-    row.check(bool(ends) and ends[-1]["rank"] == 1 and ends[-1]["step"] == 300 and "step 300 has failed 3 times" in ends[-1]["cause"],
-              "the last one names the step and the rank", ends)
-    note = row.run + "/logs/batch_step_300.json"
-    row.check(os.path.exists(note), "the batch is noted", os.path.isdir(row.run + "/logs") and os.listdir(row.run + "/logs"))
-    if os.path.exists(note):
-        with open(note, encoding="utf-8") as file:
-            batch = json.load(file)
-        samples = [sample for worker in batch["samples"] for sample in worker]
-        row.check(batch["step"] == 300 and len(batch["samples"]) == 2 and len(samples) == 200 == len(set(samples)), "with every sample of it", batch)
-        row.check("Samples of its batch: " + ", ".join(map(str, samples[:5])) + ", ... (200 in all" in ends[-1]["cause"], "and the verdict names the first", ends)
-    row.check(said.count("has failed 3 times") == 1, "which is said once", said)
+    for text in ("restart 1 of 9, ", "restart 2 of 9 in 1 s, ", "restart 3 of 9 in 2 s, ", "restart 4 of 9, from step_"):
+        row.check(said.count(text) == 1, f"says '{text}'", said)
+    starts = [time_of(e) for e in row.events("end")]
+    row.check(len(starts) == 5 and starts[2] - starts[1] >= 1 and starts[3] - starts[2] >= 2, "and waits so long", row.events("end"))
+    row.check(code == 0 and row.hash() == expected, "same bits", code, row.hash())
 
 
 def random_kills(row, expected, kills, seed):
@@ -339,8 +282,7 @@ def random_kills(row, expected, kills, seed):
     row.check(code == 0 and row.hash() == expected, f"{done} random kills: ends with the bits of an undisturbed run", code, said[-2000:])
 
 
-ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, paused_supervisor, gone_for_good, closed_output,
-                               ends_by_themselves, killed_in_a_save, poison, poison_batch)}
+ROWS = {f.__name__: f for f in (killed_rank, killed_at_start, killed_launcher, frozen_launcher, killed_supervisor, paused_supervisor, gone_for_good, waits_that_grow)}
 
 
 def main(rows, *options_of_all):
@@ -368,8 +310,10 @@ def main(rows, *options_of_all):
             wanted.append(("random_kills", lambda row, hash: random_kills(row, hash, options.kills, options.seed)))
         for name, act in wanted:
             row, shm = Row(chorale, folder, name), set(os.listdir("/dev/shm"))
+            begun = time.time()
             act(row, expected)
             row.check_clean(shm)
+            print("      %.1f s" % (time.time() - begun), flush=True)
             wrong += row.wrong
     return 1 if wrong else 0
 

@@ -115,6 +115,33 @@ TEST_CASE("a job is queued again when its ranks have saved, and only while Slurm
   }
 }
 
+TEST_CASE("ranks that never began are started again at once, and those that did are not") {
+  const auto starts = [](const Stage& stage) {
+    const std::string said = stage.folder.read("said.srun");
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = said.find("|train|", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  Stage refused;
+  refused.train = "[ -e \"$PWD/once\" ] || { touch \"$PWD/once\"; exit 137; }; " + verdict(0);
+  CHECK(refused.play().code == 0);
+  CHECK(starts(refused) == 2);
+  CHECK(refused.folder.read("said.scontrol") == "");
+  Stage always;
+  always.train = "exit 137";
+  CHECK(always.play().code == 137);
+  CHECK(starts(always) == 5);
+  CHECK_THAT(always.folder.read("said.scontrol"), Contains("requeue|7|"));
+  Stage begun;
+  begun.train = "echo '{\"attempt\":1,\"event\":\"start\",\"code\":null,\"cause\":\"\"}' >>events.jsonl; exit 137";
+  CHECK(begun.play().code == 137);
+  CHECK(starts(begun) == 1);
+  Stage cancelled;
+  cancelled.train = "exit 143", cancelled.state = "CANCELLED";
+  CHECK(cancelled.play().code == 143);
+  CHECK(starts(cancelled) == 1);
+}
+
 TEST_CASE("the verdict counts, not the launcher's code, and not the verdict of an earlier attempt") {
   for (const int code : {0, 64, 65, 66, 70, 74, 76, 130}) {
     Stage stage;
