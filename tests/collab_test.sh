@@ -63,7 +63,7 @@ cut=(--collab.checkpoint_every 2 --task.answers.checkpoint.keep_last 1000 --task
 for forms in "sharded replicated" "replicated sharded"; do
   read -r first second <<<"$forms"
   expect 0 "" collab train two.ini --run-dir "from_$first" --launch threads --task.buys.ranks 2 --collab.store $first "${cut[@]}"
-  rm -r $(ls -d from_$first/checkpoints/step_* | tail -n 2)
+  rm -r $(ls -d from_$first/checkpoints/step_* | sort -V | tail -n 2)
   expect 0 "" collab train two.ini --run-dir "from_$first" --resume --launch mpirun --task.answers.ranks 2 --collab.store $second "${cut[@]}"
   check "a run that goes on with a $second store ends with other bits" [ "$(hashes one)" = "$(hashes from_$first)" ]
 done
@@ -102,6 +102,34 @@ check "the last line of sharing.jsonl has another matrix: $last" [ "${last##*aff
 expect 64 "collab.align.weight does nothing with collab.strategy = store" collab train two.ini --run-dir no --collab.align.weight 1
 expect 64 "there is no strategy 'gossip'; there are align distill proto stitch store trunk" collab train two.ini --run-dir no --collab.strategy gossip
 expect 64 "collab.strategy = proto needs collab.proto.key" collab train two.ini --run-dir no --collab.strategy proto
+
+# A task that ends early: the others go on, also across a cut after its end, and it is scored with the rows of its end.
+{ printf "$collab"'steps_per_tick = answers:5 buys:10\ncheckpoint_every = 2\n'
+  section answers answers answers "person : person" $'train.epochs = 5\ncheckpoint.keep_last = 1000'
+  section buys buys buys "person : person" $'data.drop = visit\ncheckpoint.keep_last = 1000'; } >early.ini
+steps() { grep -o '"steps": [0-9]*' "$1/summary.json" | grep -o '[0-9]*$' | tr '\n' ' '; }
+scores() { grep -o '"auc": [0-9.]*' "$1/tasks/answers/summary.json"; }
+for at_end in cycle serve mask; do
+  expect 0 "" collab train early.ini --run-dir early_$at_end --launch threads --quiet --task.answers.at_end $at_end
+  expect 0 "" collab train early.ini --run-dir early_${at_end}_b --launch mpirun --quiet --task.answers.at_end $at_end --task.answers.ranks 2 --inject kill9@1:60
+  check "bits differ with at_end = $at_end where a rank was killed" [ "$(hashes early_$at_end)" = "$(hashes early_${at_end}_b)" ]
+  before=$(hashes early_$at_end; scores early_$at_end)
+  for ticks in 1 2 6; do  # that are lost: the last, some after the end of answers, and one of its own
+    rm -r $(ls -d early_$at_end/checkpoints/step_* | sort -V | tail -n $ticks)
+    expect 0 "" collab train early.ini --run-dir early_$at_end --resume --launch threads --quiet --task.answers.at_end $at_end
+    check "a run with at_end = $at_end that has lost $ticks ticks ends with other bits" [ "$before" = "$(hashes early_$at_end; scores early_$at_end)" ]
+  done
+  expect 0 "" collab train early.ini --run-dir early_$at_end --resume --launch threads --quiet --task.answers.at_end $at_end
+  check "a run with at_end = $at_end that was over has other scores" [ "$before" = "$(hashes early_$at_end; scores early_$at_end)" ]
+done
+check "a task that serves made as many steps as one that cycles: $(steps early_serve)" [ "$(steps early_serve)" != "$(steps early_cycle)" ]
+check "a task that serves and one that is masked differ" [ "$(hashes early_serve | head -n 1)" = "$(hashes early_mask | head -n 1)" ]
+score=$(sed -n '/"test"/,$p' early_serve/tasks/answers/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
+expect 0 "${score#*: }" eval early_serve/tasks/answers --json
+expect 0 "" collab train trunk.ini --run-dir early_trunk --launch mpirun --quiet --task.half.at_end mask --task.half.train.epochs 4 --task.answers.ranks 2
+expect 64 "task.half.at_end = serve is refused: with collab.strategy = trunk every step waits" collab train trunk.ini --run-dir no --task.half.at_end serve
+expect 64 "with collab.strategy = stitch all tasks hold the same rows and end together" collab train stitch.ini --run-dir no --task.half.at_end mask
+expect 64 "the mean of collab.trunk.average_every takes the values of every task" collab train trunk.ini --run-dir no --task.half.at_end mask --collab.trunk.average_every 2
 
 # Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send heads, what the affinity matrix
 # is made of (256 rows of 16 units, 8 words and a head) and an entry for each training row and each row of

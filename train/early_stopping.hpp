@@ -20,6 +20,8 @@ class EarlyStopping {
   EarlyStopping(const std::vector<std::string>& words, const Registry& registry);
 
   bool active() const { return patience_ > 0; }
+  /// Evaluations; 0: never stops.
+  std::int64_t patience() const { return patience_; }
   const std::string& metric() const { return metric_; }
   bool higher_is_better() const { return higher_is_better_; }
   /// Takes an evaluation's scores; true when this is the best so far. An undefined score (NaN) counts as no improvement.

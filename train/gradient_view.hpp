@@ -16,6 +16,7 @@ struct GradientView {
   double scale = 0;          // what the update multiplies sums by: 1 / the batch's sum of weights. May be changed, as sums
   double loss = 0;           // mean over the batch
   std::int64_t step = 0;     // of the update, from 1
+  bool skips = false;        // set, alike on all ranks: this update is not made
   bool is_good() const { return sums.elements > 0; }
 };
 

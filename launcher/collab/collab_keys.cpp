@@ -113,6 +113,12 @@ void CollabRecipe::describe(TaskSection& section) {
   table.add(at + "ranks", section.ranks, "Ranks that train this task: a number, or share 0.5 of all.");
   table.add(at + "role", section.role, "Whether it publishes vectors (peer), listens to others' (target), or both.",
             {.choices = {"both", "peer", "target"}});
+  table.add(
+      at + "at_end", section.at_end,
+      "What it does when its own steps are made, or its early stopping has waited long enough, and others still train. cycle: its sampler "
+      "goes on; serve: it makes no more steps and publishes from its best weights; mask: it makes steps of which nothing comes, for tasks "
+      "that wait for each other.",
+      {.choices = {"cycle", "serve", "mask"}});
   table.add(at + "weight", section.weight, "What its gradients count in common parameters (collab.strategy = trunk).",
             {.min = 1e-6, .max = 1e6});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");

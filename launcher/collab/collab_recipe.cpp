@@ -256,6 +256,11 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   return out;
 }
 
+AtEnd CollabRecipe::at_end(std::size_t task) const {
+  const std::string& text = sections[task]->at_end;
+  return text == "serve" ? AtEnd::serve : text == "mask" ? AtEnd::mask : AtEnd::cycle;
+}
+
 TimeRequest CollabRecipe::time_request(std::size_t task) const {
   const auto column_of = [&](const TaskSection& s) { return s.time.empty() ? settings.time : s.time; };
   TimeRequest out{.column = column_of(*sections[task]), .period = settings.period, .cutoffs = {}};
@@ -320,8 +325,8 @@ std::string CollabRecipe::resolved() const {
       out += option.key.substr(7) + " = " + recipe_value(option) + "\n";
   for (std::size_t t = 0; t < sections.size(); ++t) {
     const TaskSection& s = *sections[t];
-    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.weight,
-                       recipe_value(*table.find("task." + s.name + ".entity")));
+    out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nat_end = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.at_end,
+                       s.weight, recipe_value(*table.find("task." + s.name + ".entity")));
     if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
       if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";

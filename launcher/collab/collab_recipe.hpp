@@ -44,6 +44,7 @@ struct TaskSection {
   std::string recipe;
   std::string ranks = "1";  // a number, or "share 0.5" of the world
   std::string role = "both";
+  std::string at_end = "cycle";
   double weight = 1;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
   std::string time;                         // column; empty: that of [collab]
@@ -75,6 +76,7 @@ class CollabRecipe {
   /// Ranks that the sections ask for in all; 0: a share of the world is asked for.
   int wanted_ranks() const;
   EntityRequest request(std::size_t task) const;
+  AtEnd at_end(std::size_t task) const;
   /// Of the strategies, the same for all tasks; the caller adds what is of its run.
   CollabOptions options() const;
   /// collab.steps_per_tick by task; empty: not given.

@@ -79,7 +79,9 @@ class CollabRank {
     LayerParts parts = build();
     CollabTask task(setup(std::move(parts.model), *parts.loss));
     if (resumed_) checkpoints_.restore(*resumed_, task);
-    on_saved_ = [this, &task](std::int64_t tick, bool is_good) { checkpoints_.commit(position_at(tick), task, is_good); };
+    on_saved_ = [this, &task](std::int64_t tick, bool is_good) {
+      checkpoints_.commit(position_at(tick, task.hook().steps()), task, is_good);
+    };
     RunFiles files(task_folder_, session_.log, [this] { run_.must_be_ours(); });
     try {
       return train(task, parts, files);
@@ -107,14 +109,17 @@ class CollabRank {
     Progress progress(settings_table(recipe_.table));
     if (world_.rank() == 0 && !options_.quiet) trainer.add(progress);
     trainer.add(files);
-    const Summary summary = trainer.run();
+    Summary summary = trainer.run();
+    if (const Stop stop = task.hook().stop(); stop != Stop::none) summary.status = status_of(stop);  // heard when its own steps were made
     say_unmet_faults(world_, session_.log);
     return finish(task, summary, seconds());
   }
 
+  static std::string status_of(Stop stop) { return stop == Stop::interrupt ? "interrupted" : "checkpointed"; }
+
   Summary stopped_before_start(Stop stop) const {
     Summary out;
-    out.status = stop == Stop::interrupt ? "interrupted" : "checkpointed";
+    out.status = status_of(stop);
     out.world_size = comm_->size(), out.version = CHORALE_VERSION;
     return out;
   }
@@ -129,17 +134,15 @@ class CollabRank {
             .log = session_.log};
   }
 
-  CollabPosition position_at(std::int64_t tick) const {
+  /// Collective over all tasks.
+  CollabPosition position_at(std::int64_t tick, std::int64_t own_steps) const {
     CollabPosition out{.tick = tick,
                        .burn_in = ticks_.burn_in,
                        .steps_per_tick = per_tick_,
                        .steps = {},
                        .virtual_workers = workers_,
                        .identity = recipe_.identity()};
-    for (std::size_t t = 0; t < infos_.size(); ++t) {
-      const std::int64_t before = infos_[t].role == TaskRole::target ? ticks_.burn_in : 0;
-      out.steps.push_back(std::max<std::int64_t>(0, tick - before) * per_tick_[t]);
-    }
+    for (const double steps : by_task(static_cast<double>(own_steps))) out.steps.push_back(std::llround(steps));
     return out;
   }
 
@@ -252,6 +255,8 @@ class CollabRank {
       return config;
     }
     config.parallel.virtual_workers = workers_[number_];
+    if (recipe_.at_end(number_) == AtEnd::serve)
+      config.train.steps = (last_tick() - first_tick()) * per_tick_[number_], config.stops_early = true;
     config.checkpoint = {.every_epochs = 0, .keep_last = 1000000, .background = false};  // ticks decide, and what they name stays
     config.checkpoint_folder = checkpoints_.folder_of(number_).string();
     config.resume = resumed_ && resumed_->steps[number_] > 0;
@@ -261,6 +266,15 @@ class CollabRank {
     return config;
   }
 
+  std::int64_t first_tick() const { return begins_late_ ? ticks_.burn_in : 0; }
+  /// Of the task's own steps.
+  std::int64_t last_tick() const {
+    const std::int64_t k = per_tick_[number_], own = (own_steps(settings_.train, rows_.train->rows()) + k - 1) / k;
+    return std::min(ticks_.ticks, first_tick() + std::max<std::int64_t>(1, own));
+  }
+
+  std::int64_t patience() const { return EarlyStopping(settings_.train.early_stop, session_.registry).patience(); }
+
   CollabTask::Setup setup(std::unique_ptr<Sequential> own, Loss& loss) {
     CollabOptions o = recipe_.options();
     o.guard = recipe_.settings.guard;
@@ -269,9 +283,12 @@ class CollabRank {
               .ticks = ticks_.ticks,
               .burn_in_ticks = ticks_.burn_in,
               .probe_ticks = ticks_of(recipe_.settings.probe, ticks_),
-              .first_tick = begins_late_ ? ticks_.burn_in : 0,
+              .first_tick = first_tick(),
               .save_ticks = recipe_.settings.checkpoint_every,
-              .sweep_ticks = recipe_.settings.sweep};
+              .sweep_ticks = recipe_.settings.sweep,
+              .at_end = recipe_.at_end(number_),
+              .last_tick = last_tick(),
+              .patience = patience()};
     return {.sharing = *sharing_,
             .task = *comm_,
             .tasks = infos_,

@@ -6,6 +6,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/collab/collab_recipe.hpp>
+#include <chorale/train/collab/collab_checkpoint.hpp>
 
 namespace chorale {
 
@@ -26,14 +27,25 @@ std::string pinned_text(const Checkpoint& checkpoint) {
   return fields.at("pinned").dump();
 }
 
+/// Of the task's folder: the tick of all tasks that holds this checkpoint. A task that has ended has one in many ticks.
+std::optional<std::int64_t> tick_of(const fs::path& folder, const Checkpoint& checkpoint) {
+  const fs::path run = folder.parent_path().parent_path();
+  const std::int64_t own = PinnedVersion::from_json(pinned_text(checkpoint)).tick;
+  if (fs::exists(run / "checkpoints" / checkpoint_name(own))) return own;
+  CollabRecipe recipe;
+  recipe.declare_tasks_of((run / "recipe.resolved.ini").string());
+  for (std::size_t t = 0; t < recipe.sections.size(); ++t)
+    if (recipe.sections[t]->name == folder.filename().string()) return tick_with(run, t, checkpoint.manifest().step);
+  return std::nullopt;
+}
+
 /// The newest that a tick of all tasks names; where none does, the newest.
 Checkpoint newest_named(const fs::path& folder, Log& log) {
   const std::vector<std::int64_t> steps = list_checkpoints(folder / "checkpoints").steps;
   for (std::size_t i = steps.size(); i-- > 0;) {
     try {
       Checkpoint checkpoint = open_step(folder / "checkpoints", steps[i]);
-      const std::int64_t tick = PinnedVersion::from_json(pinned_text(checkpoint)).tick;
-      if (fs::exists(folder.parent_path().parent_path() / "checkpoints" / checkpoint_name(tick))) return checkpoint;
+      if (tick_of(folder, checkpoint)) return checkpoint;
     } catch (const CheckpointError& e) {
       log.error(e.what());
     }
@@ -85,7 +97,7 @@ std::shared_ptr<const PinnedRows> FusedTask::rows(bool best, const std::string& 
     }
     throw CheckpointError(why + ", or give --missing-rows zeros to do without");
   };
-  const fs::path tick = run_ / "checkpoints" / checkpoint_name(version_.tick);
+  const fs::path tick = run_ / "checkpoints" / checkpoint_name(tick_of(run_ / "tasks" / name_, checkpoint_).value_or(version_.tick));
   if (!fs::exists(tick))
     return remedy(tick.string() + ": is gone, and with it version " + std::to_string((best ? version_.best : version_.last).version) +
                   " of the peers' rows that task " + name_ + " was trained with; bring it back");

@@ -37,6 +37,24 @@ void check_none(const CollabRecipe& recipe, const std::string& key, const std::f
           fmt::format("task.{}.{} = {} is refused: {}", recipe.sections[t]->name, key, recipe.tasks[t]->table.find(key)->text(), why));
 }
 
+/// What a task that ends early can do under the strategies.
+void check_ends(const CollabRecipe& recipe) {
+  for (std::size_t t = 0; t < recipe.sections.size(); ++t) {
+    const TaskSection& section = *recipe.sections[t];
+    if (section.at_end == "cycle") continue;
+    const auto refuse = [&](const std::string& why) {
+      throw UsageError(fmt::format("task.{}.at_end = {} is refused: {}", section.name, section.at_end, why));
+    };
+    if (has(recipe, "stitch")) refuse("with collab.strategy = stitch all tasks hold the same rows and end together; remove it");
+    if (has(recipe, "trunk") && recipe.settings.trunk.average_every > 0)
+      refuse("the mean of collab.trunk.average_every takes the values of every task; use cycle");
+    if (has(recipe, "trunk") && section.at_end == "serve")
+      refuse("with collab.strategy = trunk every step waits for all tasks; use mask, whose steps say nothing");
+    if (section.at_end == "mask" && recipe.tasks[t]->settings.parallel.exchange == "local_sgd")
+      refuse("ranks of parallel.exchange = local_sgd agree on no gradient that could be masked; use serve");
+  }
+}
+
 void check_trunk_settings(const CollabRecipe& recipe) {
   check_equal(recipe, {"train.dtype"}, "with collab.strategy = trunk tasks have parameters in common");
   check_none(
@@ -114,6 +132,7 @@ void check_lockstep(const CollabRecipe& recipe) {
       throw UsageError(fmt::format("task.{}.weight does nothing with collab.strategy = {}; remove it, or add trunk to the strategies",
                                    section->name, list_text(recipe.settings.strategy)));
   }
+  check_ends(recipe);
   if (has_trunk) check_trunk_settings(recipe);
   if (has_stitch) check_stitch_settings(recipe);
   if (!goes_in_lockstep(recipe)) return;

@@ -17,7 +17,7 @@ constexpr std::int64_t kEntities = 256, kFewest = 8;  // of a pair of tasks
 constexpr std::size_t kLast = 10;                     // ticks of the mean
 constexpr std::uint64_t kSeed = 0x616666u;
 constexpr std::size_t kHeadWords = 8;
-constexpr std::array<std::string_view, 4> kStages = {"idle", "burn-in", "probe", "joint"};
+constexpr std::array<std::string_view, 5> kStages = {"idle", "burn-in", "probe", "joint", "ended"};
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
@@ -118,7 +118,7 @@ TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) cons
     const std::int32_t* w = told[t].data();
     out.tasks[t] = {.steps = two_words(w),
                     .bytes = two_words(w + 2),
-                    .stage = static_cast<TaskStage>(std::clamp(w[4], 0, 3)),
+                    .stage = static_cast<TaskStage>(std::clamp(w[4], 0, 4)),
                     .open_peers = w[5],
                     .peers = w[6]};
     width[t] = static_cast<std::size_t>(w[7]);

@@ -19,7 +19,7 @@ namespace chorale {
 /// Source: Kornblith, Norouzi, Lee & Hinton, "Similarity of neural network representations revisited", ICML 2019, equation 3.
 double linear_cka(std::span<const float> x, std::span<const float> y, std::int64_t n);
 
-enum class TaskStage : std::uint8_t { idle, burn_in, probe, joint };
+enum class TaskStage : std::uint8_t { idle, burn_in, probe, joint, ended };
 std::string_view name(TaskStage stage);
 
 /// Of a task, as its first rank has it at a tick.

@@ -56,6 +56,16 @@ std::string random_token() {
 
 }  // namespace
 
+std::optional<std::int64_t> tick_with(const std::filesystem::path& run, std::size_t task, std::int64_t step) {
+  const std::vector<std::int64_t> ticks = list_checkpoints(run / "checkpoints").steps;
+  for (std::size_t i = ticks.size(); i-- > 0;) {
+    const std::filesystem::path folder = run / "checkpoints" / checkpoint_name(ticks[i]);
+    const CollabPosition position = position_from(read_manifest(folder).fields, folder.string());
+    if (task < position.steps.size() && position.steps[task] == step) return ticks[i];
+  }
+  return std::nullopt;
+}
+
 std::optional<CollabPosition> CollabCheckpoints::newest_sound() {
   const std::filesystem::path folder = setup_.run / "checkpoints";
   std::vector<std::int64_t> ticks = list_checkpoints(folder).steps;

@@ -25,6 +25,10 @@ struct CollabPosition {
   std::map<std::string, std::string> identity;
 };
 
+/// The newest tick that holds this step of a task. run: the run directory. Empty: none does. Throws CheckpointError for a manifest that is
+/// of no collaboration.
+std::optional<std::int64_t> tick_with(const std::filesystem::path& run, std::size_t task, std::int64_t step);
+
 /// One thread a rank; calls are collective over all tasks.
 class CollabCheckpoints {
  public:

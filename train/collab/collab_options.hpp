@@ -14,6 +14,13 @@ enum class Control : std::uint8_t {
   untrained,  // vectors of exporters that have learnt nothing
 };
 
+/// What a task does whose own steps are made, or whose early stopping has waited long enough, while others still train.
+enum class AtEnd : std::uint8_t {
+  cycle,  // its sampler goes on
+  serve,  // it makes no more steps, goes back to its best weights, and publishes what they make of its rows
+  mask,   // it makes steps of which nothing comes, and publishes by the sweep alone
+};
+
 struct SharingPlan {
   std::int64_t steps_per_tick = 50;
   std::int64_t ticks = 0;          // of the whole run, equal for all tasks
@@ -22,6 +29,9 @@ struct SharingPlan {
   std::int64_t first_tick = 0;     // ticks before this task's first step
   std::int64_t save_ticks = 0;     // ticks between checkpoints of all tasks; 0: only at the end
   std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
+  AtEnd at_end = AtEnd::cycle;
+  std::int64_t last_tick = 0;  // of the task's own steps
+  std::int64_t patience = 0;   // of early stopping, in evaluations; 0: none
 };
 
 struct DistillOptions {

@@ -16,6 +16,7 @@ PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task
   if (published.width() != version.width)
     throw CheckpointError(fmt::format("{}: holds rows of width {}, the task was trained with rows of width {}; bring back those of its run",
                                       store.path().string(), published.width(), version.width));
+  const bool kept_are_wanted = best || version.best.hash == version.last.hash;  // of a task that had ended, the store goes on
   for (std::size_t s = 0; s < version.sources.size(); ++s) {
     const NamedTensor& ids = task.at("ids." + std::to_string(s));
     const NamedTensor& kept = task.at("kept." + std::to_string(s));
@@ -28,7 +29,7 @@ PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task
     table.ids.assign(first, first + n);
     const auto* values = static_cast<const float*>(kept.data);
     table.rows.assign(values, values + kept.shape.elements());
-    if (best) continue;
+    if (kept_are_wanted) continue;
     for (std::size_t e = 0; e < table.ids.size(); ++e)
       published.fetch(version.sources[s].task, table.ids[e], table.rows.data() + e * width);
   }

@@ -24,9 +24,9 @@ void Publication::on_results(const WorkerPass& pass) {
   });
 }
 
-void Publication::complete() {
+void Publication::complete(bool hears) {
   parts_.store.complete();
-  if (parts_.fetched) parts_.fetched->refresh();
+  if (parts_.fetched && hears) parts_.fetched->refresh();
 }
 
 void Publication::post(bool publishes) {

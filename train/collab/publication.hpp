@@ -33,8 +33,8 @@ class Publication {
   explicit Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) {}
 
   void on_results(const WorkerPass& pass);
-  /// Collective over all tasks: what was posted is in the store, and fetched.
-  void complete();
+  /// Collective over all tasks: what was posted is in the store, and fetched where the task hears.
+  void complete(bool hears);
   /// Forward over this tick's part of all rows, where the task publishes. Ticks count from 1.
   void sweep(std::int64_t tick);
   /// Collective over all tasks: begins to send what this rank has seen since the last post. publishes: false: nothing.

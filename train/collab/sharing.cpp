@@ -7,11 +7,13 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/tensor/tensor.hpp>
 
 namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
+constexpr std::int64_t kNoBest = -2;                  // of since_best_
 constexpr std::int64_t kInterrupt = 1, kRequeue = 2;  // bits of a notice
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 }  // namespace
@@ -20,6 +22,7 @@ Sharing::Sharing(Parts parts, const SharingPlan& plan)
     : parts_(std::move(parts)), plan_(plan), notices_(static_cast<std::size_t>(parts_.sharing.size())) {
   count(0, true);
   keep_best();
+  since_best_ = kNoBest;
 }
 
 void Sharing::count(std::int64_t ticks, bool trains) {
@@ -27,6 +30,7 @@ void Sharing::count(std::int64_t ticks, bool trains) {
 }
 
 void Sharing::on_results(const WorkerPass& pass) {
+  if (plan_.at_end == AtEnd::mask && has_ended()) return;
   if (parts_.publication) parts_.publication->on_results(pass);
   for (const auto& strategy : parts_.strategies) strategy->on_results(pass);
 }
@@ -40,7 +44,13 @@ Variable Sharing::loss_term(const WorkerPass& pass) {
   return all;
 }
 
+/// After its own steps, or where early stopping would have ended a task alone: at a tick.
+bool Sharing::has_ended() const {
+  return (plan_.last_tick > 0 && tick_.number >= plan_.last_tick) || (plan_.patience > 0 && since_best_ >= plan_.patience);
+}
+
 bool Sharing::takes_gradients() const {
+  if (plan_.at_end == AtEnd::mask) return true;
   for (const auto& strategy : parts_.strategies)
     if (strategy->takes_gradients()) return true;
   return false;
@@ -62,6 +72,12 @@ std::uint64_t Sharing::bytes_sent() const {
 
 void Sharing::after_gradients(GradientView& gradient) {
   const Clock::time_point start = Clock::now();
+  bool is_lockstep = false;
+  for (const auto& strategy : parts_.strategies) is_lockstep = is_lockstep || strategy->takes_gradients();
+  if (plan_.at_end == AtEnd::mask && has_ended() && gradient.is_good()) {
+    with_float_type(gradient.sums.dtype, [&]<class T>() { std::fill_n(gradient.sums.as<T>(), gradient.sums.elements, T{0}); });
+    gradient.skips = !is_lockstep;  // common layers still get what others say of them
+  }
   for (const auto& strategy : parts_.strategies)
     if (strategy->takes_gradients()) strategy->after_gradients(gradient);
   tick_seconds_ += seconds_since(start);
@@ -69,7 +85,12 @@ void Sharing::after_gradients(GradientView& gradient) {
 
 void Sharing::after_step(std::int64_t step) {
   steps_ = step;
-  if (step % plan_.steps_per_tick == 0) return tick(true);
+  if (step % plan_.steps_per_tick == 0) {
+    tick({.trains = plan_.at_end != AtEnd::mask || !has_ended()});
+    // Where no weights were the best so far the last ones are, and what belongs to them is of their end, not of the others'.
+    if (plan_.at_end == AtEnd::serve && since_best_ == kNoBest && tick_.number == plan_.last_tick) keep_best();
+    return;
+  }
   if (has_posted_) notice_work_.done();  // what was posted travels while the steps are made
   // The checkpoint of the last tick, if there was one, has been written before this step.
   if (parts_.publication) parts_.publication->store().release(), parts_.publication->store().advance();
@@ -78,6 +99,7 @@ void Sharing::after_step(std::int64_t step) {
 }
 
 TaskStage Sharing::stage() const {
+  if (tick_.number > plan_.first_tick && plan_.at_end != AtEnd::cycle && has_ended()) return TaskStage::ended;
   if (!tick_.trains) return TaskStage::idle;
   if (tick_.burns_in) return TaskStage::burn_in;
   return tick_.number < std::max<std::int64_t>(1, plan_.burn_in_ticks) + plan_.probe_ticks ? TaskStage::probe : TaskStage::joint;
@@ -100,7 +122,7 @@ void Sharing::post_notice() {
 }
 
 void Sharing::idle_tick() {
-  tick(false);
+  tick({.trains = false, .publishes = false});
   const bool is_due = plan_.save_ticks > 0 && tick_.number % plan_.save_ticks == 0;
   if ((is_due || stop_ != Stop::none) && parts_.on_saved) parts_.on_saved(tick_.number, true);
 }
@@ -111,20 +133,33 @@ bool Sharing::saves_after(std::int64_t step) const {
 }
 
 void Sharing::after_save(std::int64_t step, bool is_good) {
-  if (parts_.on_saved) parts_.on_saved(plan_.first_tick + step / plan_.steps_per_tick, is_good);
+  const std::int64_t tick = plan_.first_tick + step / plan_.steps_per_tick;
+  is_saved_ = is_good;
+  // A task that ends before the others saves alone, and its part counts at the ticks at which they save.
+  const bool is_alone = plan_.at_end == AtEnd::serve && stop_ == Stop::none && !ends_all(tick) && !saves_after(step);
+  if (parts_.on_saved && tick == tick_.number && !is_alone) parts_.on_saved(tick, is_good);
 }
 
-void Sharing::tick(bool trains) {
+/// Ticks that are left, of a task that is done: from its best weights it goes on publishing. Collective over all tasks.
+void Sharing::serve() {
+  while (!ends_all(tick_.number) && stop_ == Stop::none) {
+    tick({.trains = false, .hears = false});
+    const bool is_due = (plan_.save_ticks > 0 && tick_.number % plan_.save_ticks == 0) || ends_all(tick_.number);
+    if ((is_due || stop_ != Stop::none) && parts_.on_saved) parts_.on_saved(tick_.number, is_saved_);
+  }
+}
+
+void Sharing::tick(const Part& part) {
   const Clock::time_point start = Clock::now();
   parts_.task.watch().enter(Activity::updating, "sharing");
   hear_notices();
-  if (parts_.publication) parts_.publication->complete();
-  count(tick_.number + 1, trains);
+  if (parts_.publication) parts_.publication->complete(part.hears);
+  count(tick_.number + 1, part.trains);
   for (const auto& strategy : parts_.strategies) strategy->tick(tick_);
   const Clock::time_point swept = Clock::now();
-  if (parts_.publication && trains) parts_.publication->sweep(tick_.number);
+  if (parts_.publication && part.publishes) parts_.publication->sweep(tick_.number);
   sweep_seconds_ += seconds_since(swept);
-  if (parts_.publication) parts_.publication->post(trains);
+  if (parts_.publication) parts_.publication->post(part.publishes);
   if (parts_.affinity) {
     TaskNews news = parts_.news ? parts_.news() : TaskNews();
     news.steps = steps_, news.stage = stage();
@@ -154,7 +189,8 @@ std::vector<NamedTensor> Sharing::state() const {
 
 std::string Sharing::state_text() const {
   const FetchedRows* fetched = parts_.publication ? parts_.publication->fetched() : nullptr;
-  std::string text = std::to_string(tick_.number) + " " + std::to_string(fetched ? fetched->kept_version() : 0);
+  std::string text = std::to_string(tick_.number) + " " + std::to_string(fetched ? fetched->kept_version() : 0) + " " +
+                     std::to_string(steps_) + " " + std::to_string(since_best_);
   for (const auto& strategy : parts_.strategies) text += "\n" + strategy->state_text();
   return text;
 }
@@ -164,8 +200,9 @@ void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
   std::string line;
   std::int64_t ticks = 0, kept_version = 0;
   std::getline(in, line);
-  if (!(std::istringstream(line) >> ticks >> kept_version))
-    throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a task");
+  std::istringstream numbers(line);
+  if (!(numbers >> ticks >> kept_version)) throw CheckpointError(file.path().string() + ": '" + text + "' is no state of a task");
+  if (!(numbers >> steps_ >> since_best_)) steps_ = 0, since_best_ = kNoBest;  // written before tasks could end early
   count(ticks, true);
   if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->restore(file, kept_version);
   for (const auto& strategy : parts_.strategies) {
@@ -176,10 +213,12 @@ void Sharing::restore(const SafetensorsFile& file, const std::string& text) {
 }
 
 void Sharing::after_evaluation() {
+  if (since_best_ != kNoBest) ++since_best_;
   for (const auto& strategy : parts_.strategies) strategy->after_evaluation(tick_);
 }
 
 void Sharing::keep_best() {
+  since_best_ = -1;  // the evaluation that found them is counted next
   for (const auto& strategy : parts_.strategies) strategy->keep_best();
   if (parts_.publication && parts_.publication->fetched()) parts_.publication->fetched()->keep();
 }
@@ -190,7 +229,12 @@ void Sharing::use_best() {
 }
 
 void Sharing::after_last_step() {
-  if (parts_.publication) parts_.publication->store().complete();
+  if (plan_.at_end == AtEnd::serve) {
+    serve();
+    use_best();                       // ticks have opened and closed peers meanwhile, and a run that goes on has fetched the rows of now
+    if (stop_ != Stop::none) return;  // so have the others
+  }
+  if (parts_.publication) parts_.publication->complete(false);
   settle();  // a gather in two parts must not be dropped between them by one rank and after them by another
 }
 

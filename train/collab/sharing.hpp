@@ -47,10 +47,12 @@ class Sharing final : public TrainingHook {
   void use_best() override;
   void after_last_step() override;
 
-  /// A tick of a task that does not train: it takes part with nothing of its own. Collective over all tasks.
+  /// A tick of a task that does not train yet: it takes part with nothing of its own. Collective over all tasks.
   void idle_tick();
   std::vector<GuardEvent> guard_events() const;
   std::int64_t ticks() const { return tick_.number; }
+  /// That this task has made.
+  std::int64_t steps() const { return steps_; }
   /// By peer heard: whether the model listened to it when the best weights were kept.
   std::vector<bool> kept_open() const;
   /// Collective over all tasks: waits for what is under way, so that state() holds it.
@@ -65,7 +67,14 @@ class Sharing final : public TrainingHook {
   double seconds_in_sweeps() const { return sweep_seconds_; }
 
  private:
-  void tick(bool trains);
+  /// What a task does at a tick.
+  struct Part {
+    bool trains = true, publishes = true, hears = true;
+  };
+  void tick(const Part& part);
+  void serve();
+  bool has_ended() const;
+  bool ends_all(std::int64_t tick) const { return plan_.ticks > 0 && tick >= plan_.ticks; }
   void count(std::int64_t ticks, bool trains);
   void hear_notices();
   void post_notice();
@@ -73,8 +82,9 @@ class Sharing final : public TrainingHook {
   SharingPlan plan_;
   TaskStage stage() const;
   Tick tick_;
-  std::int64_t steps_ = 0;
-  Stop stop_ = Stop::none;  // a rank of some task has been told to stop: every task knows it at the same tick
+  std::int64_t steps_ = 0, since_best_ = 0;  // evaluations without a better one
+  bool is_saved_ = true;                     // what a task that serves has written at its end
+  Stop stop_ = Stop::none;                   // a rank of some task has been told to stop: every task knows it at the same tick
   double tick_seconds_ = 0, sweep_seconds_ = 0;
   std::int64_t notice_ = 0;            // this rank's, under way
   std::vector<std::int64_t> notices_;  // by rank

@@ -55,6 +55,7 @@ class BlockUpdate {
       spread_kept();
       GradientView view{.params = params, .sums = kept_.buffer(), .scale = scale, .step = step};
       on_gradients_(view);
+      if (view.skips) return;
       scale = view.scale;
       if (clips) each_block(square);
     }

@@ -69,6 +69,9 @@ struct Collab {
   std::string losses[2] = {"binary_cross_entropy", "binary_cross_entropy"};  // by task
   bool alone = false;                                                        // the own layers only, without the rest
   std::string exchange = "replicated";
+  std::int64_t buys_ends = 0;  // tick of its own last step; 0: the last
+  AtEnd at_end = AtEnd::cycle;
+  bool stops_early = false;  // buys does, where it serves
 
   struct Result {
     std::map<std::string, Summary> tasks;
@@ -123,7 +126,14 @@ struct Collab {
     config.train.evaluate_every = 2 * options.plan.steps_per_tick;
     config.train.seed = 5 + number;
     config.parallel.virtual_workers = virtual_workers, config.parallel.exchange = exchange;
-    config.stops_early = false;
+    config.stops_early = stops_early && number == 0;
+    CollabOptions mine = options;
+    if (number == 0) {
+      mine.plan.at_end = at_end, mine.plan.last_tick = buys_ends > 0 ? buys_ends : options.plan.ticks;
+      if (at_end == AtEnd::serve && buys_ends > 0) config.train.steps = buys_ends * options.plan.steps_per_tick;
+      if (!stops_early && buys_ends > 0) config.train.early_stop = {};
+      if (stops_early) mine.plan.patience = 3;
+    }
     OptimizerOptions rule;
     rule.lr = 0.01;
     const auto optimizer = make_optimizer(rule, registry);
@@ -142,7 +152,7 @@ struct Collab {
                                                             .device = *device,
                                                             .dtype = DType::f32,
                                                             .virtual_workers = virtual_workers,
-                                                            .options = options,
+                                                            .options = mine,
                                                             .on_news = [&](const TickNews& news) { result.news.push_back(news); }});
     TrainerParts parts{*comm,
                        *device,
@@ -302,6 +312,56 @@ TEST_CASE("bits depend on no layout with any strategy, nor with several, and eac
     }
     CHECK(spread.affinity == reference.affinity);
   }
+}
+
+TEST_CASE("a task that ends early leaves nobody waiting, and its own weights stay as they were") {
+  Collab collab = short_run({"store", "align", "distill"});
+  collab.options.plan.ticks = 14, collab.buys_ends = 6;
+  collab.virtual_workers = 4;
+  std::map<AtEnd, Collab::Result> results;
+  for (const AtEnd at_end : {AtEnd::cycle, AtEnd::serve, AtEnd::mask}) {
+    CAPTURE(static_cast<int>(at_end));
+    collab.at_end = at_end;
+    collab.tasks[0].ranks = collab.tasks[1].ranks = 1;
+    results[at_end] = collab.run();
+    const auto& result = results[at_end];
+    check_no_errors(result);
+    CHECK(result.ticks == 14);
+    CHECK(result.tasks.at("buys").steps == (at_end == AtEnd::serve ? 6 : 14) * 8);
+    CHECK(result.tasks.at("stays").steps == 14 * 8);
+    REQUIRE(result.news.size() == 13);
+    CHECK(result.news[4].tasks[0].stage == TaskStage::joint);
+    CHECK(result.news[12].tasks[0].stage == (at_end == AtEnd::cycle ? TaskStage::joint : TaskStage::ended));
+    collab.tasks[0].ranks = 2, collab.tasks[1].ranks = 3;
+    const auto spread = collab.run();
+    check_no_errors(spread);
+    for (const auto& [name, summary] : result.tasks) {
+      CHECK(spread.tasks.at(name).parameters_hash == summary.parameters_hash);
+      CHECK(spread.tasks.at(name).metrics == summary.metrics);
+    }
+  }
+  const auto hash = [&](AtEnd at_end, const std::string& task) { return results[at_end].tasks.at(task).parameters_hash; };
+  CHECK(hash(AtEnd::serve, "buys") == hash(AtEnd::mask, "buys"));
+  CHECK(hash(AtEnd::serve, "buys") != hash(AtEnd::cycle, "buys"));
+  CHECK(hash(AtEnd::serve, "stays") != hash(AtEnd::cycle, "stays"));
+}
+
+TEST_CASE("a task that stops early serves from its best weights until the others are done") {
+  Collab collab;
+  collab.options.plan.ticks = 60, collab.options.plan.burn_in_ticks = 4, collab.at_end = AtEnd::serve, collab.stops_early = true;
+  const auto result = collab.run();
+  check_no_errors(result);
+  CHECK(result.ticks == 60);
+  const Summary& buys = result.tasks.at("buys");
+  CHECK(buys.status == "early_stopped");
+  CHECK(buys.steps < 60 * 8);
+  CHECK(buys.best_parameters_hash != buys.parameters_hash);
+  CHECK(result.tasks.at("stays").steps == 60 * 8);
+  CHECK(test_auc(result, "buys") > 0.9);
+  collab.options.plan.ticks = 90;  // what others do afterwards changes nothing of it
+  const auto longer = collab.run();
+  check_no_errors(longer);
+  CHECK(longer.tasks.at("buys").metrics == buys.metrics);
 }
 
 TEST_CASE("a sharded store changes no bit of any task, with 1, 2, 3 and 5 ranks a task") {
