@@ -35,13 +35,20 @@ endfunction()
 
 # One test program a folder of tests/: tests/core/data/*.cpp becomes test_core_data. Sentences are test names, tags are labels.
 function(chorale_tests folder)
-  cmake_parse_arguments(A "" "" "LABELS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(A "ALONE" "" "LABELS;LIBRARIES" ${ARGN})
   string(REPLACE "/" "_" target "test_${folder}")
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp)
   if(NOT sources)
     return()
   endif()
   add_executable(${target} ${sources})
+  # ALONE: files of this folder have names of their own in common, and are never compiled at once.
+  if(A_ALONE)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)
+  elseif(CHORALE_UNITY STREQUAL TESTS)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON)
+  endif()
+  target_compile_options(${target} PRIVATE "$<$<CONFIG:Release>:-O1;-Wno-maybe-uninitialized>")  # which finds false ones at -O1
   target_link_libraries(${target} PRIVATE chorale chorale_settings chorale_test_main ${A_LIBRARIES})
   add_test(NAME ${folder} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
   if("tier1" IN_LIST A_LABELS)

@@ -38,6 +38,6 @@ BEGIN {
   else if (header ~ /^(cuda|cublas|cudnn|nvrtc|curand)/) only_in("^core/device/cuda/", header)
   else if (header ~ /^(dnnl|oneapi\/)/) only_in("^core/device/cpu/", header)
   else if (header ~ /^(unsupported\/)?Eigen\// && FILENAME !~ /\.cpp$/) refuse("Eigen in .cpp files only")
-  else if (from == "core/base" && header ~ /^(fmt|spdlog|nlohmann|boost|catch2|Eigen)\//) refuse("core/base has the standard library only")
+  else if (from == "core/base" && header ~ /^(fmt|nlohmann|boost|catch2|Eigen)\//) refuse("core/base has the standard library only")
 }
 END { exit bad }'

@@ -23,8 +23,8 @@ MultiTaskOptions options() {
 }
 
 /// A model in an arena of its own.
-struct Bound {
-  Bound(const std::string& kind, const MultiTaskOptions& o, const Registry& registry, Device& device, DType dtype)
+struct BoundTasks {
+  BoundTasks(const std::string& kind, const MultiTaskOptions& o, const Registry& registry, Device& device, DType dtype)
       : model(registry.of<MultiTaskEntry>().at(kind, "model").make(o, 6, registry)),
         params(*model, device, dtype),
         values(Tensor::zeros(device, {params.elements()}, dtype)),
@@ -85,7 +85,7 @@ TEST_CASE("every model of several tasks passes finite differences by every param
   auto device = make_cpu_device();
   for (const std::string& kind : registry.of<MultiTaskEntry>().names()) {
     CAPTURE(kind);
-    Bound m(kind, options(), registry, *device, DType::f64);
+    BoundTasks m(kind, options(), registry, *device, DType::f64);
     const Tensor x = random_tensor(*device, {4, 6}, DType::f64, 7);
     backward(m.total(Variable(x), *device, true));
     const std::vector<double> all = doubles(m.gradients);
@@ -110,7 +110,7 @@ TEST_CASE("a parameter is shared exactly where several tasks' results have slope
   auto device = make_cpu_device();
   for (const std::string& kind : registry.of<MultiTaskEntry>().names()) {
     CAPTURE(kind);
-    Bound m(kind, options(), registry, *device, DType::f64);
+    BoundTasks m(kind, options(), registry, *device, DType::f64);
     std::map<std::string, int> reached;
     const Variable x(random_tensor(*device, {4, 6}, DType::f64, 7));
     for (const TaskOutput& task : m.model->tasks()) {

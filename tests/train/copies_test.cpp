@@ -12,10 +12,10 @@ using namespace chorale;
 
 namespace {
 
-struct Folder {
+struct MachineFiles {
   std::filesystem::path path = std::filesystem::temp_directory_path() / ("chorale_copies_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::remove_all(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
+  MachineFiles() { std::filesystem::remove_all(path); }
+  ~MachineFiles() { std::filesystem::remove_all(path); }
   void write(const std::string& name, const std::string& text) const {
     std::filesystem::create_directories((path / name).parent_path());
     std::ofstream(path / name) << text << "\n";
@@ -101,7 +101,7 @@ TEST_CASE("a run with a copy for each domain resumes with other copies, ranks an
   const auto reference = run_of_six("shared").run();
   for (const std::string exchange : {"shared", "sharded"}) {
     CAPTURE(exchange);
-    const Folder folder;
+    const MachineFiles folder;
     SmallRun run = run_of_six(exchange);
     run.config.checkpoint_folder = folder.path.string();
     run.config.parallel.copies = "numa";
@@ -145,7 +145,7 @@ TEST_CASE("copies mean nothing where every rank has its own, and that is said") 
 }
 
 TEST_CASE("a rank's domain and cache are read from the system's files") {
-  const Folder folder;
+  const MachineFiles folder;
   folder.write("node/node0/cpulist", "0-3,8-11");
   folder.write("node/node12/cpulist", "4-7");
   folder.write("node/online", "0,12");

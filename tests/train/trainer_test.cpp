@@ -1,4 +1,5 @@
-#include "run_ranks.hpp"
+#include "folder.hpp"
+#include "results.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -11,7 +12,7 @@ using namespace chorale;
 
 namespace {
 
-SmallRun small() {
+SmallRun metered() {
   SmallRun run;
   run.config.train.batch = 32;
   run.config.train.epochs = 3;
@@ -20,26 +21,10 @@ SmallRun small() {
   return run;
 }
 
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double difference = 0, length = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference += (a[i] - b[i]) * (a[i] - b[i]), length += a[i] * a[i];
-  return std::sqrt(difference / length);
-}
-
-struct Folder {
-  std::filesystem::path path;
-  explicit Folder(const std::string& name) : path(std::filesystem::temp_directory_path() / (name + std::to_string(::getpid()))) {}
-  ~Folder() { std::filesystem::remove_all(path); }
-};
-
-void check_no_errors(const SmallRun::Result& result) {
-  for (const std::string& error : result.errors) CHECK(error == "");
-}
-
 }  // namespace
 
 TEST_CASE("a small network learns") {
-  SmallRun run = small();
+  SmallRun run = metered();
   run.config.train.epochs = 20;
   const auto result = run.run();
   check_no_errors(result);
@@ -51,7 +36,7 @@ TEST_CASE("a small network learns") {
 
 TEST_CASE("four virtual workers give the same bits at every number of ranks, and between nodes") {
   for (const double clip : {0.0, 0.5}) {
-    SmallRun run = small();
+    SmallRun run = metered();
     run.config.parallel.virtual_workers = 4;
     run.config.train.early_stop = {"validation.auc", "2"};
     run.optimizer.clip_norm = clip;
@@ -71,7 +56,7 @@ TEST_CASE("four virtual workers give the same bits at every number of ranks, and
 
 TEST_CASE("uneven numbers of virtual workers keep their bits too") {
   for (const std::int64_t workers : {3, 5, 7}) {
-    SmallRun run = small();
+    SmallRun run = metered();
     run.config.train.epochs = 1;
     run.config.parallel.virtual_workers = workers;
     const auto reference = run.run();
@@ -86,7 +71,7 @@ TEST_CASE("uneven numbers of virtual workers keep their bits too") {
 
 TEST_CASE("any partition of the batch gives the same update") {
   for (const std::string rule : {"sgd", "adam"}) {
-    SmallRun run = small();
+    SmallRun run = metered();
     run.layers = "linear(16) relu linear(1)";
     run.train = small_data(1000, 7, 3);
     run.config.train.epochs = 1;
@@ -105,7 +90,7 @@ TEST_CASE("any partition of the batch gives the same update") {
 }
 
 TEST_CASE("accumulation changes the update by rounding only") {
-  SmallRun run = small();
+  SmallRun run = metered();
   run.layers = "linear(16) relu linear(1)";
   run.config.train.epochs = 1;
   run.optimizer.name = "sgd";
@@ -117,8 +102,8 @@ TEST_CASE("accumulation changes the update by rounding only") {
 }
 
 TEST_CASE("a run that is cut and resumed at another number of ranks ends with the same bits") {
-  Folder folder("chorale_resume_");
-  SmallRun run = small();
+  Folder folder;
+  SmallRun run = metered();
   run.config.parallel.virtual_workers = 4;
   run.config.train.early_stop = {"validation.auc", "3"};
   const auto whole = run.run();
@@ -137,8 +122,8 @@ TEST_CASE("a run that is cut and resumed at another number of ranks ends with th
 }
 
 TEST_CASE("a resumed run with another recipe is refused with both values") {
-  Folder folder("chorale_refuse_");
-  SmallRun run = small();
+  Folder folder;
+  SmallRun run = metered();
   run.config.train.steps = 2;
   run.config.checkpoint_folder = (folder.path / "checkpoints").string();
   run.config.identity = {{"optimizer.lr", "0.01"}};
@@ -150,7 +135,7 @@ TEST_CASE("a resumed run with another recipe is refused with both values") {
 }
 
 TEST_CASE("a loss that is not finite ends all ranks at the same step and names tensor and samples") {
-  SmallRun run = small();
+  SmallRun run = metered();
   auto data = std::make_shared<TensorDataset>(64);
   std::vector<float> x(64 * 7, 0.5f), y(64, 1.0f);
   x[37 * 7 + 2] = std::numeric_limits<float>::quiet_NaN();
@@ -164,7 +149,7 @@ TEST_CASE("a loss that is not finite ends all ranks at the same step and names t
 }
 
 TEST_CASE("ranks with different settings are refused before step 0") {
-  SmallRun run = small();
+  SmallRun run = metered();
   run.ranks = 3;
   run.per_rank = [](int rank, TrainerConfig& config) {
     if (rank == 2) config.train.seed = 5;
@@ -174,7 +159,7 @@ TEST_CASE("ranks with different settings are refused before step 0") {
 }
 
 TEST_CASE("a stop request on one rank stops all at a step boundary") {
-  SmallRun run = small();
+  SmallRun run = metered();
   run.ranks = 3;
   run.per_rank = [](int rank, TrainerConfig& config) {
     auto calls = std::make_shared<int>(0);
@@ -188,7 +173,7 @@ TEST_CASE("a stop request on one rank stops all at a step boundary") {
 
 TEST_CASE("ranks that were asked for different ends agree on the stronger one") {
   for (const Stop other : {Stop::none, Stop::requeue, Stop::interrupt}) {
-    SmallRun run = small();
+    SmallRun run = metered();
     run.ranks = 3;
     run.per_rank = [other](int rank, TrainerConfig& config) {
       const Stop mine = rank == 0 ? other : rank == 1 ? Stop::requeue : Stop::none;
@@ -205,15 +190,15 @@ TEST_CASE("ranks that were asked for different ends agree on the stronger one") 
 }
 
 TEST_CASE("sizes that do not fit are refused with the numbers") {
-  SmallRun run = small();
+  SmallRun run = metered();
   run.config.train.batch = 2;
   run.config.parallel.virtual_workers = 4;
   CHECK(run.run().errors[0].find("train.batch = 2 is below the 4 virtual workers") != std::string::npos);
-  run = small();
+  run = metered();
   run.config.parallel.virtual_workers = 2;
   run.ranks = 3;
   CHECK(run.run().errors[2].find("3 ranks for 2 virtual workers") != std::string::npos);
-  run = small();
+  run = metered();
   run.config.train.early_stop = {"validation.auc", "2"};
   run.validation = nullptr;
   CHECK(run.run().errors[0].find("needs validation rows") != std::string::npos);

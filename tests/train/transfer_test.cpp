@@ -1,6 +1,6 @@
 // Frozen, held and slower parameters; weights of another run: same bits at every number of ranks and by every exchange, and after a resume.
 #include "folder.hpp"
-#include "run_ranks.hpp"
+#include "results.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,7 +14,7 @@ using namespace chorale;
 namespace {
 
 /// Three epochs of seven steps; layers 0, 3 and 5 have parameters.
-SmallRun small() {
+SmallRun three_epochs() {
   SmallRun run;
   run.config.train.batch = 32;
   run.config.train.epochs = 3;
@@ -22,10 +22,6 @@ SmallRun small() {
   run.optimizer.lr = 0.01;
   run.optimizer.weight_decay = 0.1;
   return run;
-}
-
-void check_no_errors(const SmallRun::Result& result) {
-  for (const std::string& error : result.errors) CHECK(error == "");
 }
 
 /// The parameters of a run by name, from its newest checkpoint.
@@ -54,14 +50,14 @@ std::string refusal(const SmallRun& run) {
 }  // namespace
 
 TEST_CASE("a frozen parameter keeps its bits and has neither state nor bytes on the wire") {
-  SmallRun run = small();
+  SmallRun run = three_epochs();
   const auto start = weights_of(run, 1);
   const std::uint64_t whole = [&] {
-    SmallRun two = small();
+    SmallRun two = three_epochs();
     two.ranks = two.nodes = 2;
     return two.run().bytes_per_step[0];
   }();
-  SmallRun frozen = small();
+  SmallRun frozen = three_epochs();
   frozen.config.train.freeze = {"encoder.0"};
   const auto first = weights_of(frozen, 1), last = weights_of(frozen, 21);
   CHECK(first.at("0.weight") == last.at("0.weight"));
@@ -83,7 +79,7 @@ TEST_CASE("a frozen parameter keeps its bits and has neither state nor bytes on 
 TEST_CASE("held parameters, rates of their own and frozen ones give the same bits at every number of ranks and by every exchange") {
   for (const std::string rule : {"adam", "sgd"})
     for (const double clip : {0.0, 0.5}) {
-      SmallRun run = small();
+      SmallRun run = three_epochs();
       run.optimizer.name = rule;
       if (rule == "sgd") run.optimizer.momentum = 0.9, run.optimizer.lr = 0.05;
       run.optimizer.clip_norm = clip;
@@ -105,7 +101,7 @@ TEST_CASE("held parameters, rates of their own and frozen ones give the same bit
 }
 
 TEST_CASE("a held parameter keeps its bits until its epoch, then it learns as from its first step") {
-  SmallRun run = small();
+  SmallRun run = three_epochs();
   run.optimizer.lr = 0.125;
   run.optimizer.weight_decay = 0;
   run.config.train.unfreeze = {"encoder.0:1", "encoder.3:2"};  // an epoch has seven steps
@@ -125,7 +121,7 @@ TEST_CASE("a held parameter keeps its bits until its epoch, then it learns as fr
 }
 
 TEST_CASE("a factor of the rate multiplies the updates of its parameters alone") {
-  SmallRun run = small();
+  SmallRun run = three_epochs();
   run.optimizer.name = "sgd", run.optimizer.weight_decay = 0, run.optimizer.lr = 0.5;
   run.config.train.unfreeze_steps = {"0:30", "3:30"};  // one layer that learns, so that others change nothing
   SmallRun slow = run;
@@ -137,7 +133,7 @@ TEST_CASE("a factor of the rate multiplies the updates of its parameters alone")
 }
 
 TEST_CASE("a run with held parameters that is cut before or after they are let go ends as the whole run") {
-  SmallRun run = small();
+  SmallRun run = three_epochs();
   run.config.train.early_stop = {"validation.loss", "50"};
   run.config.train.freeze = {"0.bias"};
   run.config.train.unfreeze_steps = {"encoder.3:9", "0.weight:4"};
@@ -159,7 +155,7 @@ TEST_CASE("a run with held parameters that is cut before or after they are let g
 }
 
 TEST_CASE("patterns that mean nothing, and rules that contradict each other, are refused with the names that there are") {
-  SmallRun run = small();
+  SmallRun run = three_epochs();
   run.config.train.freeze = {"encodr"};
   CHECK_THAT(refusal(run), Catch::Contains("train.freeze: 'encodr' means no parameter") && Catch::Contains("5.weight (head.weight)") &&
                                Catch::Contains("0.bias (encoder.0.bias)"));

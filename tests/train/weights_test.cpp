@@ -1,5 +1,5 @@
 // Weights are sums: a row of weight 3 counts as three rows, a share may be empty, and clipping sees the mean gradient of the whole batch.
-#include "run_ranks.hpp"
+#include "results.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -39,12 +39,6 @@ SmallRun full_batch(std::shared_ptr<Dataset> data) {
   run.config.train.metrics = {"auc", "log_loss"};
   run.optimizer.name = "sgd", run.optimizer.lr = 0.5;
   return run;
-}
-
-double distance(const std::vector<double>& a, const std::vector<double>& b) {
-  double difference = 0, length = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) difference += (a[i] - b[i]) * (a[i] - b[i]), length += a[i] * a[i];
-  return std::sqrt(difference / length);
 }
 
 }  // namespace

@@ -14,21 +14,21 @@ using namespace chorale;
 namespace {
 
 using Words = std::vector<std::string>;
-const double kNaN = std::numeric_limits<double>::quiet_NaN();
-const std::vector<ColumnSchema> kSchema = {{"x", ColumnType::number}, {"age", ColumnType::number}, {"group", ColumnType::category}};
+const double kMissing = std::numeric_limits<double>::quiet_NaN();
+const std::vector<ColumnSchema> kColumns = {{"x", ColumnType::number}, {"age", ColumnType::number}, {"group", ColumnType::category}};
 
 /// Five rows; the age of the third and the group of the second and the last are missing.
 TableChunk five_rows() {
   TableChunk chunk{0, 5, {}};
   chunk.columns.resize(3);
   chunk.columns[0].numbers = {1, 2, 3, 4, 5};
-  chunk.columns[1].numbers = {20, 30, kNaN, 50, 60};
+  chunk.columns[1].numbers = {20, 30, kMissing, 50, 60};
   chunk.columns[2].dictionary = {"a", "b", "c"};
   chunk.columns[2].codes = {0, -1, 2, 1, -1};
   return chunk;
 }
 
-DataOptions options_of(const std::string& target, const Words& positive = {}) {
+DataOptions options_for(const std::string& target, const Words& positive = {}) {
   DataOptions o;
   o.target = target, o.positive = positive;
   return o;
@@ -61,7 +61,7 @@ TEST_CASE("words are every target's, or one's behind its name") {
 
 TEST_CASE("each target is fitted by itself on the rows that have it, and is missing where it is") {
   const PreprocessPlan plan =
-      make_plan(options_of("age, group", {"age", ":", ">=", "50"}), kSchema, {TargetKind::binary, TargetKind::classes});
+      make_plan(options_for("age, group", {"age", ":", ">=", "50"}), kColumns, {TargetKind::binary, TargetKind::classes});
   REQUIRE(plan.features.size() == 1);
   FitState state(plan, 5), other(plan, 5);
   state.update(five_rows(), std::vector<Part>(5, Part::train));
@@ -73,13 +73,13 @@ TEST_CASE("each target is fitted by itself on the rows that have it, and is miss
   const Pipeline read = Pipeline::from_json(fitted.to_json());
   CHECK(read.to_json() == fitted.to_json());
   std::vector<float> y(12, -1.0f);  // two columns, six apart: the sixth row is nobody's
-  Encoder(read, kSchema).encode(five_rows(), {.target = y.data(), .target_stride = 6});
+  Encoder(read, kColumns).encode(five_rows(), {.target = y.data(), .target_stride = 6});
   const std::vector<float> wanted = {0, 0, std::nanf(""), 1, 1, -1, 0, std::nanf(""), 2, 1, std::nanf(""), -1};
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CAPTURE(i);
     CHECK((std::isnan(wanted[i]) ? std::isnan(y[i]) : y[i] == wanted[i]));
   }
-  const std::vector<ColumnSchema> shorter = {kSchema[0], kSchema[2]};  // a file to predict may lack a target
+  const std::vector<ColumnSchema> shorter = {kColumns[0], kColumns[2]};  // a file to predict may lack a target
   TableChunk chunk = five_rows();
   chunk.columns.erase(chunk.columns.begin() + 1);
   Encoder(read, shorter).encode(chunk, {.target = y.data(), .target_stride = 6});
@@ -87,9 +87,9 @@ TEST_CASE("each target is fitted by itself on the rows that have it, and is miss
 }
 
 TEST_CASE("one target must be there in every row, several need some label each") {
-  FitState one(make_plan(options_of("age"), kSchema, TargetKind::value), 5);
+  FitState one(make_plan(options_for("age"), kColumns, TargetKind::value), 5);
   CHECK_THROWS_WITH(one.update(five_rows(), std::vector<Part>(5, Part::train)), Catch::Contains("row 3: the target 'age' is missing"));
-  const PreprocessPlan plan = make_plan(options_of("age, group"), kSchema, {TargetKind::value, TargetKind::classes});
+  const PreprocessPlan plan = make_plan(options_for("age, group"), kColumns, {TargetKind::value, TargetKind::classes});
   FitState two(plan, 5);
   std::vector<Part> parts(5, Part::test);
   parts[1] = parts[4] = Part::train;  // no row with a group
@@ -98,9 +98,9 @@ TEST_CASE("one target must be there in every row, several need some label each")
   TableChunk infinite = five_rows();
   infinite.columns[1].numbers[0] = std::numeric_limits<double>::infinity();
   CHECK_THROWS_WITH(two.update(infinite, parts), Catch::Contains("'age' is missing or not finite"));
-  CHECK_THROWS_WITH(make_plan(options_of("age, group"), kSchema, {TargetKind::value, TargetKind::value}),
+  CHECK_THROWS_WITH(make_plan(options_for("age, group"), kColumns, {TargetKind::value, TargetKind::value}),
                     Catch::Contains("column 'group' does not hold numbers"));
-  CHECK_THROWS_WITH(make_plan(options_of("age, group", {"group", ":", "a"}), kSchema, {TargetKind::value, TargetKind::classes}),
+  CHECK_THROWS_WITH(make_plan(options_for("age, group", {"group", ":", "a"}), kColumns, {TargetKind::value, TargetKind::classes}),
                     Catch::Contains("binary_cross_entropy"));
 }
 
