@@ -5,7 +5,7 @@ if(launcher_sources)
   list(FILTER launcher_sources EXCLUDE REGEX "launcher/main.cpp$")
   # Programs' files have words of their own that are called the same in each.
   set(alone ${launcher_sources})
-  list(FILTER alone INCLUDE REGEX "launcher/(cmd_|doctor/|collab/study_)")
+  list(FILTER alone INCLUDE REGEX "launcher/(cmd_|doctor/|supervisor/|collab/study_)")
   set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   # Tests link the launcher's parts; main.cpp alone is the program.
   add_library(chorale_launcher STATIC ${launcher_sources})
