@@ -154,14 +154,14 @@ expect 64 "with collab.strategy = stitch all tasks hold the same rows and end to
 expect 64 "the mean of collab.trunk.average_every takes the values of every task" collab train trunk.ini --run-dir no --task.half.at_end mask --collab.trunk.average_every 2
 
 # Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send heads, what the affinity matrix
-# is made of (256 rows of 16 units, 8 words and a head) and an entry for each training row and each row of
+# is made of (32 rows of 16 units, 8 words and a head) and an entry for each training row and each row of
 # the table six times more.
 whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
 bytes() { grep -o '"sharing_bytes": [0-9]*' "$1/summary.json" | head -n 1 | grep -o '[0-9]*$'; }
 rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir twelve 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
 expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 18 --task.buys.train.epochs 18 --run-dir eighteen --quiet
 check "$rows training rows of answers are no 60 % of 600" [ "${rows:-0}" -gt 300 ]
-check "six ticks more: $(bytes twelve) and $(bytes eighteen) bytes with $rows training rows" [ $(($(bytes eighteen) - $(bytes twelve))) = $((6 * (24 + 16 + 4 * (8 + 256 * 16) + (600 + rows) * (12 + 4 * 4)))) ]
+check "six ticks more: $(bytes twelve) and $(bytes eighteen) bytes with $rows training rows" [ $(($(bytes eighteen) - $(bytes twelve))) = $((6 * (24 + 16 + 4 * (8 + 32 * 16) + (600 + rows) * (12 + 4 * 4)))) ]
 
 # A task of few rows that listens to noise overfits it, until its guard closes.
 head -n 181 answers.csv >few.csv

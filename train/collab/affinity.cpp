@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/train/replica.hpp>
@@ -13,10 +14,12 @@ namespace chorale {
 
 namespace {
 
-constexpr std::int64_t kEntities = 256, kFewest = 8;  // of a pair of tasks
-constexpr std::size_t kLast = 10;                     // ticks of the mean
+constexpr std::int64_t kEntities = 256, kBatch = 32, kFewest = 8;  // of a pair of tasks
+constexpr std::size_t kLast = 10;                                  // ticks of the mean
 constexpr std::uint64_t kSeed = 0x616666u;
 constexpr std::size_t kHeadWords = 8;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr auto kState = "affinity.dependence";  // of a checkpoint
 constexpr std::array<std::string_view, 5> kStages = {"idle", "burn-in", "probe", "joint", "ended"};
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -28,15 +31,22 @@ Matrix centred(std::span<const float> x, std::int64_t n) {
   return out;
 }
 
-/// Square of the Frobenius norm of x^T y.
-double cross_norm(const Matrix& x, const Matrix& y) { return (x.transpose() * y).squaredNorm(); }
-
-/// x x^T; of a wide x it takes n / p of the work of x^T x, and its squares sum up to the same.
+/// x x^T without its diagonal, which is what makes an estimate of few rows too great.
 Matrix gram(const Matrix& x) {
-  Matrix out = Matrix::Zero(x.rows(), x.rows());
-  out.selfadjointView<Eigen::Lower>().rankUpdate(x);
-  out.triangularView<Eigen::StrictlyUpper>() = out.transpose().eval();
+  Matrix out = x * x.transpose();
+  out.diagonal().setZero();
   return out;
+}
+
+double criterion(const Matrix& k, const Matrix& l) {
+  const auto n = static_cast<double>(k.rows());
+  const Eigen::VectorXd of_k = k.rowwise().sum(), of_l = l.rowwise().sum();
+  return (k.cwiseProduct(l).sum() + of_k.sum() * of_l.sum() / ((n - 1) * (n - 2)) - 2 * of_k.dot(of_l) / (n - 2)) / (n * (n - 3));
+}
+
+void make_rising(std::vector<EntityId>& ids) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
 }
 
 std::int64_t two_words(const std::int32_t* at) {
@@ -61,48 +71,59 @@ std::vector<float> picked(const std::vector<std::int32_t>& words, std::size_t wi
 
 std::string_view name(TaskStage stage) { return kStages[static_cast<std::size_t>(stage)]; }
 
-double linear_cka(std::span<const float> x, std::span<const float> y, std::int64_t n) {
-  const Matrix a = centred(x, n), b = centred(y, n);
-  if (a.cols() > n || b.cols() > n) {
-    const Matrix of_a = gram(a), of_b = gram(b);
-    const double both = of_a.norm() * of_b.norm();
-    return both > 0 ? of_a.cwiseProduct(of_b).sum() / both : 0;
-  }
-  const double size = std::sqrt(cross_norm(a, a) * cross_norm(b, b));
-  return size > 0 ? cross_norm(a, b) / size : 0;
+Dependence& Dependence::operator+=(const Dependence& other) {
+  xy += other.xy, xx += other.xx, yy += other.yy;
+  return *this;
+}
+
+double Dependence::cka() const {
+  if (xx <= 0 || yy <= 0) return 0;
+  return std::clamp(xy / std::sqrt(xx * yy), 0.0, 1.0);
+}
+
+Dependence dependence(std::span<const float> x, std::span<const float> y, std::int64_t n) {
+  const Matrix of_x = gram(centred(x, n)), of_y = gram(centred(y, n));
+  return {criterion(of_x, of_y), criterion(of_x, of_x), criterion(of_y, of_y)};
 }
 
 Affinity::Affinity(const Setup& setup) : setup_(setup), gather_(setup.sharing, "affinity") {
   const ProbeRows own = probe_rows(setup.rows);
   const auto ids = gather_ids(setup.sharing, setup.number, setup.tasks, own.ids);
-  std::vector<std::vector<EntityId>> told(setup.tasks);  // by task: of all its pairs
-  std::vector<std::vector<EntityId>> common;
+  std::vector<EntityId> mine;
   for (std::size_t a = 0; a < setup.tasks; ++a)
     for (std::size_t b = a + 1; b < setup.tasks; ++b) {
-      pairs_.push_back({a, b, {}, {}});
-      common.push_back(draw(in_common(ids[a], ids[b]), kEntities, kSeed));
-      for (const std::size_t t : {a, b}) told[t].insert(told[t].end(), common.back().begin(), common.back().end());
+      pairs_.push_back({a, b, draw(in_common(ids[a], ids[b]), kEntities, kSeed)});
+      const std::vector<EntityId>& common = pairs_.back().common;
+      for (const std::size_t t : {a, b})
+        if (static_cast<int>(t) == setup.number) mine.insert(mine.end(), common.begin(), common.end());
     }
-  for (std::vector<EntityId>& each : told) {
-    std::sort(each.begin(), each.end());
-    each.erase(std::unique(each.begin(), each.end()), each.end());
+  make_rising(mine);
+  probes_ = only(own, mine);
+}
+
+/// Every n / 32nd of them, from another one at each tick.
+std::vector<EntityId> Affinity::Pair::batch(std::int64_t tick) const {
+  const auto n = static_cast<std::int64_t>(common.size()), batches = std::max<std::int64_t>(1, n / kBatch);
+  std::vector<EntityId> out;
+  for (std::int64_t i = tick % batches; i < n && n >= kFewest; i += batches) out.push_back(common[static_cast<std::size_t>(i)]);
+  return out;
+}
+
+std::vector<EntityId> Affinity::told_by(std::size_t task, std::int64_t tick) const {
+  std::vector<EntityId> out;
+  for (const Pair& pair : pairs_) {
+    if (pair.a != task && pair.b != task) continue;
+    const std::vector<EntityId> batch = pair.batch(tick);
+    out.insert(out.end(), batch.begin(), batch.end());
   }
-  for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    const auto places = [&](std::size_t t) {
-      const std::vector<std::int32_t> at = places_of(common[i], told[t]);
-      return std::vector<std::int64_t>(at.begin(), at.end());
-    };
-    pairs_[i].rows_a = places(pairs_[i].a), pairs_[i].rows_b = places(pairs_[i].b);
-  }
-  probes_ = only(own, told[static_cast<std::size_t>(setup.number)]);
+  make_rising(out);
+  return out;
 }
 
 void Affinity::tick(std::int64_t number, const TaskNews& mine) {
   const auto told = gather_.take(static_cast<std::int64_t>(setup_.tasks));
   if (told_at_ > 0 && setup_.sharing.rank() == 0) {
     const TickNews news = read(told);
-    last_.push_back(news.affinity);
-    if (last_.size() > kLast) last_.pop_front();
     if (setup_.on_news) setup_.on_news(news);
   }
   std::vector<std::int32_t> words;
@@ -110,8 +131,9 @@ void Affinity::tick(std::int64_t number, const TaskNews& mine) {
     append(words, mine.steps), append(words, mine.bytes);
     for (const std::int64_t each : {static_cast<std::int64_t>(mine.stage), mine.open_peers, mine.peers, std::int64_t{0}})
       words.push_back(static_cast<std::int32_t>(each));
-    if (mine.stage != TaskStage::idle && !probes_.rows.empty()) {
-      const Values in = Replica::gather(*setup_.rows.all, probes_.rows, setup_.device, setup_.dtype);
+    const ProbeRows now = only(probes_, told_by(static_cast<std::size_t>(setup_.number), number));
+    if (mine.stage != TaskStage::idle && !now.rows.empty()) {
+      const Values in = Replica::gather(*setup_.rows.all, now.rows, setup_.device, setup_.dtype);
       const Tensor phi = setup_.model.hidden(in.at("x"), {.device = setup_.device}).value();
       words[kHeadWords - 1] = static_cast<std::int32_t>(phi.row_elements());
       append_floats(words, phi);
@@ -121,12 +143,11 @@ void Affinity::tick(std::int64_t number, const TaskNews& mine) {
   told_at_ = number;
 }
 
-TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) const {
+TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) {
   const std::size_t tasks = setup_.tasks;
-  TickNews out{.tick = told_at_, .tasks = std::vector<TaskNews>(tasks), .affinity = std::vector<double>(tasks * tasks, -1)};
+  TickNews out{.tick = told_at_, .tasks = std::vector<TaskNews>(tasks), .affinity = {}};
   std::vector<std::size_t> width(tasks);
   for (std::size_t t = 0; t < tasks; ++t) {
-    out.affinity[t * tasks + t] = 1;
     if (told[t].size() < kHeadWords) continue;
     const std::int32_t* w = told[t].data();
     out.tasks[t] = {.steps = two_words(w),
@@ -136,47 +157,61 @@ TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) cons
                     .peers = w[6]};
     width[t] = static_cast<std::size_t>(w[7]);
   }
+  std::vector<double> found;
   for (const Pair& pair : pairs_) {
-    if (width[pair.a] == 0 || width[pair.b] == 0 || static_cast<std::int64_t>(pair.rows_a.size()) < kFewest) continue;
-    const double cka = linear_cka(picked(told[pair.a], width[pair.a], pair.rows_a), picked(told[pair.b], width[pair.b], pair.rows_b),
-                                  static_cast<std::int64_t>(pair.rows_a.size()));
-    out.affinity[pair.a * tasks + pair.b] = out.affinity[pair.b * tasks + pair.a] = cka;
+    const std::vector<EntityId> batch = pair.batch(told_at_);
+    const auto rows_of = [&](std::size_t t) {
+      const std::vector<std::int32_t> at = places_of(batch, told_by(t, told_at_));
+      return picked(told[t], width[t], {at.begin(), at.end()});
+    };
+    Dependence d{kNaN, kNaN, kNaN};
+    if (width[pair.a] > 0 && width[pair.b] > 0 && !batch.empty())
+      d = dependence(rows_of(pair.a), rows_of(pair.b), static_cast<std::int64_t>(batch.size()));
+    found.insert(found.end(), {d.xy, d.xx, d.yy});
   }
+  last_.push_back(std::move(found));
+  if (last_.size() > kLast) last_.pop_front();
+  out.affinity = matrix();
   return out;
 }
 
 std::vector<NamedTensor> Affinity::state() const {
-  const auto tasks = static_cast<std::int64_t>(setup_.tasks);
-  std::vector<NamedTensor> out = gather_.state("affinity", tasks);
+  std::vector<NamedTensor> out = gather_.state("affinity", static_cast<std::int64_t>(setup_.tasks));
   kept_.clear();
   for (const std::vector<double>& each : last_) kept_.insert(kept_.end(), each.begin(), each.end());
-  out.push_back({"affinity.last", DType::f64, {static_cast<std::int64_t>(last_.size()), tasks, tasks}, kept_.data()});
+  const auto pairs = static_cast<std::int64_t>(pairs_.size());
+  if (pairs > 0) out.push_back({kState, DType::f64, {static_cast<std::int64_t>(last_.size()), pairs, 3}, kept_.data()});
   return out;
 }
 
 void Affinity::restore(const SafetensorsFile& file, std::int64_t tick) {
-  const NamedTensor* last = file.find("affinity.last");
+  const NamedTensor* last = file.find(kState);
   if (!last) return;
-  const auto tasks = static_cast<std::int64_t>(setup_.tasks), ticks = last->shape.rank() == 3 ? last->shape[0] : 0;
-  if (last->dtype != DType::f64 || last->shape != Shape({ticks, tasks, tasks}) || ticks > static_cast<std::int64_t>(kLast))
-    throw CheckpointError(file.path().string() + ": affinity.last is " + last->shape.text() + ", expected at most " +
-                          std::to_string(kLast) + " matrices of " + std::to_string(tasks) + " tasks");
+  const auto pairs = static_cast<std::int64_t>(pairs_.size()), ticks = last->shape.rank() == 3 ? last->shape[0] : 0;
+  if (last->dtype != DType::f64 || last->shape != Shape({ticks, pairs, 3}) || ticks > static_cast<std::int64_t>(kLast))
+    throw CheckpointError(file.path().string() + ": " + kState + " is " + last->shape.text() + ", expected three numbers of " +
+                          std::to_string(pairs) + " pairs of tasks, at most " + std::to_string(kLast) + " times");
   const auto* values = static_cast<const double*>(last->data);
   last_.clear();
-  for (std::int64_t i = 0; i < ticks; ++i, values += tasks * tasks) last_.emplace_back(values, values + tasks * tasks);
-  gather_.restore(file, "affinity", tasks);
+  for (std::int64_t i = 0; i < ticks; ++i, values += 3 * pairs) last_.emplace_back(values, values + 3 * pairs);
+  gather_.restore(file, "affinity", static_cast<std::int64_t>(setup_.tasks));
   told_at_ = tick;
 }
 
-std::vector<double> Affinity::mean() const {
+std::vector<double> Affinity::matrix() const {
   if (last_.empty()) return {};
-  std::vector<double> out(last_[0].size());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    double sum = 0;
-    std::int64_t known = 0;
-    for (const std::vector<double>& each : last_)
-      if (each[i] >= 0) sum += each[i], ++known;
-    out[i] = known > 0 ? sum / static_cast<double>(known) : -1;
+  const std::size_t tasks = setup_.tasks;
+  std::vector<double> out(tasks * tasks, -1);
+  for (std::size_t t = 0; t < tasks; ++t) out[t * tasks + t] = 1;
+  for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    Dependence all;
+    bool is_known = false;
+    for (const std::vector<double>& each : last_) {
+      const Dependence d{each[3 * i], each[3 * i + 1], each[3 * i + 2]};
+      if (!std::isnan(d.xy)) all += d, is_known = true;
+    }
+    const auto& [a, b, common] = pairs_[i];
+    if (is_known) out[a * tasks + b] = out[b * tasks + a] = all.cka();
   }
   return out;
 }

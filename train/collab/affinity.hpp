@@ -1,4 +1,4 @@
-// How alike tasks see what they have in common: linear CKA between what their last layers read, on a fixed set of common entities, at every
+// How alike tasks see what they have in common: linear CKA between what their last layers read, on a batch of common entities at every
 // tick, whichever strategies run; and what else there is to say of a tick. What is posted at one tick is known at the next.
 #pragma once
 #include <cstdint>
@@ -15,9 +15,19 @@
 
 namespace chorale {
 
-/// Between 0 and 1; of x [n, p] and y [n, q], row by row. 0 where one of them does not vary.
-/// Source: Kornblith, Norouzi, Lee & Hinton, "Similarity of neural network representations revisited", ICML 2019, equation 3.
-double linear_cka(std::span<const float> x, std::span<const float> y, std::int64_t n);
+/// Estimates of how much x and y tell of each other, and each of itself (Hilbert-Schmidt independence criterion of linear kernels) that a
+/// few rows do not make greater: those of several batches may be added up. Source: Song, Smola, Gretton, Bedo & Borgwardt, "Feature
+/// selection via dependence maximization", JMLR 13, 2012, equation 5.
+struct Dependence {
+  double xy = 0, xx = 0, yy = 0;
+  Dependence& operator+=(const Dependence& other);
+  /// Linear CKA, between 0 and 1: 1 where y is x turned and scaled; 0 where one of them does not vary.
+  /// Sources: Kornblith, Norouzi, Lee & Hinton, "Similarity of neural network representations revisited", ICML 2019; of batches, Nguyen,
+  /// Raghu & Kornblith, "Do wide and deep networks learn the same things?", ICLR 2021, equation 2.
+  double cka() const;
+};
+/// Of x [n, p] and y [n, q], row by row; n is 4 or more.
+Dependence dependence(std::span<const float> x, std::span<const float> y, std::int64_t n);
 
 enum class TaskStage : std::uint8_t { idle, burn_in, probe, joint, ended };
 std::string_view name(TaskStage stage);
@@ -33,11 +43,12 @@ struct TaskNews {
 struct TickNews {
   std::int64_t tick = 0;
   std::vector<TaskNews> tasks;
-  std::vector<double> affinity;  // [tasks, tasks]; -1: too few entities in common, or a task that does not train yet
+  std::vector<double> affinity;  // [tasks, tasks] of the last ten ticks; -1: too few entities in common, or a task that does not train yet
 };
 
-/// One thread a rank. A tick sends 16 bytes a rank and, of each task's first rank, 32 and 4 for each number of at most 256 (T - 1) rows of
-/// what the last layer reads, which a forward pass makes.
+/// Two tasks' common entities, 256 of them at most and drawn once, take turns in batches of 32 (up to 63 where there are fewer than 64).
+/// One thread a rank. A tick sends 16 bytes a rank and, of each task's first rank, 32 and 4 for each number of what the last layer reads of
+/// a batch for each other task, less what these have in common; a forward pass makes them.
 class Affinity {
  public:
   struct Setup {
@@ -57,27 +68,29 @@ class Affinity {
   void tick(std::int64_t number, const TaskNews& mine);
   void advance() { gather_.advance(); }
   void settle() { gather_.settle(); }
-  /// Mean over the last ten ticks, [tasks, tasks]; on rank 0 of `sharing`, elsewhere empty.
-  std::vector<double> mean() const;
-  /// For a checkpoint, after settle() and valid until the next call: what is under way and, on rank 0 of `sharing`, the matrices of the
-  /// last ticks. Equal on all ranks of a task but task 0's, whose first rank's counts.
+  /// Over the last ten ticks, [tasks, tasks], as in TickNews; on rank 0 of `sharing`, elsewhere empty.
+  std::vector<double> matrix() const;
+  /// For a checkpoint, after settle() and valid until the next call: what is under way and, on rank 0 of `sharing`, what the last
+  /// ticks found. Equal on all ranks of a task but task 0's, whose first rank's counts.
   std::vector<NamedTensor> state() const;
-  /// tick: the checkpoint's. Where an older program has written it, the mean begins anew. Throws CheckpointError.
+  /// tick: the checkpoint's. Where an older program has written it, the ten ticks begin anew. Throws CheckpointError.
   void restore(const SafetensorsFile& file, std::int64_t tick);
 
  private:
   struct Pair {
     std::size_t a, b;
-    std::vector<std::int64_t> rows_a, rows_b;  // places among what the task tells
+    std::vector<EntityId> common;  // rising
+    std::vector<EntityId> batch(std::int64_t tick) const;
   };
-  TickNews read(const std::vector<std::vector<std::int32_t>>& told) const;
+  std::vector<EntityId> told_by(std::size_t task, std::int64_t tick) const;
+  TickNews read(const std::vector<std::vector<std::int32_t>>& told);
   Setup setup_;
   TickGather gather_;
-  ProbeRows probes_;  // what this task tells
+  ProbeRows probes_;  // all that this task ever tells of
   std::vector<Pair> pairs_;
   std::int64_t told_at_ = 0;
-  std::deque<std::vector<double>> last_;
-  mutable std::vector<double> kept_;  // for a checkpoint
+  std::deque<std::vector<double>> last_;  // by pair three numbers; NaN: unknown
+  mutable std::vector<double> kept_;      // for a checkpoint
 };
 
 }  // namespace chorale

@@ -60,8 +60,8 @@ class CollabTask {
   std::vector<Aim> aims() const;
   /// That this rank has sent for sharing, beside those of Setup::sharing itself.
   std::uint64_t bytes_sent() const;
-  /// As Affinity::mean().
-  std::vector<double> affinity() const { return affinity_->mean(); }
+  /// As Affinity::matrix().
+  std::vector<double> affinity() const { return affinity_->matrix(); }
 
  private:
   TaskNews news() const;

@@ -434,7 +434,7 @@ TEST_CASE("vectors in fewer bytes, cut and with noise: bits depend on no layout,
     return static_cast<std::int64_t>(more.bytes[0] - less.bytes[0]);
   };
   const std::int64_t f32 = bytes_of_ten_ticks(RowWire::f32), bf16 = bytes_of_ten_ticks(RowWire::bf16);
-  const std::int64_t heads = 10 * (16 + 16 + 4 * (8 + 256 * 8)), entries = (f32 - heads) / 28;  // 12 + 4 * 4 bytes each
+  const std::int64_t heads = 10 * (16 + 16 + 4 * (8 + 32 * 8)), entries = (f32 - heads) / 28;  // 12 + 4 * 4 bytes each
   CHECK(f32 == heads + 28 * entries);
   CHECK(bf16 == heads + 20 * entries);
   CHECK(bytes_of_ten_ticks(RowWire::int8) == heads + 20 * entries);  // 4 of the scale and 4
@@ -460,7 +460,7 @@ TEST_CASE("tasks of one label distil, and what they send is what the formula say
   Collab longer = collab;
   longer.options.plan.ticks = 30;
   const auto more = longer.run();
-  const std::int64_t affinity = 16 + 4 * (8 + 256 * 8), distill = 16 + 4 * 256;
+  const std::int64_t affinity = 16 + 4 * (8 + 32 * 8), distill = 16 + 4 * 256;
   CHECK((more.bytes[0] - together.bytes[0]) == static_cast<std::uint64_t>(10 * (affinity + distill)));
 }
 
@@ -475,7 +475,7 @@ TEST_CASE("tasks of one architecture distil by their weights, which are what the
   Collab longer = collab;
   longer.options.plan.ticks = 30;
   const auto more = longer.run();
-  const std::int64_t affinity = 16 + 4 * (8 + 256 * 8), weights = 16 + 4 * (8 * kFeatures + 8 + 8 + 1);
+  const std::int64_t affinity = 16 + 4 * (8 + 32 * 8), weights = 16 + 4 * (8 * kFeatures + 8 + 8 + 1);
   CHECK((more.bytes[0] - together.bytes[0]) == static_cast<std::uint64_t>(10 * (affinity + weights)));
   collab.other_layers = "linear(6) relu linear(1)";
   for (const std::string& error : collab.run().errors)

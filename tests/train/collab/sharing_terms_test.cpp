@@ -108,6 +108,9 @@ TEST_CASE("own vectors that are those of the peer, whatever scale and place, hav
 
 TEST_CASE("affinity is 1 for a turned and scaled copy, small for what has nothing in common, and 0 for constants") {
   constexpr std::int64_t n = 256;
+  const auto linear_cka = [](const std::vector<float>& a, const std::vector<float>& b, std::int64_t rows) {
+    return dependence(a, b, rows).cka();
+  };
   RandomStream random(9);
   std::vector<float> x, turned, other, constant(2 * n, 3.0f);
   for (std::int64_t i = 0; i < n; ++i) {
@@ -133,4 +136,20 @@ TEST_CASE("affinity is 1 for a turned and scaled copy, small for what has nothin
   for (const std::int64_t more : {n, 2 * n})
     CHECK(linear_cka(with_more_columns(x, more), with_more_columns(other, more), n) == Approx(linear_cka(x, other, n)).epsilon(1e-9));
   CHECK(linear_cka(with_more_columns(x, n), with_more_columns(constant, n), n) == 0);
+}
+
+TEST_CASE("few rows do not make what has nothing in common look alike, and batches of them add up") {
+  constexpr std::int64_t n = 32, p = 64;
+  RandomStream random(10);
+  Dependence none, half;
+  for (int batch = 0; batch < 8; ++batch) {
+    std::vector<float> x, y, mixed;
+    for (std::int64_t i = 0; i < n * p; ++i) {
+      x.push_back(static_cast<float>(random.normal())), y.push_back(static_cast<float>(random.normal()));
+      mixed.push_back(x.back() + y.back());
+    }
+    none += dependence(x, y, n), half += dependence(x, mixed, n);
+  }
+  CHECK(none.cka() < 0.1);
+  CHECK(half.cka() == Approx(0.5).margin(0.1));
 }
