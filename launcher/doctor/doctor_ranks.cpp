@@ -39,7 +39,8 @@ void describe(OptionTable& t, DoctorRanks& w) {
 
 void probe_all(Communicator& comm, const DoctorRanks& w, Clock::time_point start) {
   const bool speaks = comm.rank() == 0;
-  if (speaks) say({{"world", comm.size()}, {"nodes", comm.node_count()}});
+  // Each rank says it: under an outer launcher each has a doctor of its own, who would end it.
+  say({{"world", comm.size()}, {"nodes", comm.node_count()}});
   for (const Probe& probe : all_probes()) {
     if (probe.needs_peers && comm.size() == 1) continue;
     std::int32_t goes_on = seconds_since(start) + 1 < static_cast<double>(w.seconds) ? 1 : 0;

@@ -335,16 +335,16 @@ def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(
             if found or "pmixp_client" not in complaints:
                 break
         assert found, (code, said, complaints)
-        return json.loads(found.group(0))
+        return json.loads(found.group(0)), complaints
 
-    report = visit("--mpi=pmix")
+    report, complaints = visit("--mpi=pmix")
     checks = {check["name"]: check for check in report["checks"]}
     assert report["ranks"] == 4 and report["launcher"] == "the outer srun", report
     assert checks["slurm"]["state"] == "ok" and checks["slurm"]["values"]["pmix"], checks["slurm"]
     assert checks["world"]["state"] == "ok" and checks["world"]["values"]["hosts"] == 2, checks["world"]
-    assert checks["all_reduce"]["state"] == "ok" and checks["run_directory"]["state"] == "ok", checks
+    assert checks["all_reduce"]["state"] == "ok" and checks["run_directory"]["state"] == "ok", (checks, complaints)
     assert "rank 0 on" in checks["bandwidth"]["found"] and checks["bandwidth"]["state"] == "warning", checks["bandwidth"]  # of RATE
-    report = visit("--mpi=none")
+    report, _ = visit("--mpi=none")
     world = next(check for check in report["checks"] if check["name"] == "world")
     assert report["code"] == 75 and world["state"] == "failed", world
     assert "PMIx did not connect" in world["found"] and "--mpi=pmix" in world["remedy"], world
