@@ -12,6 +12,7 @@
 
 #include <chorale/comm/control/channel.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/child.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
@@ -21,17 +22,26 @@ namespace chorale {
 
 namespace {
 using namespace std::chrono_literals;
-constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
-constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
-constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
-constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
-constexpr auto kSilent = 5s;           // of a rank that speaks twice a second
-constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
+constexpr auto kRegisterWithin = 30s;   // all ranks, from the start
+constexpr auto kGatherFor = 300ms;      // the first news of a failure need not be its cause
+constexpr auto kLeaveWithin = 1500ms;   // ranks, after the order
+constexpr auto kLauncherMayTake = 2s;   // after the last rank has left
+constexpr auto kSilent = 5s;            // of a rank that speaks twice a second
+constexpr auto kNothingToAdd = 4500ms;  // earlier where all are silent, or a process is stopped: ranks have no more to say of it
+constexpr auto kCodeWithin = 2s;        // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
 
 bool has_passed(std::chrono::steady_clock::time_point at, std::chrono::milliseconds limit) {
   return at.time_since_epoch().count() != 0 && std::chrono::steady_clock::now() - at >= limit;
+}
+
+/// By SIGSTOP; of a process on this host.
+bool is_stopped(const RankStatus& rank) {
+  if (rank.host != host_name()) return false;
+  const std::string stat = process_stat(rank.process);
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") == 0;
 }
 
 double seconds_since(std::chrono::steady_clock::time_point at) {
@@ -74,11 +84,14 @@ bool Attempt::watch() {
   look_for_trouble();
   const bool all_came = hub_.registered() == order_.plan.ranks, nobody = hub_.present() == 0;
   if (has_passed(trouble_at_, kGatherFor) && ordered_at_ == Clock::time_point{}) {
+    keep_silent_rank();
     const AttemptEnd why = *verdict();
     hub_.leave(why.code, why.cause, why.rank);
     ordered_at_ = Clock::now();
   }
-  if (ordered_at_ != Clock::time_point{}) return !nobody && !has_passed(ordered_at_, kLeaveWithin);
+  const auto may_leave = [](const RankStatus& r) { return r.state == RankStatus::State::here && !is_stopped(r); };
+  if (ordered_at_ != Clock::time_point{})
+    return std::any_of(hub_.ranks().begin(), hub_.ranks().end(), may_leave) && !has_passed(ordered_at_, kLeaveWithin);
   if (stop_passed_ == Stop::interrupt && has_passed(stop_at_, kInterruptWithin)) return false;
   if (interrupts() > 1) return false;
   if (!all_came || hub_.working() > 0) return true;  // who only ends MPI may be held by a launcher that hangs
@@ -104,18 +117,34 @@ void Attempt::look_for_trouble() {
   if (launcher_has_ended() && trouble_.empty() && has_passed(launcher_ended_at_, kGatherFor) && (!all_came || hub_.present() > 0))
     trouble_ = fmt::format("{} has ended ({}) with {} of {} ranks started and {} still there", launcher_name(order_.plan),
                            text_of_status(*launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
+  const auto early = order_.silence - kNothingToAdd;
+  const auto is_silent = [&](const RankStatus& r, std::chrono::milliseconds limit) {
+    return r.state == RankStatus::State::here && Clock::now() - r.heard >= limit;
+  };
+  const auto speaks = [&](const RankStatus& r) { return r.state == RankStatus::State::here && !is_silent(r, early); };
+  const bool nobody_speaks = all_came && std::none_of(ranks.begin(), ranks.end(), speaks);
   for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
-    if (ranks[r].state != RankStatus::State::here || Clock::now() - ranks[r].heard < order_.silence) continue;
-    troubled_rank_ = static_cast<int>(r);
-    trouble_ = silence_of(troubled_rank_);
+    if (!is_silent(ranks[r], order_.silence) && !(is_silent(ranks[r], early) && (nobody_speaks || is_stopped(ranks[r])))) continue;
+    blame(static_cast<int>(r));
   }
   if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
 }
 
 std::string Attempt::silence_of(int rank) const {
   const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  return fmt::format("{} has said nothing for {:.1f} s, last seen in {}", place_of(hub_, rank), seconds_since(status.heard),
-                     status.sighting.text());
+  return fmt::format("{} has said nothing for {:.1f} s{}, last seen in {}", place_of(hub_, rank), seconds_since(status.heard),
+                     is_stopped(status) ? ", its process is stopped (SIGSTOP)" : "", status.sighting.text());
+}
+
+/// Ranks that are stopped cannot follow the order to leave, and are killed: who was silent is known before that only.
+void Attempt::keep_silent_rank() {
+  silent_ = troubled_rank_ >= 0 ? troubled_rank_ : silent_before_trouble();
+  if (silent_ >= 0 && trouble_.empty()) blame(silent_);
+}
+
+void Attempt::blame(int rank) {
+  trouble_ = silence_of(rank), troubled_rank_ = rank;
+  trouble_where_ = hub_.ranks()[static_cast<std::size_t>(rank)].sighting.text();
 }
 
 /// Had long been silent when the first trouble came; -1: nobody. Behind a cut link nobody can say why, and mpirun, which still hears from
@@ -130,13 +159,13 @@ int Attempt::silent_before_trouble() const {
 std::optional<AttemptEnd> Attempt::verdict() const {
   std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
   // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
-  const int silent = silent_before_trouble();
+  const int silent = silent_ >= 0 ? silent_ : silent_before_trouble();
   if (silent >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
   if (const std::optional<Verdict> found = verdict_of(ends)) return AttemptEnd{*found};
   if (trouble_.empty() && silent < 0) return std::nullopt;
-  const int rank = trouble_.empty() ? silent : troubled_rank_;
-  const std::string where = rank < 0 ? "" : hub_.ranks()[static_cast<std::size_t>(rank)].sighting.text();
-  return AttemptEnd{{.code = kComm, .cause = trouble_.empty() ? silence_of(silent) : trouble_, .rank = rank, .where = where}};
+  if (!trouble_.empty()) return AttemptEnd{{.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = trouble_where_}};
+  const std::string where = hub_.ranks()[static_cast<std::size_t>(silent)].sighting.text();
+  return AttemptEnd{{.code = kComm, .cause = silence_of(silent), .rank = silent, .where = where}};
 }
 
 AttemptEnd Attempt::orderly_end() const {
@@ -165,7 +194,9 @@ void Attempt::end_launcher() {
     if (status.state == RankStatus::State::here && status.host == host_name()) ::kill(static_cast<pid_t>(status.process), SIGKILL);
   // Where a rank was killed mpirun is ending by itself, and its code says by which signal. A TERM on top makes it crash. Its daemons on
   // other nodes end with it.
-  const auto limit = ordered_at_ == Clock::time_point{} ? 0ms : kCodeWithin;
+  const auto limit = ordered_at_ == Clock::time_point{} ? 0ms
+                     : silent_ >= 0                     ? kGatherFor
+                                                        : kCodeWithin;  // of a silent rank it says nothing
   for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
     std::this_thread::sleep_for(5ms);
   if (launcher_has_ended()) return;

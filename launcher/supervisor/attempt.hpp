@@ -46,6 +46,8 @@ class Attempt {
   void end_launcher();
   std::string silence_of(int rank) const;
   int silent_before_trouble() const;
+  void keep_silent_rank();
+  void blame(int rank);  // for its silence
   std::int64_t furthest_step() const;
 
   Order order_;
@@ -57,7 +59,9 @@ class Attempt {
   Stop stop_passed_ = Stop::none;
   Clock::time_point began_, stop_at_, trouble_at_, ordered_at_, empty_at_, launcher_ended_at_;  // zero: not yet
   std::string trouble_;                                                                         // found by looking, not told by a rank
-  int troubled_rank_ = -1;
+  std::string trouble_where_;
+  int troubled_rank_ = -1;  // by its silence
+  int silent_ = -1;         // when ranks were told to leave
 };
 
 }  // namespace chorale

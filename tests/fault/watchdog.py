@@ -74,6 +74,33 @@ def frozen_rank(row, expected):
     names_in_flight(row, 1)
 
 
+def frozen_at_start(row, expected):
+    """The supervisor's word: the others may still be waiting in MPI_Init, and one that is stopped can be killed only."""
+    shm = set(os.listdir("/dev/shm"))
+    for name, rank in (("init", 1), ("init", 0), ("all_gather", 1)):
+        run = sub_row(row, f"{name}-{rank}")
+        run.start(*STEPS, "--inject", f"freeze@{rank}:0:{name}", "--watchdog.seconds", "2")
+        frozen = frozen_at(run, rank)
+        code, said = run.end()
+        restarted(run, expected, code, said, rank, 0, "its process is stopped")
+        end = run.events("end")[0]
+        run.check(0 < time_of(end) - frozen <= 2 + 2, "verdict at the deadline and 2 s", time_of(end) - frozen)
+        run.check(end["where"] in end["cause"], "its place is the one that the cause names", end)
+        finish(row, run, shm)
+
+
+def all_frozen(row, expected):
+    """Nobody is left who could say who is missing."""
+    row.start(*STEPS, "--inject", "freeze@0:300", "--inject", "freeze@1:300", "--watchdog.seconds", "2")
+    frozen_at(row, 0)
+    frozen = frozen_at(row, 1)
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and "its process is stopped" in ends[0]["cause"], "one verdict of 75, then done", code, ends, said)
+    row.check(0 < time_of(ends[0]) - frozen <= 2 + 2, "verdict at the deadline and 2 s", time_of(ends[0]) - frozen)
+    row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+
+
 def woken_rank(row, expected):
     row.start(*STEPS, "--inject", "freeze@1:300", "--watchdog.seconds", "20")
     frozen_at(row, 1)
@@ -173,7 +200,7 @@ def refused_faults(row, expected):
         row.check(code == 64 and says in said and not os.path.exists(row.run), f"--inject {fault} is refused", code, said)
 
 
-ROWS = {f.__name__: f for f in (frozen_rank, woken_rank, straggler, not_a_number, flipped_bit, crashes, disagreement, refused_faults)}
+ROWS = {f.__name__: f for f in (frozen_rank, frozen_at_start, all_frozen, woken_rank, straggler, not_a_number, flipped_bit, crashes, disagreement, refused_faults)}
 
 if __name__ == "__main__":
     sys.exit(main(ROWS, *STEPS))
