@@ -92,7 +92,7 @@ int list(std::span<const std::string> words) {
   }
   for (const fs::path& leftover : listing.leftovers)
     rows.push_back({{"step", nullptr}, {"state", "unfinished: " + leftover.filename().string()}});
-  if (w.json) return std::printf("%s\n", rows.dump(2, ' ', false, Json::error_handler_t::replace).c_str()), 0;
+  if (w.json) return std::printf("%s\n", rows.dump(2, ' ', true, Json::error_handler_t::replace).c_str()), 0;
   std::printf("%12s  %10s  %-28s  %s\n", "step", "size", "score", "state");
   for (const Json& row : rows) {
     const bool has_score = row.contains("score") && row["score"].is_string();

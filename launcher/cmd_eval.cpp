@@ -69,7 +69,7 @@ int run_eval(std::span<const std::string> arguments) {
     j["metrics"][name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
   for (const auto& [name, text] : evaluator.tables()) j["tables"][name] = nlohmann::ordered_json::parse(text);
   if (w.json) {
-    std::printf("%s\n", j.dump(2).c_str());
+    std::printf("%s\n", j.dump(2, ' ', true).c_str());
     return 0;
   }
   std::printf("%s: %lld rows, step %lld, %s weights\n", j["part"].get<std::string>().c_str(), static_cast<long long>(rows->rows()),

@@ -157,7 +157,7 @@ int run_inspect(std::span<const std::string> arguments) {
                  : std::filesystem::is_regular_file(rest[0]) ? recipe_json(rest[0])
                                                              : run_json(rest[0]);
   if (json)
-    std::printf("%s\n", j.dump(2).c_str());
+    std::printf("%s\n", j.dump(2, ' ', true).c_str());
   else
     print(j, "");
   return 0;

@@ -179,7 +179,7 @@ std::string status_json(const RunStatus& s) {
                   {"quiet_seconds", s.quiet_seconds},
                   {"job", s.job},
                   {"job_state", s.job_state}};
-  return j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return j.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
 std::vector<fs::path> array_runs(const fs::path& run) {

@@ -60,7 +60,7 @@ int report_verified(const std::vector<VerifiedCheckpoint>& checkpoints, bool jso
     else if (!json)
       std::printf("DAMAGED  %s\n         %s\n", printable(c.folder).c_str(), printable(c.damage).c_str());
   }
-  if (json) std::printf("%s\n", j.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  if (json) std::printf("%s\n", j.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace).c_str());
   return damaged ? static_cast<int>(ExitCode::checkpoint) : 0;
 }
 

@@ -93,7 +93,7 @@ printf '%s' "$hostile" >hostile.csv
 expect 0 'k\xc2\x9b1m' "$chorale" data describe hostile.csv
 mkdir -p hostile_run && printf '{"event":"start","job":"\\u001b[2J\\u009b1m","attempt":"\\u001b[2J"}\n' >hostile_run/events.jsonl
 printf '{"status":"\\u001b[2J\\u009b1m","event":"\\u001b[2J"}\n' | tee hostile_run/summary.json >hostile_run/metrics.jsonl
-for words in "data describe hostile.csv" "status hostile_run" "inspect hostile_run" "train hostile.csv" "inspect hostile.csv"; do
+for words in "data describe hostile.csv" "status hostile_run" "status hostile_run --json" "inspect hostile_run" "inspect hostile_run --json" "train hostile.csv" "inspect hostile.csv"; do
   "$chorale" $words >said 2>&1 </dev/null
   ! grep -qe "$esc" -e "$csi" said || fail "chorale $words sends control characters: $(cat -v said)"
 done

@@ -65,7 +65,7 @@ std::string DoctorReport::json() const {
   }
   const nlohmann::ordered_json all = {{"ok", is_ok()},        {"code", code()}, {"version", CHORALE_VERSION}, {"build", build_id()},
                                       {"launcher", launcher}, {"ranks", ranks}, {"seconds", seconds},         {"checks", checks}};
-  return all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return all.dump(2, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace chorale
