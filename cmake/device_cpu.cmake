@@ -5,6 +5,7 @@ set(isa_flags_avx2 -march=haswell)
 set(isa_flags_avx512 -march=skylake-avx512 -mprefer-vector-width=512)
 foreach(isa baseline avx2 avx512)
   add_library(chorale_core_device_cpu_kernels_${isa} OBJECT ${kernel_sources})
+  set_target_properties(chorale_core_device_cpu_kernels_${isa} PROPERTIES UNITY_BUILD OFF)  # each file has flags of its own, and is looked at by itself
   target_link_libraries(chorale_core_device_cpu_kernels_${isa} PRIVATE chorale_settings)
   target_compile_definitions(chorale_core_device_cpu_kernels_${isa} PRIVATE CHORALE_ISA=${isa})
   target_compile_options(chorale_core_device_cpu_kernels_${isa} PRIVATE ${isa_flags_${isa}} $<$<CONFIG:Release>:-O3> -fno-math-errno -fno-trapping-math -fno-exceptions)
