@@ -27,7 +27,7 @@ constexpr auto kGatherFor = 300ms;      // the first news of a failure need not 
 constexpr auto kLeaveWithin = 1500ms;   // ranks, after the order
 constexpr auto kLauncherMayTake = 2s;   // after the last rank has left
 constexpr auto kSilent = 5s;            // of a rank that speaks twice a second
-constexpr auto kNothingToAdd = 4500ms;  // earlier where all are silent, or a process is stopped: ranks have no more to say of it
+constexpr auto kNothingToAdd = 4500ms;  // earlier where its process is stopped: other ranks have no more to say of it
 constexpr auto kCodeWithin = 2s;        // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
@@ -57,6 +57,7 @@ AttemptEnd Attempt::run() {
   start();
   while (watch()) {
   }
+  if (ordered_at_ == Clock::time_point{}) keep_silent_rank();
   end_launcher();
   AttemptEnd end = verdict().value_or(orderly_end());
   end.step = furthest_step();
@@ -117,14 +118,12 @@ void Attempt::look_for_trouble() {
   if (launcher_has_ended() && trouble_.empty() && has_passed(launcher_ended_at_, kGatherFor) && (!all_came || hub_.present() > 0))
     trouble_ = fmt::format("{} has ended ({}) with {} of {} ranks started and {} still there", launcher_name(order_.plan),
                            text_of_status(*launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
-  const auto early = order_.silence - kNothingToAdd;
-  const auto is_silent = [&](const RankStatus& r, std::chrono::milliseconds limit) {
+  const auto is_silent = [](const RankStatus& r, std::chrono::milliseconds limit) {
     return r.state == RankStatus::State::here && Clock::now() - r.heard >= limit;
   };
-  const auto speaks = [&](const RankStatus& r) { return r.state == RankStatus::State::here && !is_silent(r, early); };
-  const bool nobody_speaks = all_came && std::none_of(ranks.begin(), ranks.end(), speaks);
   for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
-    if (!is_silent(ranks[r], order_.silence) && !(is_silent(ranks[r], early) && (nobody_speaks || is_stopped(ranks[r])))) continue;
+    const bool is_early = is_silent(ranks[r], order_.silence - kNothingToAdd) && is_stopped(ranks[r]);
+    if (!is_early && !is_silent(ranks[r], order_.silence)) continue;
     blame(static_cast<int>(r));
   }
   if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
@@ -159,13 +158,10 @@ int Attempt::silent_before_trouble() const {
 std::optional<AttemptEnd> Attempt::verdict() const {
   std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
   // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
-  const int silent = silent_ >= 0 ? silent_ : silent_before_trouble();
-  if (silent >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
+  if (silent_ >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
   if (const std::optional<Verdict> found = verdict_of(ends)) return AttemptEnd{*found};
-  if (trouble_.empty() && silent < 0) return std::nullopt;
-  if (!trouble_.empty()) return AttemptEnd{{.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = trouble_where_}};
-  const std::string where = hub_.ranks()[static_cast<std::size_t>(silent)].sighting.text();
-  return AttemptEnd{{.code = kComm, .cause = silence_of(silent), .rank = silent, .where = where}};
+  if (trouble_.empty()) return std::nullopt;
+  return AttemptEnd{{.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = trouble_where_}};
 }
 
 AttemptEnd Attempt::orderly_end() const {
