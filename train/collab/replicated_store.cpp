@@ -35,16 +35,8 @@ std::vector<NamedTensor> ReplicatedStore::state() {
   std::vector<NamedTensor> out;
   for (std::size_t p = 0; p < tables_.size(); ++p) {
     const StoreTable& table = tables_[p];
-    const Publisher& of = table.publisher();
     if (gather_.is_pending()) posted_[p] = gather_.words_of(static_cast<std::int64_t>(p));
-    const std::string at = of.task + ".";
-    out.push_back({at + "rows", DType::f32, {table.keys(), options_.width}, table.rows().data()});
-    out.push_back({at + "ids", DType::i64, {table.keys()}, of.ids.data()});
-    if (!of.periods.empty()) out.push_back({at + "periods", DType::i32, {table.keys()}, of.periods.data()});
-    out.push_back({at + "present", DType::u8, {table.keys()}, table.present().data()});
-    out.push_back({at + "mean", DType::f64, {options_.width}, scales_[p].mean.data()});
-    out.push_back({at + "deviation", DType::f64, {options_.width}, scales_[p].deviation.data()});
-    out.push_back({at + "posted", DType::i32, {static_cast<std::int64_t>(posted_[p].size())}, posted_[p].data()});
+    append_state(out, p, {table.publisher().ids, table.publisher().periods, table.present(), table.rows(), posted_[p]});
   }
   return out;
 }

@@ -68,15 +68,7 @@ std::vector<NamedTensor> ShardedStore::state() {
   std::vector<NamedTensor> out;
   for (std::size_t p = 0; p < whole_.size(); ++p) {
     const WholeTable& whole = whole_[p];
-    const auto keys = static_cast<std::int64_t>(whole.ids.size());
-    const std::string at = tasks_[p] + ".";
-    out.push_back({at + "rows", DType::f32, {keys, options_.width}, whole.rows.data()});
-    out.push_back({at + "ids", DType::i64, {keys}, whole.ids.data()});
-    if (!whole.periods.empty()) out.push_back({at + "periods", DType::i32, {keys}, whole.periods.data()});
-    out.push_back({at + "present", DType::u8, {keys}, whole.present.data()});
-    out.push_back({at + "mean", DType::f64, {options_.width}, scales_[p].mean.data()});
-    out.push_back({at + "deviation", DType::f64, {options_.width}, scales_[p].deviation.data()});
-    out.push_back({at + "posted", DType::i32, {static_cast<std::int64_t>(whole.posted.size())}, whole.posted.data()});
+    append_state(out, p, {whole.ids, whole.periods, whole.present, whole.rows, whole.posted});
   }
   return out;
 }

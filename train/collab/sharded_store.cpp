@@ -190,12 +190,13 @@ void ShardedStore::send_sums(bool of_squares) {
 void ShardedStore::take_sums(bool of_squares) {
   const auto width = static_cast<std::size_t>(options_.width), each = width + (of_squares ? 0 : 1);
   const int ranks = comm_.size();
+  std::vector<std::int64_t> first(sum_counts_.size(), 0);  // by owner
+  std::partial_sum(sum_counts_.begin(), sum_counts_.end() - 1, first.begin() + 1);
   for (std::size_t p = 0; p < tasks_.size(); ++p) {
     std::vector<double> total(each, 0.0);
     for (int bucket = 0; bucket < kBuckets; ++bucket) {
       const int owner = bucket % ranks;
-      const std::int64_t first = std::accumulate(sum_counts_.begin(), sum_counts_.begin() + owner, std::int64_t{0});
-      const double* from = all_sums_.data() + first +
+      const double* from = all_sums_.data() + first[static_cast<std::size_t>(owner)] +
                            (static_cast<std::int64_t>(p) * buckets_of(owner, ranks) + bucket / ranks) * static_cast<std::int64_t>(each);
       for (std::size_t j = 0; j < each; ++j) total[j] += from[j];
     }

@@ -30,6 +30,18 @@ void Store::read_scale(const SafetensorsFile& file, std::size_t publisher) {
   scales_[publisher] = {values_of<double>(file, at + "mean", options_.width), values_of<double>(file, at + "deviation", options_.width)};
 }
 
+void Store::append_state(std::vector<NamedTensor>& out, std::size_t publisher, const KeptTable& table) const {
+  const auto keys = static_cast<std::int64_t>(table.ids.size());
+  const std::string at = tasks_[publisher] + ".";
+  out.push_back({at + "rows", DType::f32, {keys, options_.width}, table.rows.data()});
+  out.push_back({at + "ids", DType::i64, {keys}, table.ids.data()});
+  if (!table.periods.empty()) out.push_back({at + "periods", DType::i32, {keys}, table.periods.data()});
+  out.push_back({at + "present", DType::u8, {keys}, table.present.data()});
+  out.push_back({at + "mean", DType::f64, {options_.width}, scales_[publisher].mean.data()});
+  out.push_back({at + "deviation", DType::f64, {options_.width}, scales_[publisher].deviation.data()});
+  out.push_back({at + "posted", DType::i32, {static_cast<std::int64_t>(table.posted.size())}, table.posted.data()});
+}
+
 template <class T>
 bool Store::fetch(int publisher, std::int32_t position, T* out) const {
   const auto width = static_cast<std::size_t>(options_.width);

@@ -103,6 +103,15 @@ class Store {
   /// "3 pending": sets version(). Returns whether something is pending. Throws CheckpointError.
   bool read_state_text(const SafetensorsFile& file, const std::string& text);
   void read_scale(const SafetensorsFile& file, std::size_t publisher);
+  /// What a checkpoint keeps of one publisher; all must outlive the tensors. Empty periods: without time.
+  struct KeptTable {
+    const std::vector<EntityId>& ids;
+    const std::vector<std::int32_t>& periods;
+    const std::vector<std::uint8_t>& present;
+    const std::vector<float>& rows;
+    const std::vector<std::int32_t>& posted;
+  };
+  void append_state(std::vector<NamedTensor>& out, std::size_t publisher, const KeptTable& table) const;
   std::vector<std::string> tasks_;
   StoreOptions options_;
   std::vector<ColumnScale> scales_;
