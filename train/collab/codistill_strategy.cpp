@@ -38,8 +38,6 @@ class Codistill final : public Strategy {
   void listen(const Tick& tick);
   Tensor taught(const WorkerPass& pass);
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
-  bool is_own_teacher() const { return setup_.options.control == Control::matched; }
-  const TaskInfo& me() const { return setup_.tasks[static_cast<std::size_t>(setup_.number)]; }
 
   StrategySetup setup_;
   TickGather gather_;
@@ -58,9 +56,8 @@ Codistill::Codistill(const StrategySetup& setup)
       told_(setup.tasks.size()) {
   if (setup.options.trunk.scales)
     throw UsageError(
-        "collab.distill.form = checkpoint asks models of one architecture, and with collab.trunk.scales each task has another; take out "
-        "one "
-        "of them");
+        "collab.distill.form = checkpoint asks models of one architecture, and with collab.trunk.scales each task has another; take one "
+        "of them out");
   check_label_spaces(setup);
   check_architectures();
 }
@@ -75,7 +72,7 @@ void Codistill::check_architectures() const {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
   const auto models = all_gather_bytes(setup_.sharing, std::as_bytes(std::span(mine)), "architectures of tasks");
-  const auto names = all_gather_bytes(setup_.sharing, std::as_bytes(std::span(me().name)), "names of tasks");
+  const auto names = all_gather_bytes(setup_.sharing, std::as_bytes(std::span(setup_.me().name)), "names of tasks");
   for (std::size_t r = 1; r < models.size(); ++r)
     if (models[r] != models[0])
       throw UsageError(fmt::format(
@@ -88,9 +85,9 @@ void Codistill::listen(const Tick& tick) {
   std::size_t expected = 0;
   for (const FlatParams::Entry& each : params_.entries()) expected += static_cast<std::size_t>(each.count);
   weights_.clear();
-  for (std::int64_t t = 0; me().listens() && t < tasks(); ++t) {
+  for (std::int64_t t = 0; setup_.me().listens() && t < tasks(); ++t) {
     const Words& words = told_[static_cast<std::size_t>(t)];
-    if ((t == setup_.number) != is_own_teacher() || words.size() != expected) continue;  // who does not train yet sends nothing
+    if ((t == setup_.number) != setup_.hears_itself() || words.size() != expected) continue;  // who does not train yet sends nothing
     weights_.push_back(Tensor::zeros(setup_.device, {params_.elements()}, setup_.dtype));
     params_.bind(weights_.back().buffer());
     std::size_t at = 0;
@@ -113,7 +110,7 @@ void Codistill::tick(const Tick& tick) {
     if (!told[t].empty()) told_[t] = std::move(told[t]);
   listen(tick);
   Words words;
-  if (tick.trains && (me().publishes() || is_own_teacher()) && setup_.task.rank() == 0)
+  if (tick.trains && setup_.tells() && setup_.task.rank() == 0)
     for (const Module::Named& each : (setup_.untrained ? *setup_.untrained : setup_.model).own().parameters())
       append_floats(words, each.parameter->value());
   gather_.post(setup_.number, std::move(words));

@@ -46,8 +46,6 @@ class Distill final : public Strategy {
   }
   void listen(const std::vector<std::vector<std::int32_t>>& told);
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
-  bool is_own_teacher() const { return setup_.options.control == Control::matched; }
-  const TaskInfo& me() const { return setup_.tasks[static_cast<std::size_t>(setup_.number)]; }
 
   StrategySetup setup_;
   TickGather gather_;
@@ -91,7 +89,7 @@ void Distill::listen(const std::vector<std::vector<std::int32_t>>& told) {
   std::int64_t peers = 0;
   for (std::int64_t t = 0; t < tasks(); ++t) {
     const std::vector<std::int32_t>& words = told[static_cast<std::size_t>(t)];
-    if ((t == setup_.number) != is_own_teacher() || words.size() != sum.size()) continue;  // who does not train yet tells nothing
+    if ((t == setup_.number) != setup_.hears_itself() || words.size() != sum.size()) continue;  // who does not train yet tells nothing
     ++peers;
     for (std::size_t i = 0; i < sum.size(); ++i) {
       float value = 0;
@@ -100,7 +98,7 @@ void Distill::listen(const std::vector<std::vector<std::int32_t>>& told) {
     }
   }
   taught_.clear();
-  if (peers == 0 || !me().listens()) return;
+  if (peers == 0 || !setup_.me().listens()) return;
   for (const double s : sum) taught_.push_back(static_cast<float>(s / static_cast<double>(peers)));
 }
 
@@ -110,7 +108,7 @@ void Distill::tick(const Tick& tick) {
   weight_ = taught_.empty() ? 0 : distill_weight(setup_.options, tick);
   const ProbeRows next = probes_of(tick.number);
   std::vector<std::int32_t> words;
-  const bool tells = tick.trains && (me().publishes() || is_own_teacher());
+  const bool tells = tick.trains && setup_.tells();
   if (tells && setup_.task.rank() == 0) {
     const Values in = Replica::gather(*setup_.all, next.rows, setup_.device, setup_.dtype);
     FusedModel& model = setup_.untrained ? *setup_.untrained : setup_.model;

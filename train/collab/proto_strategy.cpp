@@ -34,7 +34,6 @@ class Proto final : public Strategy {
 
  private:
   void apply(const std::vector<std::vector<std::int32_t>>& told);
-  bool hears_itself_alone() const { return setup_.options.control == Control::matched; }
   std::int64_t tasks() const { return static_cast<std::int64_t>(setup_.tasks.size()); }
   std::int32_t key_of(std::int64_t row) const { return by_row_[static_cast<std::size_t>(setup_.rows.train->row_id(row))]; }
 
@@ -75,7 +74,7 @@ Proto::Proto(const StrategySetup& setup)
 }
 
 void Proto::on_results(const WorkerPass& pass) {
-  if (!setup_.tasks[static_cast<std::size_t>(setup_.number)].publishes() && !hears_itself_alone()) return;
+  if (!setup_.tells()) return;
   const Tensor entity =
       (setup_.untrained ? setup_.untrained->entity(pass.in.at("x"), {.device = setup_.device}) : pass.results.at("entity")).value();
   with_float_type(entity.dtype(), [&]<class T>() {
@@ -92,10 +91,11 @@ void Proto::apply(const std::vector<std::vector<std::int32_t>>& told) {
   const auto words = static_cast<std::size_t>(EntitySums::entry_words(setup_.options.width));
   std::vector<double> sums(keys_ * width_);
   std::vector<std::int64_t> counts(keys_);
+  std::vector<float> vector(width_);
   for (std::size_t t = 0; t < told.size(); ++t) {
     const std::vector<std::int32_t>& task = told[t];
     const bool is_own = static_cast<int>(t) == setup_.number;
-    if (!is_own && hears_itself_alone()) continue;
+    if (!is_own && setup_.hears_itself()) continue;
     std::vector<const std::int32_t*> order;
     for (std::size_t at = 0; at + words <= task.size(); at += words) order.push_back(task.data() + at);
     std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return std::pair(a[0], a[1]) < std::pair(b[0], b[1]); });
@@ -103,7 +103,6 @@ void Proto::apply(const std::vector<std::vector<std::int32_t>>& told) {
       if (entry[0] < 0 || static_cast<std::size_t>(entry[0]) >= keys_) throw CheckpointError("what was posted of proto is damaged");
       const auto key = static_cast<std::size_t>(is_own ? entry[0] : taken_for_[static_cast<std::size_t>(entry[0])]);
       counts[key] += entry[2];
-      std::vector<float> vector(width_);
       std::memcpy(vector.data(), entry + 3, width_ * sizeof(float));
       for (std::size_t j = 0; j < width_; ++j) sums[key * width_ + j] += static_cast<double>(vector[j]);
     }
@@ -125,7 +124,7 @@ void Proto::tick(const Tick& tick) {
 }
 
 Variable Proto::loss_term(const WorkerPass& pass) {
-  if (!pulls_ || !setup_.tasks[static_cast<std::size_t>(setup_.number)].listens()) return {};
+  if (!pulls_ || !setup_.me().listens()) return {};
   const Variable entity = pass.results.at("entity");
   Tensor to = Tensor::zeros(setup_.device, entity.shape(), entity.dtype());
   std::vector<float> has(pass.rows.size());

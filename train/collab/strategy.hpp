@@ -50,6 +50,12 @@ struct StrategySetup {
   std::function<void(const std::string&)> say;           // on the task's first rank, where somebody listens
   std::function<std::unique_ptr<Sequential>()> another;  // layers as the task's own are before a strategy changes them
   std::function<void()> on_heard = {};                   // when vectors of trained peers are used for the first time; not collective
+
+  const TaskInfo& me() const { return tasks[static_cast<std::size_t>(number)]; }
+  /// Of the matched control a task hears itself in place of its peers.
+  bool hears_itself() const { return options.control == Control::matched; }
+  /// Whether what this task tells is used by somebody.
+  bool tells() const { return me().publishes() || hears_itself(); }
 };
 
 /// One thread a rank. Bits must not depend on the number of a task's ranks, given its virtual workers: what is summed over passes is summed

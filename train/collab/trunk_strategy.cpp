@@ -42,7 +42,7 @@ class TrunkStrategy final : public Strategy {
       if (patterns.empty()) patterns = layers_before_head(setup_.model.own());
       selection_.emplace(*parameters.params, patterns);
     });
-    check_trunk(setup_.sharing, *selection_, setup_.tasks[static_cast<std::size_t>(setup_.number)].name);
+    check_trunk(setup_.sharing, *selection_, setup_.me().name);
     packed_ = Tensor::empty(setup_.device, {selection_->elements()}, setup_.dtype);
     change_values([&]<class T>(std::span<T> values) { trunk_.spread_first(values); });
   }

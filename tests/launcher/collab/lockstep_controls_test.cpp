@@ -37,14 +37,10 @@ std::string table(int task, const Edit& edit) {
   return out;
 }
 
-struct QuietLog final : Log {
-  void write(LogLevel, std::string_view) override {}
-};
-
 struct Study {
   tests::Folder folder;
   CollabRecipe recipe;
-  QuietLog log;
+  SilentLog log;
   std::unique_ptr<CollabTrials> trials;
   /// edit: of the peer's table.
   Study(const std::string& strategy, const Edit& edit) {

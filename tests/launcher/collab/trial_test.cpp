@@ -37,15 +37,11 @@ std::string table(int task, int tested, const Edit& edit) {
   return out;
 }
 
-struct QuietLog final : Log {
-  void write(LogLevel, std::string_view) override {}
-};
-
 /// A study of two tasks whose tables differ by `edit` from those of others.
 struct Study {
   tests::Folder folder;
   CollabRecipe recipe;
-  QuietLog log;
+  SilentLog log;
   std::unique_ptr<CollabTrials> trials;
   explicit Study(
       const Edit& edit = [](Row&) {}, int tested = kTested) {

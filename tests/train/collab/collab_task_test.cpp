@@ -54,10 +54,6 @@ TaskRows rows_of(const std::shared_ptr<PeopleTable>& table) {
   return {.train = set(0), .validation = set(1), .test = set(2), .all = set(3), .entities = {table->ids}, .key = table->segments};
 }
 
-struct QuietLog final : Log {
-  void write(LogLevel, std::string_view) override {}
-};
-
 struct Collab {
   std::vector<TaskInfo> tasks = {{"buys", TaskRole::both, {"person"}, 1}, {"stays", TaskRole::both, {"person"}, 1}};
   std::vector<int> views = {0, 1};
@@ -143,7 +139,7 @@ struct Collab {
     rule.lr = 0.01;
     const auto optimizer = make_optimizer(rule, registry);
     const auto loss = make_loss(config.train, {}, registry);
-    QuietLog log;
+    SilentLog log;
     std::unique_ptr<CollabTask> task;
     if (!alone)
       task = std::make_unique<CollabTask>(CollabTask::Setup{.sharing = *sharing,

@@ -19,28 +19,13 @@
 
 #include <chorale/tests/train/folder.hpp>
 
+#include <chorale/tests/comm/thread_ranks.hpp>
+
 using namespace chorale;
 
 namespace {
 
 constexpr std::int64_t kWidth = 3;
-
-std::vector<std::string> run_ranks(int size, int nodes, const std::function<void(Communicator&)>& rank_body) {
-  auto world = make_thread_communicators(size, nodes);
-  std::vector<std::string> errors(world.size());
-  std::vector<std::thread> threads;
-  for (std::size_t r = 0; r < world.size(); ++r)
-    threads.emplace_back([&, r] {
-      try {
-        rank_body(*world[r]);
-      } catch (const std::exception& error) {
-        errors[r] = error.what();
-        world[r]->abort(error.what());
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  return errors;
-}
 
 Publisher people(const std::string& task, int count, bool has_time, int scale_before = 3) {
   std::vector<EntityId> by_row;
@@ -85,76 +70,79 @@ struct Ticks {
 
 Seen run(const Layout& layout, const Ticks& ticks) {
   Seen out;
-  out.errors = run_ranks(static_cast<int>(layout.task_of.size()), layout.nodes, [&](Communicator& world) {
-    const Publisher publishers[] = {people("a", 90, layout.has_time), people("b", 50, layout.has_time)};
-    const int task = layout.task_of[static_cast<std::size_t>(world.rank())];
-    const StoreOptions options{.width = kWidth, .keep = 0.7, .wire = layout.wire};
-    std::unique_ptr<Store> store;
-    ShardedStore* sharded = nullptr;
-    if (layout.is_sharded) {
-      auto made = std::make_unique<ShardedStore>(world, std::vector<std::string>{"a", "b"}, task,
-                                                 task >= 0 ? publishers[task] : Publisher{.task = "", .ids = {}}, options);
-      sharded = made.get(), store = std::move(made);
-    } else {
-      store = std::make_unique<ReplicatedStore>(world, std::vector<Publisher>{publishers[0], publishers[1]}, options);
-    }
-    const Publisher own = people("own", 120, layout.has_time);
-    const std::vector<KeyPlaces> places = store->locate({{0, own.keys()}, {1, own.keys()}});
-    if (ticks.resumes) {
-      const SafetensorsFile file(*ticks.resumes);
-      store->restore(file, file.metadata().at("state"));
-    }
-    std::int64_t rank = 0, ranks = 0;
-    for (std::size_t r = 0; r < layout.task_of.size(); ++r)
-      if (layout.task_of[r] == task) rank += static_cast<int>(r) < world.rank(), ++ranks;
-    std::uint64_t before = 0;
-    std::vector<float> row(kWidth);
-    const auto read = [&] {
-      std::vector<float> all;
-      for (int p = 0; p < 2; ++p)
-        for (const std::int32_t position : places[static_cast<std::size_t>(p)].positions) {
-          all.push_back(store->fetch(p, position, row.data()) ? 1.0f : 0.0f);
-          all.insert(all.end(), row.begin(), row.end());
+  out.errors = run_ranks(
+      static_cast<int>(layout.task_of.size()),
+      [&](Communicator& world) {
+        const Publisher publishers[] = {people("a", 90, layout.has_time), people("b", 50, layout.has_time)};
+        const int task = layout.task_of[static_cast<std::size_t>(world.rank())];
+        const StoreOptions options{.width = kWidth, .keep = 0.7, .wire = layout.wire};
+        std::unique_ptr<Store> store;
+        ShardedStore* sharded = nullptr;
+        if (layout.is_sharded) {
+          auto made = std::make_unique<ShardedStore>(world, std::vector<std::string>{"a", "b"}, task,
+                                                     task >= 0 ? publishers[task] : Publisher{.task = "", .ids = {}}, options);
+          sharded = made.get(), store = std::move(made);
+        } else {
+          store = std::make_unique<ReplicatedStore>(world, std::vector<Publisher>{publishers[0], publishers[1]}, options);
         }
-      return all;
-    };
-    for (int tick = ticks.first; tick < ticks.last; ++tick) {
-      store->complete();
-      const std::vector<float> now = read();
-      if (world.rank() + 1 == world.size()) out.fetched.push_back(now);
-      EntitySums sums(kWidth);
-      for (int part = 0; task >= 0 && part < 6; ++part) {
-        if (part * ranks / 6 != rank) continue;
-        for (int i = 0; i < 20; ++i) {
-          const int keys = static_cast<int>(publishers[task].ids.size()), entity = (7 * i + 3 * part + 11 * tick) % keys;
-          sums.add(entity, part, vector_of(tick, entity, 10 * task + part).data());
+        const Publisher own = people("own", 120, layout.has_time);
+        const std::vector<KeyPlaces> places = store->locate({{0, own.keys()}, {1, own.keys()}});
+        if (ticks.resumes) {
+          const SafetensorsFile file(*ticks.resumes);
+          store->restore(file, file.metadata().at("state"));
         }
-      }
-      if (sharded && tick == ticks.first) before = world.bytes_sent() - static_cast<std::uint64_t>(sharded->formula_bytes());
-      store->post(tick == 2 ? -1 : task, sums);
-      if (tick == ticks.saves_at) {
-        store->settle();
-        store->gather_state();
-        if (world.rank() == 0) {
-          const SafetensorsImage image(store->state(), {{"state", store->state_text()}});
-          out.checkpoint.resize(image.size());
-          image.copy_range({0, image.size()}, reinterpret_cast<std::byte*>(out.checkpoint.data()));
+        std::int64_t rank = 0, ranks = 0;
+        for (std::size_t r = 0; r < layout.task_of.size(); ++r)
+          if (layout.task_of[r] == task) rank += static_cast<int>(r) < world.rank(), ++ranks;
+        std::uint64_t before = 0;
+        std::vector<float> row(kWidth);
+        const auto read = [&] {
+          std::vector<float> all;
+          for (int p = 0; p < 2; ++p)
+            for (const std::int32_t position : places[static_cast<std::size_t>(p)].positions) {
+              all.push_back(store->fetch(p, position, row.data()) ? 1.0f : 0.0f);
+              all.insert(all.end(), row.begin(), row.end());
+            }
+          return all;
+        };
+        for (int tick = ticks.first; tick < ticks.last; ++tick) {
+          store->complete();
+          const std::vector<float> now = read();
+          if (world.rank() + 1 == world.size()) out.fetched.push_back(now);
+          EntitySums sums(kWidth);
+          for (int part = 0; task >= 0 && part < 6; ++part) {
+            if (part * ranks / 6 != rank) continue;
+            for (int i = 0; i < 20; ++i) {
+              const int keys = static_cast<int>(publishers[task].ids.size()), entity = (7 * i + 3 * part + 11 * tick) % keys;
+              sums.add(entity, part, vector_of(tick, entity, 10 * task + part).data());
+            }
+          }
+          if (sharded && tick == ticks.first) before = world.bytes_sent() - static_cast<std::uint64_t>(sharded->formula_bytes());
+          store->post(tick == 2 ? -1 : task, sums);
+          if (tick == ticks.saves_at) {
+            store->settle();
+            store->gather_state();
+            if (world.rank() == 0) {
+              const SafetensorsImage image(store->state(), {{"state", store->state_text()}});
+              out.checkpoint.resize(image.size());
+              image.copy_range({0, image.size()}, reinterpret_cast<std::byte*>(out.checkpoint.data()));
+            }
+          }
+          store->release();
+          for (int i = 0; ticks.advances && i < 50; ++i) store->advance();
+          if (read() != now) throw UsageError("what is under way is read before its tick");
         }
-      }
-      store->release();
-      for (int i = 0; ticks.advances && i < 50; ++i) store->advance();
-      if (read() != now) throw UsageError("what is under way is read before its tick");
-    }
-    store->complete();
-    const std::vector<float> last = read();
-    if (world.rank() + 1 == world.size()) out.fetched.push_back(last), out.places = places;
-    if (!sharded || ticks.saves_at >= 0) return;
-    const std::uint64_t sent = world.bytes_sent() - before;
-    world.barrier("what an envelope takes").wait();
-    const std::uint64_t envelope = world.bytes_sent() - before - sent, posts = static_cast<std::uint64_t>(ticks.last - ticks.first);
-    if (const std::uint64_t formula = static_cast<std::uint64_t>(sharded->formula_bytes()) + 6 * posts * envelope; sent != formula)
-      throw UsageError("sent " + std::to_string(sent) + " bytes, the formula says " + std::to_string(formula));
-  });
+        store->complete();
+        const std::vector<float> last = read();
+        if (world.rank() + 1 == world.size()) out.fetched.push_back(last), out.places = places;
+        if (!sharded || ticks.saves_at >= 0) return;
+        const std::uint64_t sent = world.bytes_sent() - before;
+        world.barrier("what an envelope takes").wait();
+        const std::uint64_t envelope = world.bytes_sent() - before - sent, posts = static_cast<std::uint64_t>(ticks.last - ticks.first);
+        if (const std::uint64_t formula = static_cast<std::uint64_t>(sharded->formula_bytes()) + 6 * posts * envelope; sent != formula)
+          throw UsageError("sent " + std::to_string(sent) + " bytes, the formula says " + std::to_string(formula));
+      },
+      layout.nodes);
   for (const std::string& error : out.errors) CHECK(error == "");
   return out;
 }
@@ -237,7 +225,7 @@ TEST_CASE("a checkpoint of other entities or another width is refused by a shard
   const Seen saved = run({.task_of = {0, 1}, .is_sharded = false}, {.saves_at = 3});
   const auto path = write(folder, "store.safetensors", saved.checkpoint);
   const auto error_of = [&](int people_of_a, const std::string& kind, std::int64_t width) {
-    return run_ranks(2, 1, [&](Communicator& world) {
+    return run_ranks(2, [&](Communicator& world) {
       Publisher own = people("a", people_of_a, false);
       if (kind == "other")
         for (EntityId& id : own.ids) id += 1;
@@ -253,7 +241,7 @@ TEST_CASE("a checkpoint of other entities or another width is refused by a shard
 }
 
 TEST_CASE("what a sharded store takes is what the formula says") {
-  const auto errors = run_ranks(3, 1, [](Communicator& world) {
+  const auto errors = run_ranks(3, [](Communicator& world) {
     const Publisher own = people(world.rank() == 0 ? "a" : "b", world.rank() == 0 ? 90 : 50, true), listener = people("own", 120, true);
     ShardedStore store(world, {"a", "b"}, world.rank() == 0 ? 0 : 1, own, {.width = kWidth});
     const auto places = store.locate({{0, listener.keys()}, {1, listener.keys()}});

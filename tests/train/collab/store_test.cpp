@@ -12,28 +12,13 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/train/collab/replicated_store.hpp>
 
+#include <chorale/tests/comm/thread_ranks.hpp>
+
 using namespace chorale;
 
 namespace {
 
 constexpr std::int64_t kWidth = 3;
-
-std::vector<std::string> run_ranks(int size, const std::function<void(Communicator&)>& rank_body) {
-  auto world = make_thread_communicators(size);
-  std::vector<std::string> errors(world.size());
-  std::vector<std::thread> threads;
-  for (std::size_t r = 0; r < world.size(); ++r)
-    threads.emplace_back([&, r] {
-      try {
-        rank_body(*world[r]);
-      } catch (const std::exception& error) {
-        errors[r] = error.what();
-        world[r]->abort(error.what());
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  return errors;
-}
 
 std::vector<EntityId> people(int count) {
   std::vector<EntityId> ids;

@@ -81,10 +81,6 @@ TaskRows rows_of(const std::shared_ptr<Visits>& table, bool split_by_time) {
           .scale_before = split_by_time ? kValidation : std::numeric_limits<std::int32_t>::max()};
 }
 
-struct QuietLog final : Log {
-  void write(LogLevel, std::string_view) override {}
-};
-
 /// What one task fetched, by row of its table, and the rows' periods.
 struct Heard {
   std::vector<float> normalised, raw;  // [rows, width]
@@ -129,7 +125,7 @@ std::array<Heard, 2> run(const Change& change, Control control = Control::none) 
                      .dtype = DType::f32,
                      .virtual_workers = 1,
                      .options = options});
-    QuietLog log;
+    SilentLog log;
     TrainerParts parts{*own_comm, *device, task.model(), *loss, *optimizer, registry, log, task.train(), task.validation(), task.test()};
     parts.aims = task.aims(), parts.hook = &task.hook();
     Trainer trainer(parts, config);
