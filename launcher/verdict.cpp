@@ -35,7 +35,14 @@ std::string place(const RankEnd& end) {
   return fmt::format("rank {} (node {}, process {})", end.rank, end.host, end.process);
 }
 
-std::string end_of_silent_rank(const RankEnd& end) {
+/// A peer on its node has read its page after its end; what it said itself is of up to half a second before.
+std::string where_last(const RankEnd& end, std::span<const RankEnd> all) {
+  const auto seen = std::find_if(all.begin(), all.end(),
+                                 [&](const RankEnd& e) { return e.culprit == end.rank && e.rank != end.rank && !e.culprit_where.empty(); });
+  return seen == all.end() ? end.where : seen->culprit_where;
+}
+
+std::string end_of_silent_rank(const RankEnd& end, const std::string& where) {
   std::string how = "it left without a word";
   const bool killed = end.status && WIFSIGNALED(*end.status);
   if (end.status) how = killed ? text_of_status(*end.status) : text_of_status(*end.status) + ", without a word";
@@ -44,7 +51,7 @@ std::string end_of_silent_rank(const RankEnd& end) {
                        end.memory_kills == 1 ? "an oom_kill" : fmt::format("{} oom_kills", end.memory_kills));
   else if (killed && WTERMSIG(*end.status) == SIGKILL)
     how += ", cause unknown";
-  if (!end.where.empty()) how += ", last seen in " + end.where;
+  if (!where.empty()) how += ", last seen in " + where;
   return fmt::format("{} has ended: {}", place(end), how);
 }
 
@@ -68,8 +75,9 @@ std::optional<Verdict> verdict_of(std::span<const RankEnd> ends) {
   const auto order = [&](const RankEnd& end) { return was_awaited_in_vain(end, ends) ? kAwaited : precedence(end); };
   const auto first = std::min_element(ends.begin(), ends.end(), [&](const RankEnd& a, const RankEnd& b) { return order(a) < order(b); });
   if (first == ends.end()) return std::nullopt;
-  Verdict out = {.code = first->code.value_or(static_cast<int>(ExitCode::comm)), .rank = first->rank, .where = first->where};
-  out.cause = first->cause.empty() ? end_of_silent_rank(*first) : words_of(*first, ends);
+  const std::string where = first->cause.empty() ? where_last(*first, ends) : first->where;
+  Verdict out = {.code = first->code.value_or(static_cast<int>(ExitCode::comm)), .rank = first->rank, .where = where};
+  out.cause = first->cause.empty() ? end_of_silent_rank(*first, where) : words_of(*first, ends);
   if (first->culprit >= 0) out.rank = first->culprit, out.where = seen_of_culprit(*first, ends).culprit_where;
   for (const RankEnd& end : ends) out.step = std::max(out.step, end.step);
   return out;

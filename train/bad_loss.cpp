@@ -16,14 +16,19 @@ void Trainer::refuse_policy() const {
     throw UsageError("train.on_nan = rollback needs checkpoints to go back to; give a folder for them, or use skip or stop");
 }
 
-std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
-  const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
-  cut_->take(sampler_.rows(step / per_epoch, step % per_epoch));
+int Trainer::owner_of(std::int64_t worker) const {
   int owner = 0;
   for (int r = 0; r < parts_.comm.size(); ++r) {
     const Share held = workers_of(r, parts_.comm.size(), workers_);
-    if (outcome.bad_worker >= held.first && outcome.bad_worker < held.first + held.count) owner = r;
+    if (worker >= held.first && worker < held.first + held.count) owner = r;
   }
+  return owner;
+}
+
+std::string Trainer::bad_loss_text(const StepOutcome& outcome) {
+  const std::int64_t step = outcome.bad_step - 1, per_epoch = sampler_.steps_per_epoch();
+  cut_->take(sampler_.rows(step / per_epoch, step % per_epoch));
+  const int owner = owner_of(outcome.bad_worker);
   std::string text;
   if (parts_.hook) parts_.hook->set_alone(true);
   if (parts_.comm.rank() == owner) text = replica_->describe_bad(outcome.bad_worker, *cut_, step);
@@ -47,8 +52,9 @@ std::optional<BatchInFlight> Trainer::batch_in_flight() const {
 void Trainer::after_bad_loss(const StepOutcome& outcome) {
   const std::string why = bad_loss_text(outcome);
   if (config_.train.on_nan == "skip") return skip(outcome, why);
-  if (config_.train.on_nan == "rollback") return roll_back(why);
-  throw NumericError(why);
+  const bool is_own = owner_of(outcome.bad_worker) == parts_.comm.rank();
+  if (config_.train.on_nan == "rollback") return roll_back(why, is_own);
+  throw NumericError(why, is_own);
 }
 
 void Trainer::skip(const StepOutcome& outcome, const std::string& why) {
@@ -59,15 +65,15 @@ void Trainer::skip(const StepOutcome& outcome, const std::string& why) {
     parts_.log.warning(why + "; the step is skipped, " + std::to_string(skipped_) + " so far");
 }
 
-void Trainer::roll_back(const std::string& why) {
+void Trainer::roll_back(const std::string& why, bool is_own) {
   if (rollbacks_ >= config_.train.rollbacks)
-    throw NumericError(why + "; " + std::to_string(rollbacks_) + " rollbacks are used up (train.rollbacks)");
+    throw NumericError(why + "; " + std::to_string(rollbacks_) + " rollbacks are used up (train.rollbacks)", is_own);
   wait_for_save(false);  // it may be the newest
   std::optional<RunPosition> found;
   {
     const Stay stay(parts_.comm.watch(), Activity::restoring, "checkpoint");
     found = checkpointing_->restore(parts_.log, {replicas_->writers_of_values(), replicas_->writers_of_state()});
-    if (!found) throw NumericError(why + "; there is no checkpoint to go back to yet");
+    if (!found) throw NumericError(why + "; there is no checkpoint to go back to yet", is_own);
     replicas_->filled();
     replicas_->restart();
     checkpointing_->restore_carried(replicas_->carried(), parts_.log);

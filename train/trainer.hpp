@@ -115,9 +115,10 @@ class Trainer {
   void after_good_step(const StepOutcome& outcome, std::int64_t samples, double ms);
   // bad_loss.cpp: train.on_nan.
   void after_bad_loss(const StepOutcome& outcome);
+  int owner_of(std::int64_t worker) const;  // the rank that holds that virtual worker
   std::string bad_loss_text(const StepOutcome& outcome);
   void skip(const StepOutcome& outcome, const std::string& why);
-  void roll_back(const std::string& why);
+  void roll_back(const std::string& why, bool is_own);
   void take_position(const RunPosition& position);
   void refuse_policy() const;
   void make_surgery();

@@ -50,9 +50,10 @@ struct ShapeError : Error {
 struct IoError : Error {
   explicit IoError(const std::string& text) : Error(ExitCode::io, text) {}
 };
-/// NaN or infinity where numbers must be finite.
+/// NaN or infinity where numbers must be finite. All ranks may throw it, in the same words: is_own where they arose on this one.
 struct NumericError : Error {
-  explicit NumericError(const std::string& text) : Error(ExitCode::internal, text) {}
+  explicit NumericError(const std::string& text, bool is_own_ = true) : Error(ExitCode::internal, text), is_own(is_own_) {}
+  bool is_own;
 };
 /// A peer's failure: which rank saw or caused it, in which collective, at which number of it.
 struct CommError : Error {

@@ -51,6 +51,8 @@ RankResult describe_failure() {
     const auto* missed = dynamic_cast<const MissedRank*>(&e);
     const std::string rank_where = missed ? missed->where : e.sequence > 0 ? place_of(e) : "";
     return {static_cast<int>(e.code()), e.what(), e.is_late ? CauseKind::late : CauseKind::peer, e.rank, place_of(e), rank_where};
+  } catch (const NumericError& e) {
+    return {static_cast<int>(e.code()), e.what(), e.is_own ? CauseKind::own : CauseKind::peer};
   } catch (const Error& e) {
     return {static_cast<int>(e.code()), e.what()};
   } catch (const std::bad_alloc&) {

@@ -95,4 +95,20 @@ TEST_CASE("a rank that others had waited for in vain did not begin it by dying i
 TEST_CASE("what all ranks say is not one rank's") {
   const std::string text = "loss is not finite at step 17 on rank 1";
   CHECK(verdict_of(std::vector{says(0, CauseKind::own, text, 70), says(1, CauseKind::own, text, 70)})->cause == text);
+  const Verdict found = *verdict_of(std::vector{says(0, CauseKind::peer, text, 70), says(1, CauseKind::own, text, 70)});
+  CHECK(found.cause == text);
+  CHECK(found.rank == 1);  // the one that has it, whoever came first
+  CHECK(found.code == 70);
+}
+
+TEST_CASE("where a killed rank was last is what a peer has seen of it, not what it had said before") {
+  RankEnd peer = says(0, CauseKind::peer, "rank 3 (process 43) has died", 75, 3);
+  CHECK_THAT(verdict_of(std::vector{silent(3, SIGKILL), peer})->cause, Catch::EndsWith("last seen in forward of layer '2' in step 17"));
+  peer.culprit_where = "update in step 19";
+  for (const auto& ends : {std::vector{silent(3, SIGKILL), peer}, std::vector{peer, silent(3, SIGKILL)}}) {
+    const Verdict found = *verdict_of(ends);
+    CHECK(found.rank == 3);
+    CHECK(found.where == "update in step 19");
+    CHECK_THAT(found.cause, Catch::Contains("SIGKILL") && Catch::EndsWith("last seen in update in step 19"));
+  }
 }
