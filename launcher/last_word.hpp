@@ -21,7 +21,7 @@ inline constexpr const char* kInPlaceOfRank0 = "the verdict in place of rank 0: 
 /// One a process; any thread.
 class LastWord {
  public:
-  /// The attempt has begun, its start is in events.jsonl of `run`; `first` is rank 0's process. Before this nothing is written.
+  /// The attempt has begun, or is about to in a run that goes on; `first` is rank 0's process. Before this nothing is written.
   void begin(const std::filesystem::path& run, int attempt, const RunOwner& first);
   /// What this process does when it has said all: gives the run directory back.
   void at_close(std::function<void()> close) { close_ = std::move(close); }

@@ -108,6 +108,7 @@ void RunDirectory::claim(double deadline_s, const std::function<void(const std::
   deadline_s_ = deadline_s, say_ = say;
   std::error_code ignored;
   if (fs::is_directory(path_, ignored)) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
+  if (lock_ && options_.resume) attempt_ = last_attempt(path_).number + 1;
 }
 
 void RunDirectory::start(const std::string& recipe_text) {
@@ -143,7 +144,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   const LastAttempt before = last_attempt(path_);
-  if (before.number > 0 && !before.has_ended) event(path_, before.number, "end", unrecorded_end(before), true, before.job);
+  close_before(path_, before.number + 1);
   keep_records(path_, before.number);
   attempt_ = before.number + 1;
   event(path_, attempt_, "start", {}, false, own_job());
@@ -166,8 +167,15 @@ bool RunDirectory::has_ended(const fs::path& run, int attempt) {
 bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& verdict) {
   const FolderGuard guard(run);
   if (has_ended(run, attempt)) return false;
+  close_before(run, attempt);
   event(run, attempt, "end", verdict, true, own_job());
   return true;
+}
+
+void RunDirectory::close_before(const fs::path& run, int attempt) {
+  const LastAttempt before = last_attempt(run);
+  if (before.number > 0 && before.number < attempt && !before.has_ended)
+    event(run, before.number, "end", unrecorded_end(before), true, before.job);
 }
 
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
