@@ -9,6 +9,12 @@ namespace chorale {
 
 /// y [..., N] = x [..., K] w^T + b, with w [N, K] and b [N] (undefined: none), as PyTorch stores them. Throws ShapeError.
 Variable linear(const Variable& x, const Variable& w, const Variable& b = {});
+/// What two layers give in one sum, [..., N] = x w^T + b + x2 w2^T: the second product is added in place. Throws ShapeError.
+struct LinearTerm {
+  const Variable& x;
+  const Variable& w;
+};
+Variable linear_sum(LinearTerm first, const Variable& b, LinearTerm second);
 /// c [M, N] = a [M, K] b [K, N].
 Variable matmul(const Variable& a, const Variable& b);
 
@@ -52,6 +58,8 @@ Variable normalise(const Variable& x, const Variable& gamma, const Variable& bet
 Variable softmax(const Variable& x);
 /// y [B, D] = sum over e of weights [B, E] column e times experts[e] [B, D]: what a gate makes of its experts. Throws ShapeError.
 Variable mix(const Variable& weights, const std::vector<Variable>& experts);
+/// y [B, E * D] = x, each of its E runs of D columns times its weight, weights [1, E]. Throws ShapeError.
+Variable scale_runs(const Variable& x, const Variable& weights);
 /// Sum of all elements, accumulated in f64: [].
 Variable sum(const Variable& x);
 /// Sum over everything behind the first dimension: [B, ...] to [B].

@@ -10,19 +10,33 @@
 
 namespace chorale {
 
+namespace {
+constexpr std::size_t kMostWaiting = 8192;  // rows
+}
+
 void Publication::on_results(const WorkerPass& pass) {
   if (parts_.publisher < 0 || parts_.untrained) return;
   const Tensor entity = pass.results.at("entity").value();
-  const std::int64_t width = entity.row_elements();
   with_float_type(entity.dtype(), [&]<class T>() {
-    const T* vector = entity.data<T>();
-    for (const std::int64_t row : pass.rows) {
-      const auto number = static_cast<std::size_t>(parts_.train->row_id(row));
-      for (const std::vector<std::int32_t>& kind : parts_.entities)
-        if (kind[number] >= 0) seen_.add(kind[number], static_cast<std::int32_t>(pass.worker), vector);
-      vector += width;
-    }
+    const T* vectors = entity.data<T>();
+    for (std::int64_t i = 0; i < entity.elements(); ++i) vectors_.push_back(static_cast<float>(vectors[i]));
   });
+  passes_.push_back({static_cast<std::int32_t>(pass.worker), pass.rows.size()});
+  rows_.insert(rows_.end(), pass.rows.begin(), pass.rows.end());
+  if (rows_.size() >= kMostWaiting) add_waiting();
+}
+
+void Publication::add_waiting() {
+  const auto width = static_cast<std::size_t>(parts_.store.options().width);
+  const std::int64_t* row = rows_.data();
+  const float* vector = vectors_.data();
+  for (const auto& [worker, count] : passes_)
+    for (std::size_t i = 0; i < count; ++i, ++row, vector += width) {
+      const auto number = static_cast<std::size_t>(parts_.train->row_id(*row));
+      for (const std::vector<std::int32_t>& kind : parts_.entities)
+        if (kind[number] >= 0) seen_.add(kind[number], worker, vector);
+    }
+  passes_.clear(), rows_.clear(), vectors_.clear();
 }
 
 void Publication::complete(bool hears) {
@@ -31,6 +45,7 @@ void Publication::complete(bool hears) {
 }
 
 void Publication::post(std::int64_t tick, bool publishes) {
+  add_waiting();
   seen_.bound(parts_.clip, parts_.noise, mix(mix(parts_.noise_seed, 0x6E6F697365u), static_cast<std::uint64_t>(tick)));
   parts_.store.post(publishes ? parts_.publisher : -1, seen_);
   seen_.clear();
@@ -38,6 +53,7 @@ void Publication::post(std::int64_t tick, bool publishes) {
 
 void Publication::sweep(std::int64_t tick) {
   if (parts_.publisher < 0 || parts_.sweep_ticks == 0) return;
+  add_waiting();
   FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
   const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
   const Share now = share_of(chunks, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);

@@ -45,8 +45,19 @@ class Publication {
   FetchedRows* fetched() { return parts_.fetched; }
 
  private:
+  void add_waiting();
+
   Parts parts_;
   EntitySums seen_;
+  // What batches gave lies here in their order until a tick, or until there is much of it: adding it up at once would meet cold caches
+  // at every row of every step.
+  struct Rows {
+    std::int32_t worker;
+    std::size_t count;
+  };
+  std::vector<Rows> passes_;
+  std::vector<std::int64_t> rows_;  // in the training part
+  std::vector<float> vectors_;      // [rows, width]
 };
 
 }  // namespace chorale
