@@ -12,15 +12,22 @@ namespace chorale {
 
 void Publication::on_results(const WorkerPass& pass) {
   if (parts_.publisher < 0 || parts_.untrained) return;
-  const Tensor entity = pass.results.at("entity").value();
-  const std::int64_t width = entity.row_elements();
+  std::vector<std::int64_t> numbers;
+  for (const std::int64_t row : pass.rows) numbers.push_back(parts_.train->row_id(row));
+  add(pass.results.at(parts_.folds ? "fold_entity" : "entity").value(), numbers, pass.worker);
+}
+
+/// part: the virtual worker or, behind those, the chunk of the sweep.
+void Publication::add(const Tensor& entity, std::span<const std::int64_t> table_rows, std::int64_t part) {
   with_float_type(entity.dtype(), [&]<class T>() {
-    const T* vector = entity.data<T>();
-    for (const std::int64_t row : pass.rows) {
-      const auto number = static_cast<std::size_t>(parts_.train->row_id(row));
-      for (const std::vector<std::int32_t>& kind : parts_.entities)
-        if (kind[number] >= 0) seen_.add(kind[number], static_cast<std::int32_t>(pass.worker), vector);
-      vector += width;
+    const T* vectors = entity.data<T>();
+    for (const std::int64_t row : table_rows) {
+      const T* vector = vectors;
+      for (const std::vector<std::int32_t>& kind : parts_.entities) {
+        if (const std::int32_t e = kind[static_cast<std::size_t>(row)]; e >= 0) seen_.add(e, static_cast<std::int32_t>(part), vector);
+        vector += between_kinds();
+      }
+      vectors += entity.row_elements();
     }
   });
 }
@@ -46,14 +53,11 @@ void Publication::sweep(std::int64_t tick) {
     std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
     std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
     const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
-    const Tensor entity = exporter.entity(in.at("x"), {.device = parts_.device}).value();
-    const std::int64_t width = entity.row_elements(), part = parts_.virtual_workers + chunk;
-    with_float_type(entity.dtype(), [&]<class T>() {
-      for (std::size_t r = 0; r < numbers.size(); ++r)
-        for (const std::vector<std::int32_t>& kind : parts_.entities)
-          if (const std::int32_t e = kind[static_cast<std::size_t>(parts_.all->row_id(numbers[r]))]; e >= 0)
-            seen_.add(e, static_cast<std::int32_t>(part), entity.data<T>() + static_cast<std::int64_t>(r) * width);
-    });
+    const Pass pass{.device = parts_.device};
+    const Tensor entity =
+        parts_.folds ? parts_.folds->entity(in.at("x"), in.at("folds").value(), pass) : exporter.entity(in.at("x"), pass).value();
+    for (std::int64_t& number : numbers) number = parts_.all->row_id(number);
+    add(entity, numbers, parts_.virtual_workers + chunk);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
-#include <chorale/core/nn/fused_model.hpp>
+#include <chorale/core/nn/fold_exporters.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
 #include <chorale/train/collab/store.hpp>
 #include <chorale/train/training_hook.hpp>
@@ -23,6 +23,7 @@ class Publication {
     Device& device;
     DType dtype;
     FusedModel* untrained = nullptr;                  // a control: what publishes, by the sweep alone, in the model's place
+    FoldExporters* folds = nullptr;                   // they make the vectors, and `all` has "folds"; null: the model does
     FetchedRows* fetched = nullptr;                   // null: the task does not listen
     int publisher = -1;                               // in the store; -1: it does not publish
     std::shared_ptr<const Dataset> train, all;        // all: every row of the table
@@ -45,7 +46,10 @@ class Publication {
   FetchedRows* fetched() { return parts_.fetched; }
 
  private:
+  void add(const Tensor& entity, std::span<const std::int64_t> table_rows, std::int64_t part);
   Parts parts_;
+  /// One vector for all kinds, or with folds one for each kind: floats between them.
+  std::int64_t between_kinds() const { return parts_.folds ? parts_.folds->options().width : 0; }
   EntitySums seen_;
 };
 
