@@ -49,6 +49,7 @@ CollabTask::Setup CollabRank::setup(std::unique_ptr<Sequential> own, Loss& loss)
   o.guard = recipe_.settings.guard;
   o.noise_seed = static_cast<std::uint64_t>(settings_.train.seed);
   o.trunk.seed = static_cast<std::uint64_t>(recipe_.tasks[0]->settings.train.seed);
+  o.trunk.is_given = !settings_.train.init_from.empty(), o.trunk.given = settings_.train.init_only;
   o.plan = {.steps_per_tick = pace_.per_tick[number_],
             .ticks = pace_.ticks.ticks,
             .burn_in_ticks = pace_.ticks.burn_in,
