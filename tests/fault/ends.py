@@ -57,7 +57,7 @@ def own_mpirun(row, fault, code, says, expected, rank=1, verdict=75, environment
         run.start(*STEPS, "--resume")
         got, said = run.end()
         run.check(got == 0, f"{fault}: goes on by hand", got, said)
-        if verdict is not None:
+        if ":0:" not in fault and "init of MPI" not in fault:  # these end before there is a checkpoint
             run.check_resumed(fault)
     run.check(run.hash() == expected, f"{fault}: the bits of an undisturbed run", run.hash())
     run.check_clean(shm)
