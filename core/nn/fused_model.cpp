@@ -60,6 +60,11 @@ FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const F
   }
 }
 
+void FusedModel::train_beside(const std::string& name, std::unique_ptr<Module> other) {
+  add_child(name, *other);
+  beside_ = std::move(other);
+}
+
 bool FusedModel::any_open() const { return std::find(open_.begin(), open_.end(), true) != open_.end(); }
 
 Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
@@ -98,6 +103,9 @@ Values FusedModel::forward(const Values& in, const Pass& pass) {
     out.set("entity", entity);
     if (pass.training) out.set("entity_y", exporter_head_->forward(entity, pass));
   }
+  if (!beside_ || !pass.training) return out;
+  const Values others = beside_->forward(in, pass);
+  for (const auto& [name, value] : others.items()) out.set(name, value);
   return out;
 }
 
