@@ -21,7 +21,8 @@ std::string absolute_run(const std::string& path, const std::string& base) {
   return std::filesystem::absolute(std::filesystem::path(base) / path).lexically_normal().string();
 }
 
-InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log) {
+InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log,
+                   std::int64_t further_features) {
   // Rank 0 alone chooses: another could see another folder on a network file system.
   together(comm, "weights to start with", [&](std::int64_t&) {
     if (comm.rank() == 0) folder_ = find_checkpoint(options.init_from, log).folder().string();
@@ -38,7 +39,8 @@ InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipel
       source.tensors.back().name = last.name;
     }
     hash_ = tensors_hash(source.tensors);
-    weights_ = std::make_unique<StartingWeights>(model, parse_dtype(options.dtype), pipeline, std::move(source), options.init_only);
+    weights_ = std::make_unique<StartingWeights>(model, parse_dtype(options.dtype), pipeline, std::move(source), options.init_only,
+                                                 further_features);
   });
   if (comm.rank() != 0) return;
   log.info(weights_->text());
@@ -70,10 +72,14 @@ std::string InitFrom::json() const {
   return j.dump();
 }
 
+void check_init(const TrainOptions& options) {
+  if (options.init_from.empty() && !options.init_only.empty())
+    throw UsageError("train.init_only says what of train.init_from is loaded; give that too");
+}
+
 std::string start_from(const StartSetup& setup, TrainerConfig& config) {
   const TrainOptions& o = setup.options;
-  if (o.init_from.empty() && !o.init_only.empty())
-    throw UsageError("train.init_only says what of train.init_from is loaded; give that too");
+  check_init(o);
   if (o.init_from.empty()) return "";
   std::string text;
   if (config.resume && setup.comm.rank() == 0 && !list_checkpoints(setup.folder / "checkpoints").steps.empty()) {
@@ -82,7 +88,7 @@ std::string start_from(const StartSetup& setup, TrainerConfig& config) {
   }
   text = text_from(setup.comm, 0, text, "weights to start with");
   if (text.empty()) {
-    const auto init = std::make_shared<InitFrom>(o, setup.model, setup.pipeline, setup.comm, setup.log);
+    const auto init = std::make_shared<InitFrom>(o, setup.model, setup.pipeline, setup.comm, setup.log, setup.further_features);
     config.starting_weights = [init](const FlatParams& params) { init->write(params); };
     text = init->json();
   }

@@ -16,9 +16,10 @@ namespace chorale {
 class InitFrom {
  public:
   /// Collective; errors are equal on all ranks. Reads the newest sound checkpoint of the run that options.init_from names, or that
-  /// checkpoint: the best weights where it keeps some. Rank 0 says what is loaded. Throws UsageError where there is no such run or nothing
-  /// fits, CheckpointError for damage.
-  InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log);
+  /// checkpoint: the best weights where it keeps some. Rank 0 says what is loaded. further_features: as StartingWeights. Throws UsageError
+  /// where there is no such run or nothing fits, CheckpointError for damage.
+  InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log,
+           std::int64_t further_features = 0);
   void write(const FlatParams& params) const { weights_->write(params); }
   /// As summary.json holds it: {"from", "step", "best_weights", "hash", "loaded", "mapped", "not_loaded", "unused", "encoded_otherwise"}.
   std::string json() const;
@@ -31,6 +32,9 @@ class InitFrom {
   bool is_best_ = false;
 };
 
+/// Throws UsageError for train.init_only alone.
+void check_init(const TrainOptions& options);
+
 struct StartSetup {
   const TrainOptions& options;
   const Module& model;
@@ -38,10 +42,11 @@ struct StartSetup {
   Communicator& comm;
   const std::filesystem::path& folder;  // of the run, or of a task
   Log& log;
+  std::int64_t further_features = 0;  // as StartingWeights
 };
 /// Collective: the run of `config` starts with the weights that options.init_from names. Gives what InitFrom::json() says, for the summary
 /// and for keep_start(); empty: it starts with what is drawn. A run that resumes from a checkpoint reads no other run, which may be gone,
-/// but what the folder has kept. Throws as InitFrom does, and UsageError for train.init_only alone.
+/// but what the folder has kept. Throws as InitFrom and check_init() do.
 std::string start_from(const StartSetup& setup, TrainerConfig& config);
 /// Rank 0 writes that text into the folder.
 void keep_start(const std::string& init, Communicator& comm, const std::filesystem::path& folder);

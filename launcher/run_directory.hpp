@@ -31,25 +31,26 @@ class RunDirectory {
   void start(const std::string& recipe_text);
   /// A job of this number will train here, as a line of events.jsonl; the folder exists.
   void submitted(const std::string& job) const;
-  /// The one that start() has begun, or will begin in a run that goes on and has been claimed; 0: not known yet.
   int attempt() const { return attempt_; }
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns; nothing where it has one. Throws IoError.
   void end(const Verdict& verdict) const;
-  /// The same by whoever of the attempt's ranks comes first, of any process and node; also of one that ended before its start was written.
-  /// False: it has such a line already.
+  /// The same by whoever of the attempt's ranks comes first, of any process and node. False: it has such a line already.
   static bool end_once(const std::filesystem::path& run, int attempt, const Verdict& verdict);
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// What is there before an attempt is started from outside.
   struct Seen {
-    std::string lock;  // whose nonce; empty: nobody's
-    int attempt = 0;   // the last one
+    std::string lock = {};  // whose nonce; empty: nobody's
+    int attempt = 0;        // the last one
+    bool has_ended = false;
+    std::string watcher = {};  // of that one
   };
   static Seen look(const std::filesystem::path& run);
-  /// end() from outside, by the supervisor that is called `watcher`: the attempt's ranks have gone. before: from when they were started.
-  /// Where nothing has been written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so
-  /// far as to own the folder. Throws OwnedError, having written nothing, when another attempt has taken the folder meanwhile: the
-  /// supervisor had been stopped, or cut off. IoError.
-  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before);
+  /// end() by who is not rank 0: the supervisor when the attempt's ranks have gone, or one of the ranks of a user's mpirun when the attempt
+  /// has not come so far as to begin. watcher: own_watcher() of those ranks. before: from when they were started. Where nothing has been
+  /// written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so far as to own the
+  /// folder, and nothing where another process of this start has done it: false. Throws OwnedError, having written nothing, when another
+  /// attempt has taken the folder meanwhile: the supervisor had been stopped, or cut off. IoError.
+  static bool append_verdict(const std::filesystem::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before);
   /// Rank 0, when nothing writes any more: others may take the folder.
   void release() { lock_.reset(); }
   /// From any thread: throws OwnedError when another attempt has taken the folder.
@@ -57,13 +58,11 @@ class RunDirectory {
 
  private:
   void fill(const std::string& recipe_text);
-  /// The end of the last attempt before this one, where nobody was left to write it.
-  static void close_before(const std::filesystem::path& run, int attempt);
   static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
-                    const std::string& job);
+                    const std::string& job, const std::string& watcher = {});
   std::filesystem::path path_;
   Options options_;
-  int attempt_ = 0;
+  int attempt_ = 1;
   double deadline_s_ = 60;
   std::function<void(const std::string&)> say_ = [](const std::string&) {};
   std::unique_ptr<RunLock> lock_;

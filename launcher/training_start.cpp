@@ -42,17 +42,17 @@ void describe(OptionTable& t, StartWords& w) {
   t.add("quiet", w.quiet, "No progress, only warnings and errors.");
 }
 
+/// Collective: all ranks know the attempt that rank 0 has begun, and by which lock.
 void begin_last_word(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, LastWord& last) {
-  const bool is_known = comm.rank() == 0 && run.attempt() > 0;
-  const std::optional<RunOwner> owner = is_known ? RunLock::holder(folder) : std::nullopt;
+  const std::optional<RunOwner> owner = comm.rank() == 0 ? RunLock::holder(folder) : std::nullopt;
   const std::string text = text_from(comm, 0, owner ? std::to_string(run.attempt()) + " " + owner_json(*owner) : "", "run directory");
   const std::size_t blank = text.find(' ');
   if (blank == std::string::npos) return;
   if (const auto first = parse_owner(text.substr(blank + 1))) last.begin(folder, std::stoi(text), *first);
 }
 
-void claim_together(Communicator& comm, RunDirectory& run, const std::filesystem::path& folder, LastWord& last, double deadline_s,
-                    Log& log) {
+/// Rank 0 looks who owns the folder, which may take minutes; the others wait.
+void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Log& log) {
   std::future<void> claimed;
   const auto say = [&](const std::string& text) { log.warning(text); };
   if (comm.rank() == 0) claimed = std::async(std::launch::async, [&] { run.claim(deadline_s, say); });
@@ -61,7 +61,6 @@ void claim_together(Communicator& comm, RunDirectory& run, const std::filesystem
   };
   wait_together(comm, works, "owner of the run directory");
   if (claimed.valid()) claimed.get();
-  begin_last_word(comm, run, folder, last);
 }
 
 int exit_code_of(const std::string& status) {
@@ -126,6 +125,7 @@ int start_training(const TrainingStart& start) {
   std::vector<std::string> argv = start.command;
   argv.insert(argv.end(), start.arguments.begin(), start.arguments.end());
   if (words.run_dir.empty()) argv.insert(argv.end(), {"--run-dir", run.path().string()});
+  const std::chrono::milliseconds deadline(static_cast<std::int64_t>(start.watchdog_seconds * 1000));
   const bool starts_ranks = plan.how == RankPlan::How::mpirun || plan.how == RankPlan::How::srun;
   if (!starts_ranks && start.table.find("restarts")->given && !around.started_by_us)
     throw UsageError("--restarts needs ranks that this program starts by mpirun or srun; leave it out" +
@@ -134,20 +134,20 @@ int start_training(const TrainingStart& start) {
   if (starts_ranks) {
     if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
     catch_signals(false);
-    return Supervisor(
-               {.plan = plan,
-                .hosts = hosts,
-                .min_ranks = static_cast<int>(words.min_ranks),
-                .words = argv,
-                .silence = std::chrono::milliseconds(static_cast<std::int64_t>(start.watchdog_seconds * 1000)) + std::chrono::seconds(5),
-                .run = run.path(),
-                .restarts = static_cast<int>(words.restarts)})
+    return Supervisor({.plan = plan,
+                       .hosts = hosts,
+                       .min_ranks = static_cast<int>(words.min_ranks),
+                       .words = argv,
+                       .deadline = deadline,
+                       .run = run.path(),
+                       .restarts = static_cast<int>(words.restarts)})
         .run();
   }
   LastWord last;
   last.at_close([&run] { run.release(); });  // a rank that fails leaves without destructors
-  return with_ranks(
-      plan, argv, [&](Communicator& comm) { return start.rank_body(comm, run, last); }, &last);
+  if (plan.how == RankPlan::How::inside && !around.started_by_us) last.expect(run.path());
+  return with_ranks(plan, argv, [&](Communicator& comm) { return start.rank_body(comm, run, last); },
+                    {.last = &last, .deadline = deadline});
 }
 
 }  // namespace chorale

@@ -76,6 +76,15 @@ check "rows in fewer bytes, cut and with noise change nothing" [ "$(hashes less)
 less_auc=$(sed -n '/"test"/,$p' less/tasks/answers/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
 expect 0 "${less_auc#*: }" eval less/tasks/answers --json
 expect 64 "collab.noise is a multiple of collab.clip, which is missing" collab train two.ini --run-dir no --collab.noise 1
+# Out of fold: the same bits at every number of ranks, other vectors, and a task that is scored as it was trained.
+expect 0 "" collab train two.ini --run-dir folds --launch threads --task.buys.folds 3 --quiet
+expect 0 "" collab train folds/recipe.resolved.ini --run-dir folds_b --launch mpirun --task.buys.ranks 2 --quiet
+check "bits of a run that publishes out of fold differ" [ "$(hashes folds)" = "$(hashes folds_b)" ]
+check "publishing out of fold changes nothing" [ "$(hashes folds | head -n 1)" != "$(hashes one | head -n 1)" ]
+folds_auc=$(sed -n '/"test"/,$p' folds/tasks/buys/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
+expect 0 "${folds_auc#*: }" eval folds/tasks/buys --json
+expect 64 "task.answers.folds = 3 is refused: a task with role = target publishes nothing" collab train two.ini --run-dir no --task.answers.folds 3
+expect 64 "task.buys.folds = 1 is refused" collab train two.ini --run-dir no --task.buys.folds 1
 # A task may start with the weights of another run, here of a task of this one; a run that goes on reads them no more.
 warm=(--quiet --task.buys.train.init_from one/tasks/buys --task.buys.train.init_only encoder --collab.checkpoint_every 4
       --task.answers.checkpoint.keep_last 1000 --task.buys.checkpoint.keep_last 1000)
@@ -103,6 +112,25 @@ for strategy in trunk stitch; do
   check "the resolved recipe of $strategy gives another run" [ "$(hashes ${strategy}_a)" = "$(hashes ${strategy}_d)" ]
   check "no hashes of $strategy" [ "$(hashes ${strategy}_a | wc -l)" = 2 ]
   expect 0 "lock-step: every step waits for all tasks" collab train $strategy.ini --run-dir ${strategy}_c --launch threads --collab.steps_per_tick ""
+done
+
+# Weights of another run under a trunk: of whichever task they are given to, all begin with them; private layers are each task's own.
+for who in answers half; do
+  expect 0 "starts with weights of" collab train trunk.ini --run-dir given_$who --launch threads --task.$who.train.init_from trunk_a/tasks/half
+  expect 0 "" collab train trunk.ini --run-dir given_${who}_b --launch mpirun --task.half.ranks 2 --quiet --task.$who.train.init_from trunk_a/tasks/half
+  check "bits of trunk with weights for $who depend on ranks" [ "$(hashes given_$who)" = "$(hashes given_${who}_b)" ]
+  check "weights for $who change nothing" [ "$(hashes given_$who)" != "$(hashes trunk_a)" ]
+done
+check "private layers of both runs are the same" [ "$(hashes given_answers)" != "$(hashes given_half)" ]
+expect 0 "half, train.init_from: parameters in common begin with the values that answers has loaded" collab train trunk.ini --run-dir given_both \
+  --launch threads --task.answers.train.init_from trunk_a/tasks/half --task.half.train.init_from trunk_b/tasks/answers
+# In a study all arms begin with them, pooled too; other weights are another study.
+study_mean() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["labels"]["all"]["arms"][sys.argv[2]]["tasks"]["answers"]["metric"]["mean"])' "$@"; }
+given=(collab study two.ini --launch threads -n 1 --seeds 1 --task.answers.train.epochs 2 --task.buys.train.epochs 2)
+expect 0 "starts with weights of" "${given[@]}" --out given --arms alone,collab,pooled,matched --task.answers.train.init_from one/tasks/answers
+expect 0 "" "${given[@]}" --out drawn --arms alone,collab,pooled,matched
+for arm in alone collab pooled matched; do
+  check "weights of another run change nothing in $arm" [ "$(study_mean given/study.json $arm)" != "$(study_mean drawn/study.json $arm)" ]
 done
 
 # Other strategies beside the store: bits of any layout, and of a run that goes on from a tick in the middle.
@@ -279,8 +307,8 @@ expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for ins
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
 expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"
 expect 64 "0.weight [16, 2], half has" collab train trunk.ini --run-dir y --overwrite --launch threads --task.half.data.drop b
-expect 64 "give it to task answers" collab train trunk.ini --run-dir x --task.half.train.init_from one/tasks/buys
-expect 64 "the arms of a study begin with what is drawn" collab study two.ini --launch threads -n 1 --seeds 1 --arms alone --out shallow --task.buys.train.init_from one/tasks/buys
+expect 64 "train.init_only says what of train.init_from is loaded" collab study two.ini --launch threads -n 1 --seeds 1 --arms alone --out shallow --task.buys.train.init_only head
+expect 64 "collab.strategy = trunk publishes no vectors" collab train trunk.ini --run-dir x --task.half.folds 5
 expect 64 "task.half.optimizer.lr = 0.5, but task.answers.optimizer.lr = 0.01" collab train trunk.ini --run-dir x --task.half.optimizer.lr 0.5
 check "a refused run made a run directory" [ ! -e x ]
 exit $failed

@@ -57,9 +57,9 @@ std::string text_of(DType dtype, const Shape& shape) { return std::string(name(d
 }  // namespace
 
 StartingWeights::StartingWeights(const Module& model, DType dtype, const Pipeline& pipeline, WeightSource source,
-                                 const std::vector<std::string>& only)
+                                 const std::vector<std::string>& only, std::int64_t further_features)
     : source_(std::move(source)) {
-  compare_features(pipeline);
+  compare_features(pipeline, further_features);
   std::vector<std::string> own, offered;
   const std::vector<Module::Named> parameters = model.parameters();
   for (const Module::Named& each : parameters) own.push_back(each.name);
@@ -69,7 +69,7 @@ StartingWeights::StartingWeights(const Module& model, DType dtype, const Pipelin
   bool is_first = true;  // the first weight reads features
   for (const auto& [name, parameter] : parameters) {
     const Shape& shape = parameter->shape();
-    const bool reads_features = is_first && shape.rank() == 2 && shape[1] == pipeline.features();
+    const bool reads_features = is_first && shape.rank() == 2 && shape[1] == pipeline.features() + further_features;
     is_first = is_first && shape.rank() != 2;
     if (!only.empty() && !names.is_meant(only, name))
       lines_.push_back({TransferLine::Outcome::not_loaded, name, "not asked for"});
@@ -88,7 +88,7 @@ StartingWeights::StartingWeights(const Module& model, DType dtype, const Pipelin
                                reasons, names.text(), others.text()));
 }
 
-void StartingWeights::compare_features(const Pipeline& pipeline) {
+void StartingWeights::compare_features(const Pipeline& pipeline, std::int64_t further) {
   const auto old = origins(source_.pipeline);
   std::set<std::string> otherwise;
   for (const FittedColumn& column : pipeline.columns) {
@@ -102,6 +102,8 @@ void StartingWeights::compare_features(const Pipeline& pipeline) {
       if (is_known && !is_encoded_alike(column, *found->second.column)) otherwise.insert(column.name);
     }
   }
+  columns_.insert(columns_.end(), static_cast<std::size_t>(further), -1);
+  if (further > 0) unknown_.push_back(fmt::format("{} of other tables", further));
   encoded_otherwise_.assign(otherwise.begin(), otherwise.end());
 }
 

@@ -27,9 +27,11 @@ struct TransferLine {
 /// Read-only once made; the same on all ranks.
 class StartingWeights {
  public:
-  /// only: patterns of ParameterNames, over the new model's names; empty: all. Throws UsageError with the names of both sides where nothing
-  /// can be loaded, and for a pattern that means nothing.
-  StartingWeights(const Module& model, DType dtype, const Pipeline& pipeline, WeightSource source, const std::vector<std::string>& only);
+  /// further_features: of the new model's, behind those of the pipeline; the source knows none of them. only: patterns of ParameterNames,
+  /// over the new model's names; empty: all. Throws UsageError with the names of both sides where nothing can be loaded, and for a pattern
+  /// that means nothing.
+  StartingWeights(const Module& model, DType dtype, const Pipeline& pipeline, WeightSource source, const std::vector<std::string>& only,
+                  std::int64_t further_features = 0);
   /// Over what was drawn: features that the source does not know keep that.
   void write(const FlatParams& params) const;
   const std::vector<TransferLine>& lines() const { return lines_; }
@@ -46,7 +48,7 @@ class StartingWeights {
     std::vector<std::int64_t>
         columns;  // by column of the new weight: that of the source, -1: it keeps what was drawn; empty: all as they are
   };
-  void compare_features(const Pipeline& pipeline);
+  void compare_features(const Pipeline& pipeline, std::int64_t further);
   std::string plan(const std::string& name, const Shape& shape, DType dtype, bool reads_features);
 
   WeightSource source_;

@@ -61,6 +61,7 @@ class Values {
   /// Throws UsageError that lists the names there are.
   const Variable& at(const std::string& name) const;
   const Variable* find(const std::string& name) const;
+  const std::vector<std::pair<std::string, Variable>>& items() const { return items_; }
 
  private:
   std::vector<std::pair<std::string, Variable>> items_;

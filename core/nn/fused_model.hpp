@@ -31,6 +31,9 @@ class FusedModel final : public Module {
   /// in: shape of a row of "x". Throws UsageError where `own` gives no flat rows.
   FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const FusionOptions& options);
   Values forward(const Values& in, const Pass& pass) override;
+  /// Another module, that reads the same fields and learns at the same steps; its results in training are added to this one's. Before the
+  /// arena is laid out.
+  void train_beside(const std::string& name, std::unique_ptr<Module> other);
   /// The exporter's vectors alone, [B, width].
   Variable entity(const Variable& x, const Pass& pass);
   /// phi alone: what the last layer with parameters reads.
@@ -58,6 +61,7 @@ class FusedModel final : public Module {
   Parameter* gates_ = nullptr;               // [1, peers]; a peer's vectors are multiplied by the sigmoid of its gate
   std::unique_ptr<Linear> join_, join_own_;  // of vectors and phi, into the hidden layer
   std::unique_ptr<Sequential> fusion_;
+  std::unique_ptr<Module> beside_;
   std::vector<bool> open_;
   bool is_probing_ = false;
 };

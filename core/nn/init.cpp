@@ -38,7 +38,8 @@ void FlatParams::initialise(std::uint64_t seed, const std::string& scheme) {
   for (const Entry& e : entries_) {
     const Distribution d = distribution_of(e.parameter->init(), scheme);
     const double gain = e.parameter->init().gain;
-    RandomStream random(mix(mix(seed, 0x696E6974u), name_key(e.name)));
+    const std::string& drawn_as = e.parameter->drawn_as();
+    RandomStream random(mix(mix(seed, 0x696E6974u), name_key(drawn_as.empty() ? e.name : drawn_as)));
     with_float_type(dtype_, [&]<class T>() {
       for (T& value : values_.part(e.first, e.count).span<T>()) {
         if (d.bound > 0)

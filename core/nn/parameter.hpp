@@ -27,6 +27,10 @@ class Parameter {
   const Init& init() const { return init_; }
   /// Before the arena draws it.
   void set_gain(double gain) { init_.gain = gain; }
+  /// Its first values are those of a parameter of that name, instead of its own: copies of a model start alike. Before the arena draws it.
+  void draw_as(const std::string& name) { drawn_as_ = name; }
+  /// Empty: its own name.
+  const std::string& drawn_as() const { return drawn_as_; }
   Segment segment() const { return segment_; }
   /// Before the arena is laid out: it keeps what it starts with. Buffers stay buffers.
   void freeze() {
@@ -46,6 +50,7 @@ class Parameter {
   Shape shape_;
   Init init_;
   Segment segment_;
+  std::string drawn_as_;
   bool is_held_ = false;
   Tensor value_;
   std::shared_ptr<LeafNode> leaf_;

@@ -144,6 +144,11 @@ void CollabRecipe::describe(TaskSection& section) {
       {.choices = {"cycle", "serve", "mask"}});
   table.add(at + "weight", section.weight, "What its gradients count in common parameters (collab.strategy = trunk).",
             {.min = 1e-6, .max = 1e6});
+  table.add(at + "folds", section.folds,
+            "It publishes out of fold: so many models, each without the labels of a part of the entities, make these entities' vectors, so "
+            "that no "
+            "vector has seen its entity's label. A step costs so many models more. 0: the task's own model publishes.",
+            {.min = 0, .max = 20});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");
   table.add(at + "time", section.time, "As collab.time, for this task.");
   const RecipeTable keys;

@@ -50,7 +50,8 @@ std::vector<TaskInfo> CollabRecipe::infos(int world) const {
                   .role = parse_role(section->role),
                   .kinds = {},
                   .ranks = number_of_ranks(*section),
-                  .weight = section->weight};
+                  .weight = section->weight,
+                  .folds = section->folds};
     for (const EntityColumn& entity : parse_entities(section->entity, "task." + section->name + ".entity"))
       info.kinds.push_back(entity.kind);
     left -= info.ranks;

@@ -16,6 +16,7 @@
 #include <chorale/launcher/collab/recipe_words.hpp>
 #include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/recipe.hpp>
+#include <chorale/train/collab/strategy.hpp>
 
 namespace chorale {
 
@@ -106,11 +107,30 @@ void CollabRecipe::check_strategies() const {
       throw UsageError("collab.strategy = " + list_text(chosen) + " is refused: " + chosen[i] + " stands there twice");
   if (const bool wants = std::find(chosen.begin(), chosen.end(), "proto") != chosen.end(); wants && settings.proto.key.empty())
     throw UsageError("collab.strategy = proto needs collab.proto.key, a column that the tables have in common");
+  check_folds();
   for (const Option& option : table.all())
     if (const std::string owner = idle_without(option.key); option.given && !owner.empty())
       throw UsageError(owner.find('=') != std::string::npos ? option.key + " is of collab." + owner + "; remove it"
                                                             : option.key + " does nothing with collab.strategy = " + list_text(chosen) +
                                                                   "; remove it, or add " + owner + " to the strategies");
+}
+
+void CollabRecipe::check_folds() const {
+  Registry registry;
+  register_all(registry);
+  const std::vector<std::string>& chosen = settings.strategy;
+  const bool has_vectors = std::any_of(chosen.begin(), chosen.end(), [&](const std::string& name) {
+    return registry.of<StrategyEntry>().at(name, "collab.strategy").needs_vectors;
+  });
+  for (const auto& section : sections) {
+    if (section->folds == 0) continue;
+    const auto refuse = [&](const std::string& why) {
+      throw UsageError(fmt::format("task.{}.folds = {} is refused: {}", section->name, section->folds, why));
+    };
+    if (section->folds == 1) refuse("a single model would have seen all labels, or none; take 2 or more, 5 for instance");
+    if (section->role == "target") refuse("a task with role = target publishes nothing; remove it");
+    if (!has_vectors) refuse("collab.strategy = " + list_text(chosen) + " publishes no vectors of entities; remove it");
+  }
 }
 
 std::string CollabRecipe::idle_without(const std::string& key) const {
@@ -144,6 +164,7 @@ std::string CollabRecipe::resolved() const {
     const TaskSection& s = *sections[t];
     out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nat_end = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.at_end,
                        s.weight, recipe_value(*table.find("task." + s.name + ".entity")));
+    if (s.folds > 0) out += fmt::format("folds = {}\n", s.folds);
     if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
       if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";

@@ -49,6 +49,7 @@ struct TaskSection {
   std::string role = "both";
   std::string at_end = "cycle";
   double weight = 1;
+  std::int64_t folds = 0;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
   std::string time;                         // column; empty: that of [collab]
   std::map<std::string, std::string> keys;  // of the task's recipe, given here
@@ -91,6 +92,7 @@ class CollabRecipe {
 
  private:
   void check_strategies() const;
+  void check_folds() const;
   /// The strategy that reads this key, where it is not among those chosen; else empty.
   std::string idle_without(const std::string& key) const;
   void describe(CollabSettings& s);

@@ -60,12 +60,6 @@ void check_trunk_settings(const CollabRecipe& recipe) {
   check_none(
       recipe, "parallel.exchange", [](const Settings& s) { return s.parallel.exchange == "local_sgd"; },
       "with collab.strategy = trunk all ranks of a task have the same parameters at every step; use auto");
-  for (std::size_t t = 1; t < recipe.tasks.size(); ++t)
-    if (!recipe.tasks[t]->settings.train.init_from.empty())
-      throw UsageError(
-          fmt::format("task.{}.train.init_from is refused: with collab.strategy = trunk all tasks begin with the first task's "
-                      "values; give it to task {}",
-                      recipe.sections[t]->name, recipe.sections[0]->name));
   const TrunkPlan& plan = recipe.settings.trunk;
   if (plan.average_every > 0 && (plan.pcgrad || plan.uncertainty_lr > 0))
     throw UsageError(fmt::format("collab.trunk.{} is about gradients, and collab.trunk.average_every = {} shares none; remove one of them",

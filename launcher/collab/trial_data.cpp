@@ -5,7 +5,10 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/io/content_hash.hpp>
+#include <chorale/core/io/manifest.hpp>
 #include <chorale/launcher/collab/study_metric.hpp>
+#include <chorale/launcher/init_from.hpp>
+#include <chorale/launcher/trained_run.hpp>
 
 namespace chorale {
 
@@ -30,11 +33,10 @@ TrialData::TrialData(const CollabRecipe& recipe, Log& log) : recipe_(recipe) {
                   .role = parse_role(recipe.sections[t]->role),
                   .kinds = {},
                   .ranks = 1,
-                  .weight = recipe.sections[t]->weight};
-    if (!s.train.init_from.empty())
-      throw UsageError("task." + info.name +
-                       ".train.init_from is for chorale collab train: the arms of a study begin with what is drawn; "
-                       "remove it");
+                  .weight = recipe.sections[t]->weight,
+                  .folds = recipe.sections[t]->folds};
+    check_init(s.train);
+    if (!s.train.init_from.empty()) add(manifest_text(find_checkpoint(s.train.init_from, log).manifest()));
     const EntityRequest request = recipe.request(t);
     for (const EntityColumn& entity : request.columns) info.kinds.push_back(entity.kind);
     infos_.push_back(std::move(info));

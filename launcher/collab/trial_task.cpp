@@ -5,6 +5,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/launcher/collab/study_metric.hpp>
 #include <chorale/launcher/collab/task_config.hpp>
+#include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/model_parts.hpp>
 #include <chorale/train/evaluator.hpp>
 
@@ -47,7 +48,7 @@ class TaskRun {
     register_all(registry_);
     for (std::size_t p = 0; p < infos_.size(); ++p) {  // who sits there, under the name and with the weight of the place
       const TaskInfo& who = seat.data.infos()[seat.seats[p].task];
-      infos_[p].role = who.role, infos_[p].kinds = who.kinds;
+      infos_[p].role = who.role, infos_[p].kinds = who.kinds, infos_[p].folds = who.folds;
     }
     // Stitched tasks draw the same batches.
     settings_.train.seed = static_cast<std::int64_t>(1000 * seat.plan.key.seed + (has_stitch(seat.data.recipe()) ? 0 : seat.place));
@@ -66,6 +67,7 @@ class TaskRun {
       for (std::int64_t tick = 0; is_late && tick < plan.ticks.burn_in; ++tick) task->hook().idle_tick();
     }
     if (seat_.is_frozen) freeze_before_stitch(task->model().own(), config);
+    if (starts_from_run()) start(task ? static_cast<Module&>(task->model()) : *parts.model, config);
     Module& model = task ? static_cast<Module&>(task->model()) : *parts.model;
     TrainerParts trainer_parts{*comm_,
                                *device_,
@@ -90,6 +92,27 @@ class TaskRun {
   }
 
  private:
+  /// Not of whoever is to have learnt nothing, nor of a copy that is to differ from its original.
+  bool starts_from_run() const {
+    return !settings_.train.init_from.empty() && !seat_.has_others_labels && !seat_.is_frozen &&
+           !(seat_.is_copy && has_stitch(at_.data.recipe()));
+  }
+
+  /// With the weights of train.init_from, which the study's first run says more of.
+  void start(const Module& model, TrainerConfig& config) {
+    const std::string& arm = at_.plan.key.arm;
+    Log& log = at_.plan.key.seed == 1 && (arm == "alone" || arm == "collab") ? at_.log : static_cast<Log&>(log_);
+    const Pipeline& pipeline = task_.data.pipeline;
+    start_from({.options = settings_.train,
+                .model = model,
+                .pipeline = pipeline,
+                .comm = *comm_,
+                .folder = {},
+                .log = log,
+                .further_features = features() - pipeline.features()},
+               config);
+  }
+
   std::int64_t features() const { return at_.plan.features[seat_.task]; }
   std::unique_ptr<Sequential> layers() const { return build_layers(settings_.model.layers, {features()}, registry_); }
 
@@ -119,6 +142,7 @@ class TaskRun {
     CollabOptions o = recipe.options();
     o.width = plan.key.width, o.noise_seed = static_cast<std::uint64_t>(settings_.train.seed);
     o.trunk.seed = plan.key.seed;
+    o.trunk.is_given = starts_from_run(), o.trunk.given = settings_.train.init_only;
     o.plan = {.steps_per_tick = plan.per_tick[at_.place],
               .ticks = plan.ticks.ticks,
               .burn_in_ticks = plan.ticks.burn_in,

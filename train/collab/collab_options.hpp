@@ -61,6 +61,8 @@ struct TrunkPlan {
   bool scales = false;        // each task multiplies common weights by a matrix of rank one of its own
   double uncertainty_lr = 0;  // 0: weights stay as given
   std::uint64_t seed = 1;
+  bool is_given = false;           // this task's model starts with weights of another run
+  std::vector<std::string> given;  // of these parameters, patterns; empty: of all
 };
 
 struct StitchPlan {

@@ -8,6 +8,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
+#include <chorale/train/collab/fold_rows.hpp>
 #include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/collab/pinned_version.hpp>
 
@@ -49,7 +50,7 @@ struct CollabTask::Untrained {
 
 CollabTask::~CollabTask() = default;
 
-CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), options_(setup.options) {
+CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), number_(setup.number), rows_(setup.rows), options_(setup.options) {
   const TaskInfo& me = tasks_[static_cast<std::size_t>(setup.number)];
   kinds_ = me.kinds;
   choose();
@@ -60,7 +61,7 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), rows_(setup.rows), op
   const bool is_new = rows_.train->rows() < kVeryFewLabels && me.role == TaskRole::target;
   if (!is_new) options_.plan.probe_ticks = 0;
   make_model(setup, is_new);
-  train_ = with_shared(rows_.train, fetched_.get(), options_);
+  train_ = with_shared(with_folds(rows_.train), fetched_.get(), options_);
   validation_ = with_shared(rows_.validation, fetched_.get(), options_);
   test_ = with_shared(rows_.test, fetched_.get(), options_);
   validation_entities_ = validation_entities();
@@ -114,10 +115,20 @@ std::uint64_t CollabTask::bytes_sent() const {
   return all;
 }
 
+/// That this task's exporters need; 0 where it does not publish out of fold.
+std::int64_t CollabTask::folds() const {
+  const TaskInfo& me = tasks_[static_cast<std::size_t>(number_)];
+  return has_vectors_ && me.publishes() ? me.folds : 0;
+}
+
+std::shared_ptr<const Dataset> CollabTask::with_folds(std::shared_ptr<const Dataset> rows) const {
+  return folds() > 0 ? std::make_shared<FoldRows>(std::move(rows), rows_.entities, folds()) : rows;
+}
+
 void CollabTask::make_model(Setup& setup, bool is_new) {
   const Shape in = row_shape(*rows_.train, "x");
   outputs_ = setup.own->output_shape(in).elements();
-  const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes();
+  const bool publishes = has_vectors_ && tasks_[static_cast<std::size_t>(setup.number)].publishes() && folds() == 0;
   const std::int64_t peers = has_fusion_ && fetched_ ? static_cast<std::int64_t>(fetched_->sources().size()) : 0;
   // A new task with few labels: first a head on what peers know, then its own layers as a residual.
   for (const StrategyEntry& entry : entries_)
@@ -131,6 +142,15 @@ void CollabTask::make_model(Setup& setup, bool is_new) {
                                                       .hidden = has_few ? 0 : kHidden,
                                                       .own_gain = begins_with_fusion ? kNewGain : 1,
                                                       .starts_at_zero = !begins_with_fusion});
+  if (folds() > 0) {
+    auto exporters = std::make_unique<FoldExporters>(setup.another, in,
+                                                     FoldOptions{.kinds = static_cast<std::int64_t>(kinds_.size()),
+                                                                 .folds = folds(),
+                                                                 .width = options_.width,
+                                                                 .exports_features = options_.exports_features});
+    fold_exporters_ = exporters.get();
+    model_->train_beside("folds", std::move(exporters));
+  }
   if (options_.control == Control::untrained && tasks_[static_cast<std::size_t>(setup.number)].publishes())
     untrained_ = std::make_unique<Untrained>(setup.another(), in, options_, setup.device, setup.dtype);
 }
@@ -142,10 +162,11 @@ void CollabTask::make_publication(Setup& setup) {
                                                                   .device = setup.device,
                                                                   .dtype = setup.dtype,
                                                                   .untrained = untrained_ ? &untrained_->model : nullptr,
+                                                                  .folds = untrained_ ? nullptr : fold_exporters_,
                                                                   .fetched = fetched_.get(),
                                                                   .publisher = publisher_of_[static_cast<std::size_t>(setup.number)],
                                                                   .train = rows_.train,
-                                                                  .all = rows_.all,
+                                                                  .all = with_folds(rows_.all),
                                                                   .entities = std::move(published_),
                                                                   .virtual_workers = setup.virtual_workers,
                                                                   .sweep_ticks = options_.plan.sweep_ticks,
@@ -221,7 +242,9 @@ std::function<void()> CollabTask::leak_seeker(const Setup& setup) {
 void CollabTask::warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log) {
   for (const Leak& leak : leaks) {
     const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(leak.source)];
-    log.warning(leak_text(leak, me, store_->tasks()[static_cast<std::size_t>(source.publisher)], source.kind));
+    const std::string& peer = store_->tasks()[static_cast<std::size_t>(source.publisher)];
+    const auto who = std::find_if(tasks_.begin(), tasks_.end(), [&](const TaskInfo& task) { return task.name == peer; });
+    log.warning(leak_text(leak, me, peer, source.kind, who->folds));
     leaks_.push_back(leak);
   }
 }
@@ -247,8 +270,16 @@ std::string CollabTask::pinned() const {
 }
 
 std::vector<Aim> CollabTask::aims() const {
-  if (!model_->options().exports) return {};
-  return {{"entity_y", kExporterWeight}};
+  std::vector<Aim> out;
+  if (model_->options().exports) out.push_back({"entity_y", kExporterWeight});
+  for (std::int64_t kind = 0; folds() > 0 && kind < static_cast<std::int64_t>(kinds_.size()); ++kind)
+    for (std::int64_t fold = 0; fold < folds(); ++fold) {
+      // The rows of the fold count in the mean, and say nothing.
+      const double others = static_cast<double>(folds()) / static_cast<double>(folds() - 1);
+      out.push_back({FoldExporters::result("fold_y", kind, fold), others});
+      out.push_back({FoldExporters::result("fold_entity_y", kind, fold), kExporterWeight * others});
+    }
+  return out;
 }
 
 }  // namespace chorale

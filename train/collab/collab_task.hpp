@@ -73,6 +73,8 @@ class CollabTask {
   bool check_room(const Setup& setup, const Publisher& own, const std::vector<Wish>& wishes) const;
   std::vector<FetchSource> sources_of(const Setup& setup, const std::vector<Wish>& wishes, const std::vector<KeyPlaces>& places) const;
   std::string pinned() const;  // of PinnedVersion
+  std::int64_t folds() const;
+  std::shared_ptr<const Dataset> with_folds(std::shared_ptr<const Dataset> rows) const;
   void make_model(Setup& setup, bool is_new);
   void make_publication(Setup& setup);
   std::vector<std::unique_ptr<Strategy>> make_strategies(const Setup& setup);
@@ -86,6 +88,7 @@ class CollabTask {
   std::vector<StrategyEntry> entries_;  // of the strategies, in their order
   bool has_vectors_ = false, has_fusion_ = false, has_exporters_ = false;
   std::vector<TaskInfo> tasks_;
+  int number_;                      // of this task
   std::vector<std::string> kinds_;  // of this task's entities
   TaskRows rows_;
   CollabOptions options_;
@@ -101,6 +104,7 @@ class CollabTask {
   std::unique_ptr<Store> store_;
   std::unique_ptr<FetchedRows> fetched_;
   std::unique_ptr<FusedModel> model_;
+  FoldExporters* fold_exporters_ = nullptr;  // of the model; null: it publishes from its own layers
   struct Untrained;
   std::unique_ptr<Untrained> untrained_;
   std::unique_ptr<Publication> publication_;

@@ -112,7 +112,7 @@ std::vector<Leak> vector_leaks(const FetchedRows& fetched, const Dataset& train)
   return out;
 }
 
-std::string leak_text(const Leak& leak, const std::string& task, const std::string& peer, const std::string& kind) {
+std::string leak_text(const Leak& leak, const std::string& task, const std::string& peer, const std::string& kind, std::int64_t folds) {
   if (leak.component < 0)
     return fmt::format(
         "LEAK? whether {} has a row of a {} tells {} its label: correlation {:.2f} over {} training rows, above {:.2f}. Where its rows are "
@@ -120,8 +120,10 @@ std::string leak_text(const Leak& leak, const std::string& task, const std::stri
         peer, kind, task, leak.correlation, leak.rows, kPresenceBound);
   return fmt::format(
       "LEAK? what {} says about {}s tells {} its label: correlation {:.2f} of component {} over {} training rows, above {:.2f}. If {} "
-      "learns a label of the same meaning, or one that follows from it, keep the two apart",
-      peer, kind, task, leak.correlation, leak.component, leak.rows, kVectorBound, peer);
+      "learns a label of the same meaning, or one that follows from it, {}",
+      peer, kind, task, leak.correlation, leak.component, leak.rows, kVectorBound, peer,
+      folds > 0 ? fmt::format("keep the two apart: it publishes out of fold (task.{}.folds = {}), so its columns say it", peer, folds)
+                : fmt::format("let it publish out of fold, task.{}.folds = 5, or keep the two apart", peer));
 }
 
 }  // namespace chorale

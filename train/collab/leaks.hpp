@@ -29,7 +29,7 @@ std::vector<Leak> presence_leaks(const FetchedRows& fetched, const Dataset& trai
 /// Of each source the component that tells most, where it is above its bound; of rows that have a vector. Of the rows in use.
 std::vector<Leak> vector_leaks(const FetchedRows& fetched, const Dataset& train);
 
-/// "what returns says about customers ...", with the number and the remedy.
-std::string leak_text(const Leak& leak, const std::string& task, const std::string& peer, const std::string& kind);
+/// "what returns says about customers ...", with the number and the remedy. folds: TaskInfo::folds of the peer.
+std::string leak_text(const Leak& leak, const std::string& task, const std::string& peer, const std::string& kind, std::int64_t folds);
 
 }  // namespace chorale

@@ -10,19 +10,39 @@
 
 namespace chorale {
 
+namespace {
+constexpr std::size_t kMostWaiting = 8192;  // rows
+}
+
 void Publication::on_results(const WorkerPass& pass) {
   if (parts_.publisher < 0 || parts_.untrained) return;
-  const Tensor entity = pass.results.at("entity").value();
-  const std::int64_t width = entity.row_elements();
+  const Tensor entity = pass.results.at(parts_.folds ? "fold_entity" : "entity").value();
   with_float_type(entity.dtype(), [&]<class T>() {
-    const T* vector = entity.data<T>();
-    for (const std::int64_t row : pass.rows) {
-      const auto number = static_cast<std::size_t>(parts_.train->row_id(row));
-      for (const std::vector<std::int32_t>& kind : parts_.entities)
-        if (kind[number] >= 0) seen_.add(kind[number], static_cast<std::int32_t>(pass.worker), vector);
-      vector += width;
-    }
+    const T* vectors = entity.data<T>();
+    for (std::int64_t i = 0; i < entity.elements(); ++i) vectors_.push_back(static_cast<float>(vectors[i]));
   });
+  passes_.push_back({static_cast<std::int32_t>(pass.worker), pass.rows.size()});
+  rows_.insert(rows_.end(), pass.rows.begin(), pass.rows.end());
+  if (rows_.size() >= kMostWaiting) add_waiting();
+}
+
+void Publication::add_waiting() {
+  const std::int64_t* row = rows_.data();
+  const float* vector = vectors_.data();
+  const std::size_t width = rows_.empty() ? 0 : vectors_.size() / rows_.size();
+  for (const auto& [worker, count] : passes_)
+    for (std::size_t i = 0; i < count; ++i, ++row, vector += width) add_row(parts_.train->row_id(*row), worker, vector);
+  passes_.clear(), rows_.clear(), vectors_.clear();
+}
+
+/// part: the virtual worker or, behind those, the chunk of the sweep. vector: that row of the exporter's results.
+template <class T>
+void Publication::add_row(std::int64_t table_row, std::int32_t part, const T* vector) {
+  const std::int64_t between_kinds = parts_.folds ? parts_.folds->options().width : 0;  // one vector for all, or with folds one for each
+  for (const std::vector<std::int32_t>& kind : parts_.entities) {
+    if (const std::int32_t e = kind[static_cast<std::size_t>(table_row)]; e >= 0) seen_.add(e, part, vector);
+    vector += between_kinds;
+  }
 }
 
 void Publication::complete(bool hears) {
@@ -31,6 +51,7 @@ void Publication::complete(bool hears) {
 }
 
 void Publication::post(std::int64_t tick, bool publishes) {
+  add_waiting();
   seen_.bound(parts_.clip, parts_.noise, mix(mix(parts_.noise_seed, 0x6E6F697365u), static_cast<std::uint64_t>(tick)));
   parts_.store.post(publishes ? parts_.publisher : -1, seen_);
   seen_.clear();
@@ -38,6 +59,7 @@ void Publication::post(std::int64_t tick, bool publishes) {
 
 void Publication::sweep(std::int64_t tick) {
   if (parts_.publisher < 0 || parts_.sweep_ticks == 0) return;
+  add_waiting();
   FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
   const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
   const Share now = share_of(chunks, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
@@ -46,13 +68,15 @@ void Publication::sweep(std::int64_t tick) {
     std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
     std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
     const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
-    const Tensor entity = exporter.entity(in.at("x"), {.device = parts_.device}).value();
-    const std::int64_t width = entity.row_elements(), part = parts_.virtual_workers + chunk;
+    const Pass pass{.device = parts_.device};
+    const Tensor entity =
+        parts_.folds ? parts_.folds->entity(in.at("x"), in.at("folds").value(), pass) : exporter.entity(in.at("x"), pass).value();
     with_float_type(entity.dtype(), [&]<class T>() {
-      for (std::size_t r = 0; r < numbers.size(); ++r)
-        for (const std::vector<std::int32_t>& kind : parts_.entities)
-          if (const std::int32_t e = kind[static_cast<std::size_t>(parts_.all->row_id(numbers[r]))]; e >= 0)
-            seen_.add(e, static_cast<std::int32_t>(part), entity.data<T>() + static_cast<std::int64_t>(r) * width);
+      const T* vector = entity.data<T>();
+      for (const std::int64_t number : numbers) {
+        add_row(parts_.all->row_id(number), static_cast<std::int32_t>(parts_.virtual_workers + chunk), vector);
+        vector += entity.row_elements();
+      }
     });
   }
 }

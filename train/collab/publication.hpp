@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
-#include <chorale/core/nn/fused_model.hpp>
+#include <chorale/core/nn/fold_exporters.hpp>
 #include <chorale/train/collab/fetched_rows.hpp>
 #include <chorale/train/collab/store.hpp>
 #include <chorale/train/training_hook.hpp>
@@ -23,6 +23,7 @@ class Publication {
     Device& device;
     DType dtype;
     FusedModel* untrained = nullptr;                  // a control: what publishes, by the sweep alone, in the model's place
+    FoldExporters* folds = nullptr;                   // they make the vectors, and `all` has "folds"; null: the model does
     FetchedRows* fetched = nullptr;                   // null: the task does not listen
     int publisher = -1;                               // in the store; -1: it does not publish
     std::shared_ptr<const Dataset> train, all;        // all: every row of the table
@@ -45,8 +46,20 @@ class Publication {
   FetchedRows* fetched() { return parts_.fetched; }
 
  private:
+  void add_waiting();
+  template <class T>
+  void add_row(std::int64_t table_row, std::int32_t part, const T* vector);
   Parts parts_;
   EntitySums seen_;
+  // What batches gave lies here in their order until a tick, or until there is much of it: adding it up at once would meet cold caches
+  // at every row of every step.
+  struct Rows {
+    std::int32_t worker;
+    std::size_t count;
+  };
+  std::vector<Rows> passes_;
+  std::vector<std::int64_t> rows_;  // in the training part
+  std::vector<float> vectors_;      // [rows, width of the exporter's results]
 };
 
 }  // namespace chorale

@@ -13,6 +13,7 @@ namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::microseconds kBetweenPushes{200};
 constexpr std::int64_t kNoBest = -2;                  // of since_best_
 constexpr std::int64_t kInterrupt = 1, kRequeue = 2;  // bits of a notice
 double seconds_since(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
@@ -96,12 +97,18 @@ void Sharing::after_step(std::int64_t step) {
   push();
 }
 
+/// Gradients of small layers come within microseconds of each other, and each push looks after everything that is under way.
+void Sharing::between_layers() {
+  if (Clock::now() - pushed_ >= kBetweenPushes) push();
+}
+
 /// What was posted travels while the steps are made.
 void Sharing::push() {
   if (has_posted_) notice_work_.done();
   if (parts_.publication) parts_.publication->store().advance();
   for (const auto& strategy : parts_.strategies) strategy->advance();
   if (parts_.affinity) parts_.affinity->advance();
+  pushed_ = Clock::now();
 }
 
 TaskStage Sharing::stage() const {

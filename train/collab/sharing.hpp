@@ -1,6 +1,7 @@
 // The driver of ticks: one task's strategies, called in the order in which they were listed, at the same ticks on all ranks of all tasks.
 // All tasks make the same number of ticks, each after its own number of steps.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,7 +38,7 @@ class Sharing final : public TrainingHook {
   void begin(const TrainedParameters& parameters) override;
   void set_alone(bool is_alone) override;
   std::uint64_t bytes_sent() const;
-  void between_layers() override { push(); }
+  void between_layers() override;
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;
@@ -94,6 +95,7 @@ class Sharing final : public TrainingHook {
   std::int64_t notice_ = 0;            // this rank's, under way
   std::vector<std::int64_t> notices_;  // by rank
   bool has_posted_ = false;
+  std::chrono::steady_clock::time_point pushed_;
   Work notice_work_;  // last: it goes first, while its buffers are there
 };
 

@@ -23,7 +23,8 @@ struct TaskInfo {
   TaskRole role = TaskRole::both;
   std::vector<std::string> kinds;  // of entities
   std::int64_t ranks = 1;
-  double weight = 1;  // of its gradients, where tasks train parameters together
+  double weight = 1;       // of its gradients, where tasks train parameters together
+  std::int64_t folds = 0;  // it publishes out of fold, from as many models; 0: from its own model
   bool publishes() const { return role != TaskRole::target; }
   bool listens() const { return role != TaskRole::peer; }
 };

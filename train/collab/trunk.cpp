@@ -25,6 +25,7 @@ TrunkSelection::TrunkSelection(const FlatParams& params, const std::vector<std::
       entries_.push_back(entry);
   std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   for (const FlatParams::Entry& entry : entries_) {
+    names_.push_back(entry.name);
     descriptions_.push_back(entry.name + " " + entry.parameter->shape().text());
     elements_ += entry.count;
   }
@@ -125,9 +126,9 @@ void Trunk::average(std::span<T> values) {
 }
 
 template <class T>
-void Trunk::spread_first(std::span<T> values) {
+void Trunk::spread_from(int task, std::span<T> values) {
   const Share mine = lanes_.slice(static_cast<std::int64_t>(values.size()));
-  if (mine.count > 0) lanes_.lane().broadcast(buffer_of(values).part(mine.first, mine.count), 0, "first values").wait();
+  if (mine.count > 0) lanes_.lane().broadcast(buffer_of(values).part(mine.first, mine.count), task, "first values").wait();
   lanes_.spread(values);
 }
 
@@ -144,7 +145,7 @@ std::int64_t Trunk::bytes_per_step(std::int64_t elements, std::int64_t element_b
   template void TrunkSelection::unpack(std::span<const T>, T*) const; \
   template void Trunk::combine(std::span<T>, std::int64_t, double);   \
   template void Trunk::average(std::span<T>);                         \
-  template void Trunk::spread_first(std::span<T>);
+  template void Trunk::spread_from(int, std::span<T>);
 CHORALE_TRUNK(float)
 CHORALE_TRUNK(double)
 #undef CHORALE_TRUNK

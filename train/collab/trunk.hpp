@@ -27,6 +27,7 @@ class TrunkSelection {
   /// Throws UsageError with the model's names where a pattern meets none.
   TrunkSelection(const FlatParams& params, const std::vector<std::string>& patterns);
   std::int64_t elements() const { return elements_; }
+  const std::vector<std::string>& names() const { return names_; }
   /// "0.weight [16, 8]", by parameter.
   const std::vector<std::string>& descriptions() const { return descriptions_; }
   /// Between a vector of elements() and one in the arena's layout.
@@ -37,7 +38,7 @@ class TrunkSelection {
 
  private:
   std::vector<FlatParams::Entry> entries_;
-  std::vector<std::string> descriptions_;
+  std::vector<std::string> names_, descriptions_;
   std::int64_t elements_ = 0;
 };
 
@@ -59,9 +60,9 @@ class Trunk {
   /// In place: values become sum w_t theta_t / sum w_t, with the same bits everywhere; weights as given. Blocks.
   template <class T>
   void average(std::span<T> values);
-  /// In place: task 0's values on every rank. Blocks.
+  /// In place: that task's values on every rank. Blocks.
   template <class T>
-  void spread_first(std::span<T> values);
+  void spread_from(int task, std::span<T> values);
 
   const UncertaintyWeight& uncertainty() const { return uncertainty_; }
   std::uint64_t bytes_sent() const { return lanes_.bytes_sent(); }

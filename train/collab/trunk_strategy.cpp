@@ -1,10 +1,12 @@
 // The strategy `trunk`: layers that all tasks have in common, trained by the gradients of all of them in lock-step, or averaged at ticks.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/nn/parameter_pattern.hpp>
 #include <chorale/train/collab/strategy.hpp>
 #include <chorale/train/collab/task_scale.hpp>
 #include <chorale/train/collab/trunk.hpp>
@@ -33,7 +35,7 @@ class TrunkStrategy final : public Strategy {
       : setup_(setup),
         trunk_(Lanes(setup.sharing, setup.task, setup.number, ranks_of(setup.tasks), "trunk"), setup.number, options_of(setup)) {}
 
-  /// All tasks begin with the values of the first.
+  /// All tasks begin with the values of the first, or of the first that was given some of another run.
   void begin(const TrainedParameters& parameters) override {
     parameters_ = parameters;
     together(setup_.sharing, "shared parameters", [&](std::int64_t& position) {
@@ -44,7 +46,8 @@ class TrunkStrategy final : public Strategy {
     });
     check_trunk(setup_.sharing, *selection_, setup_.me().name);
     packed_ = Tensor::empty(setup_.device, {selection_->elements()}, setup_.dtype);
-    change_values([&]<class T>(std::span<T> values) { trunk_.spread_first(values); });
+    const int first = first_given();
+    change_values([&]<class T>(std::span<T> values) { trunk_.spread_from(first, values); });
   }
 
   bool takes_gradients() const override { return setup_.options.trunk.average_every == 0; }
@@ -80,6 +83,32 @@ class TrunkStrategy final : public Strategy {
   std::uint64_t bytes_sent() const override { return trunk_.bytes_sent(); }
 
  private:
+  /// Whether this task starts with weights of another run among the parameters in common.
+  bool is_given() const {
+    const TrunkPlan& plan = setup_.options.trunk;
+    if (!plan.is_given || plan.given.empty()) return plan.is_given;
+    std::vector<std::string> all;
+    for (const FlatParams::Entry& entry : parameters_.params->entries()) all.push_back(entry.name);
+    const ParameterNames names(all);
+    const std::vector<std::string> common = selection_->names();
+    return std::any_of(common.begin(), common.end(), [&](const std::string& name) { return names.is_meant(plan.given, name); });
+  }
+
+  /// Collective. The task whose values all begin with.
+  int first_given() {
+    const bool mine = is_given();
+    std::int64_t word = mine ? setup_.number : static_cast<std::int64_t>(setup_.tasks.size());
+    std::vector<std::int64_t> words(static_cast<std::size_t>(setup_.sharing.size()));
+    const std::vector<std::int64_t> one(words.size(), 1);
+    setup_.sharing.all_gather(buffer_of(std::span(&word, 1)), buffer_of(std::span(words)), one, "weights to start with").wait();
+    const std::int64_t first = *std::min_element(words.begin(), words.end());
+    if (first == static_cast<std::int64_t>(setup_.tasks.size())) return 0;
+    if (mine && first != setup_.number && setup_.say)
+      setup_.say(fmt::format("train.init_from: parameters in common begin with the values that {} has loaded, not with its own",
+                             setup_.tasks[static_cast<std::size_t>(first)].name));
+    return static_cast<int>(first);
+  }
+
   template <class T>
   std::span<T> packed_span() const {
     return {packed_.data<T>(), static_cast<std::size_t>(packed_.elements())};

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
 
 #include <chorale/core/base/error.hpp>
@@ -13,6 +14,9 @@ namespace chorale {
 namespace {
 
 constexpr std::size_t kSmallest = 64, kHuge = std::size_t{2} << 20;
+/// Huge pages begin alike in every set of the caches: an update that reads parameters, gradient and moments side by side met stores of the
+/// element before under the same address bits, which cost it 10 % (Sapphire Rapids). Large blocks begin at places of their own instead.
+constexpr std::size_t kStagger = 5440, kPlaces = 8;
 
 struct SizeClass {
   std::size_t index, bytes;
@@ -28,11 +32,14 @@ SizeClass class_of(std::size_t bytes) {
   return {power * 4 + steps, (base + steps * quarter) * kSmallest};
 }
 
+/// Where a large block begins that was given out at a place of its own.
+void* whole(void* memory) { return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(memory) / kHuge * kHuge); }
+
 }  // namespace
 
 CpuPool::~CpuPool() {
-  for (auto& list : free_)
-    for (void* memory : list) std::free(memory);
+  for (std::size_t i = 0; i < free_.size(); ++i)
+    for (void* memory : free_[i]) std::free(i < class_of(kHuge).index ? memory : whole(memory));
 }
 
 void* CpuPool::allocate(std::size_t bytes) {
@@ -45,11 +52,16 @@ void* CpuPool::allocate(std::size_t bytes) {
     list.pop_back();
     return memory;
   }
-  void* memory = std::aligned_alloc(c.bytes >= kHuge ? kHuge : 64, c.bytes >= kHuge ? (c.bytes + kHuge - 1) / kHuge * kHuge : c.bytes);
+  const bool is_huge = c.bytes >= kHuge;
+  const std::size_t asked = is_huge ? (c.bytes + kStagger * kPlaces + kHuge - 1) / kHuge * kHuge : c.bytes;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(is_huge ? kHuge : 64, asked));
   if (!memory)
     throw IoError("[memory] no " + std::to_string(c.bytes) + " bytes to be had; " + address_space_text() +
                   "; use a smaller batch or model");
-  if (c.bytes >= kHuge) madvise(memory, c.bytes, MADV_HUGEPAGE);  // transparent huge pages are "madvise" on common systems
+  if (is_huge) {
+    madvise(memory, asked, MADV_HUGEPAGE);  // transparent huge pages are "madvise" on common systems
+    memory += kStagger * (huge_blocks_++ % kPlaces);
+  }
   ++counts_.system_allocations;
   counts_.bytes_held += c.bytes;
   list.reserve(list.size() + 4);

@@ -20,6 +20,7 @@ class CpuPool {
 
  private:
   std::array<std::vector<void*>, 160> free_;  // by size class: four classes a power of two
+  std::size_t huge_blocks_ = 0;
   MemoryCounts counts_;
 };
 

@@ -79,7 +79,7 @@ TEST_CASE("that a peer has a row tells the label: an order is there because of a
   CHECK(presence[0].component == -1);
   CHECK(presence[0].rows == kPeople);
   CHECK(presence[0].correlation == Approx(0.816).margin(0.001));  // phi of 200 / 40 / 0 / 160
-  const std::string text = leak_text(presence[0], "purchase", "orders", "person");
+  const std::string text = leak_text(presence[0], "purchase", "orders", "person", 0);
   CHECK_THAT(text,
              Catch::Contains("whether orders has a row of a person tells purchase its label: correlation 0.82 over 400 training rows, "
                              "above 0.30"));
@@ -94,8 +94,10 @@ TEST_CASE("a component that follows the label is found, and which one") {
   REQUIRE(vectors.size() == 1);
   CHECK(vectors[0].component == 2);
   CHECK(vectors[0].correlation > 0.95);
-  CHECK_THAT(leak_text(vectors[0], "buys", "peer", "person"), Catch::Contains("what peer says about persons tells buys its label") &&
-                                                                  Catch::Contains("of component 2 over 400 training rows, above 0.90"));
+  CHECK_THAT(leak_text(vectors[0], "buys", "peer", "person", 0), Catch::Contains("what peer says about persons tells buys its label") &&
+                                                                     Catch::Contains("of component 2 over 400 training rows, above 0.90") &&
+                                                                     Catch::Contains("let it publish out of fold, task.peer.folds = 5"));
+  CHECK_THAT(leak_text(vectors[0], "buys", "peer", "person", 5), Catch::Contains("keep the two apart: it publishes out of fold"));
   copy.value = [&](int p, int j) { return j == 2 ? copy.label(p) + noise(p, j) : noise(p, j); };  // a good guess is no leak
   CHECK(copy.found().second.empty());
 }

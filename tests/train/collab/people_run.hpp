@@ -13,6 +13,7 @@
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/split.hpp>
 #include <chorale/train/collab/collab_task.hpp>
+#include <chorale/train/collab/replicated_store.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -63,6 +64,7 @@ struct Collab {
   std::string layers = "linear(8) relu linear(1)", other_layers = {};        // other: of the second task, where it has others
   std::string losses[2] = {"binary_cross_entropy", "binary_cross_entropy"};  // by task
   bool has_other_labels = false;                                             // the peer
+  std::function<bool(EntityId)> has_other_label = {};                        // of the peer's people
   bool alone = false;                                                        // the own layers only, without the rest
   std::string exchange = "replicated";
   std::int64_t buys_ends = 0;  // tick of its own last step; 0: the last
@@ -77,6 +79,7 @@ struct Collab {
     std::vector<std::uint64_t> bytes;  // by rank: of sharing
     std::vector<double> affinity;      // of rank 0
     std::vector<TickNews> news;
+    std::map<std::string, std::map<EntityId, std::vector<float>>> published;  // raw, at the end
   };
 
   Result run() const {
@@ -116,6 +119,8 @@ struct Collab {
     const auto table = people_table(views[t], first_person[t]);
     if (has_other_labels && number == 1)
       for (std::size_t p = 0; p < table->target.size(); p += 2) table->target[p] = 1 - table->target[p];
+    for (std::size_t p = 0; has_other_label && number == 1 && p < table->target.size(); ++p)
+      if (has_other_label(table->ids[p])) table->target[p] = 1 - table->target[p];
     const TaskRows rows = rows_of(table);
     const std::string& text = number == 1 && !other_layers.empty() ? other_layers : layers;
     auto own = build_layers(text, {kFeatures}, registry);
@@ -173,6 +178,15 @@ struct Collab {
     if (task) result.bytes[static_cast<std::size_t>(world.rank())] = task->bytes_sent();
     if (task && world.rank() == 0) result.affinity = task->affinity();
     if (task) result.guard[tasks[t].name] = task->hook().guard_events();
+    const auto* store = task && world.rank() == 0 ? dynamic_cast<const ReplicatedStore*>(task->store()) : nullptr;
+    for (std::size_t p = 0; store && p < store->tasks().size(); ++p) {
+      const std::vector<EntityId>& ids = store->publisher(static_cast<int>(p)).ids;
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        std::vector<float>& row = result.published[store->tasks()[p]][ids[i]];
+        row.resize(static_cast<std::size_t>(options.width));
+        store->read(static_cast<int>(p), static_cast<std::int32_t>(i), row.data());
+      }
+    }
   }
 };
 

@@ -179,15 +179,15 @@ TEST_CASE("learnt weights count in the sum") {
   CHECK(seen[0] == seen[1]);
 }
 
-TEST_CASE("values are averaged by weight, and begin as task 0's") {
+TEST_CASE("values are averaged by weight, and begin as one task's") {
   on_tasks({2, 1, 3}, 1, [](int, Communicator&, Lanes lanes, int task) {
     Trunk trunk(std::move(lanes), task, {.weights = {1, 1, 2}});
     std::vector<double> values(5000, task + 1);
     trunk.average(std::span(values));
     CHECK(values == std::vector<double>(5000, 2.25));
     std::fill(values.begin(), values.end(), task + 4);
-    trunk.spread_first(std::span(values));
-    CHECK(values == std::vector<double>(5000, 4));
+    trunk.spread_from(1, std::span(values));
+    CHECK(values == std::vector<double>(5000, 5));
   });
 }
 
