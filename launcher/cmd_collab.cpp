@@ -115,7 +115,7 @@ int run_collab_study(std::span<const std::string> arguments) {
   catch_signals(false);
   return with_ranks(plan, words, [&](Communicator& world) {
     check_start(world, "collab study", recipe.table);
-    return run_study_rank(world, recipe, keys, {.folder = w.out, .name = name});
+    return run_study_rank(world, recipe, keys, {.folder = w.out, .name = name, .command = "chorale " + list_text(words)});
   });
 }
 
@@ -136,8 +136,9 @@ std::string collab_options() {
   describe(study_flags, study);
   return "collab train RECIPE.ini\n" + help_text(flags) + "\ncollab study RECIPE.ini\n" + help_text(study_flags) +
          "\nKeys of [collab] in the recipe, which are flags too:\n" + help_text(recipe.table) +
-         "\nEach [task.NAME] has recipe, ranks, role (both peer target), entity (KIND : COLUMN, ...), and every key of a recipe\n"
-         "(chorale help recipe), which are flags too: --task.NAME.train.seed 2.\n";
+         "\nEach [task.NAME] has recipe, ranks, role (both peer target), entity (KIND : COLUMN, ...), columns (short for data.columns),\n"
+         "folds, time, weight, at_end (cycle serve mask), and every key of a recipe (chorale help recipe), which are flags too:\n"
+         "--task.NAME.train.seed 2.\n";
 }
 
 }  // namespace chorale

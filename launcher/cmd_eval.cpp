@@ -25,24 +25,15 @@ void describe(OptionTable& t, Words& w) {
 }
 
 std::shared_ptr<const Dataset> rows_of_file(TrainedRun& run, const std::string& file) {
-  EncodedFileSettings settings{
-      .data = run.recipe.settings.data, .dtype = run.params->dtype(), .published = run.published, .needs_target = true};
-  settings.data.file = {file};
-  const auto encoded = std::make_shared<EncodedFile>(run.pipeline, settings, *run.comm, run.session->log);
-  return run.for_model({encoded, &encoded->rows()}, encoded->entities(run.request().columns));
+  const auto encoded = std::make_shared<EncodedFile>(run.pipeline, run.reading(file, true), *run.comm, run.session->log);
+  return run.for_model({encoded, &encoded->rows()}, run.keys_of(*encoded, file));
 }
 
-// The part is cut from the file again, so it is the run's part only if the file is the run's.
 std::shared_ptr<const Dataset> rows_of_part(TrainedRun& run, const std::string& part) {
-  const Settings& s = run.recipe.settings;
-  const PreparedData data = prepare_data(s.data, s.train, *run.comm, run.session->log, run.request(), run.published);
-  const auto trained_on = nlohmann::json::parse(run.checkpoint->manifest().fields)["identity"].value("data", "");
-  if (data.identity() != trained_on)
-    throw DataError(list_text(s.data.file) + ": expected the rows that the run was trained on (" + trained_on + "), got " +
-                    data.identity() + "; bring them back, or score the file whole with --file");
+  const PreparedData data = run.own_data();
   const auto rows = part == "train" ? data.train : part == "validation" ? data.validation : data.test;
   if (rows->rows() == 0) throw UsageError("the run has no " + part + " rows; its split is " + run.pipeline.split);
-  return run.for_model(rows, data.entities);
+  return run.for_model(rows, {.entities = data.entities, .periods = data.periods});
 }
 
 }  // namespace
@@ -53,7 +44,7 @@ int run_eval(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("eval needs a run directory");
-  TrainedRun run(rest[0], w.missing_rows);
+  TrainedRun run(rest[0], {.missing_rows = w.missing_rows});
   const Settings& s = run.recipe.settings;
   const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w.file);
   Evaluator evaluator(

@@ -75,7 +75,7 @@ Json recipe_json(const std::string& path) {
 }
 
 Json run_json(const std::string& path) {
-  const TrainedRun run(path, "zeros");
+  const TrainedRun run(path, {.missing_rows = "zeros"});
   Json j = {{"checkpoint", run.checkpoint->folder().string()},
             {"step", run.checkpoint->manifest().step},
             {"version", run.checkpoint->manifest().version},

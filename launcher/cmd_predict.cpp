@@ -83,11 +83,9 @@ int run_predict(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
-  TrainedRun run(rest[0], w.missing_rows);
-  EncodedFileSettings settings{.data = run.recipe.settings.data, .dtype = run.params->dtype(), .published = run.published};
-  settings.data.file = {w.file};
-  EncodedFile file(run.pipeline, settings, *run.comm, run.session->log);
-  const std::shared_ptr<const Dataset> rows = run.for_model(file.shared_rows(), file.entities(run.request().columns));
+  TrainedRun run(rest[0], {.missing_rows = w.missing_rows});
+  EncodedFile file(run.pipeline, run.reading(w.file, false), *run.comm, run.session->log);
+  const std::shared_ptr<const Dataset> rows = run.for_model(file.shared_rows(), run.keys_of(file, w.file));
   const std::vector<std::vector<Prediction>> predictions = predict_all(run, *rows);
   AtomicWriter out(w.out);
   out.write(header(run));

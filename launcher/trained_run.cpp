@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
@@ -30,20 +31,26 @@ void describe_missing_rows(OptionTable& table, std::string& missing_rows) {
       {.choices = {"refuse", "zeros"}});
 }
 
-TrainedRun::TrainedRun(const std::string& path, const std::string& missing_rows) : comm(make_self_communicator()) {
+TrainedRun::TrainedRun(const std::string& path, const OpenAs& as) : comm(make_self_communicator()), opened(as) {
   ConsoleLog log(0);
   task = FusedTask::open(path, log);
   checkpoint = std::make_unique<Checkpoint>(task ? task->checkpoint() : find_checkpoint(path, log));
   recipe.read((checkpoint->folder() / "recipe.ini").string());
   pipeline = Pipeline::from_json(checkpoint->text("pipeline.json"));
-  if (!pipeline.published.tasks.empty()) published = Representations::open_pinned(pipeline.published, missing_rows, log);
+  if (!pipeline.published.tasks.empty()) published = Representations::open_pinned(pipeline.published, as.missing_rows, log);
   session = std::make_unique<Session>(*comm, recipe.settings.parallel);
   model = build_model(recipe.settings.model, recipe.settings.train, pipeline, session->registry);
   FusedModel* fused = nullptr;
-  if (task) {
+  if (task && !as.own_layers_alone) {
     std::unique_ptr<Sequential> own(static_cast<Sequential*>(model.module.release()));  // a task that shares has one target and layers
     task->change_layers(*own, {pipeline.features()});
-    model.module.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
+    if (task->is_stitched()) {
+      stitched = std::make_unique<StitchedPeers>(*task);
+      model.module =
+          std::make_unique<StitchedModel>(std::move(own), Shape{pipeline.features()}, task->stitch(), task->number(), stitched->layers());
+    } else {
+      model.module.reset(fused = new FusedModel(std::move(own), {pipeline.features()}, task->version().fusion));
+    }
   }
   loss = make_objective(recipe.settings.train, pipeline.targets, session->registry);
   params = std::make_unique<FlatParams>(*model.module, *session->device, parse_dtype(recipe.settings.train.dtype));
@@ -59,15 +66,39 @@ TrainedRun::TrainedRun(const std::string& path, const std::string& missing_rows)
     std::memcpy(const_cast<void*>(wanted.data), found->data, wanted.bytes());
   }
   if (!fused) return;
-  peers = task->rows(best, missing_rows, log);
+  peers = task->rows(best, as.missing_rows, log);
   const RowsVersion& used = best ? task->version().best : task->version().last;
   for (std::size_t peer = 0; peer < used.open.size(); ++peer) fused->set_open(static_cast<std::int64_t>(peer), used.open[peer]);
 }
 
-std::shared_ptr<const Dataset> TrainedRun::for_model(std::shared_ptr<const Dataset> rows,
-                                                     std::vector<std::vector<EntityId>> entities) const {
+std::shared_ptr<const Dataset> TrainedRun::for_model(std::shared_ptr<const Dataset> rows, const RowKeys& keys) {
+  if (stitched) return stitched->join(std::move(rows), keys.entities[0], keys.file, keys.path, opened.missing_rows, session->log);
   if (!peers || peers->columns() == 0) return rows;
-  return std::make_shared<PinnedDataset>(std::move(rows), peers, std::move(entities));
+  return std::make_shared<PinnedDataset>(std::move(rows), peers, keys.entities, keys.periods);
+}
+
+RowKeys TrainedRun::keys_of(EncodedFile& file, const std::string& path) const {
+  return {.entities = file.entities(request().columns), .periods = file.periods(time()), .file = &file, .path = path};
+}
+
+// The parts are cut from the file again, so they are the run's parts only if the file is the run's.
+PreparedData TrainedRun::own_data() {
+  const Settings& s = recipe.settings;
+  PreparedData data = prepare_data(s.data, s.train, *comm, session->log, request(), published);
+  const auto trained_on = nlohmann::json::parse(checkpoint->manifest().fields)["identity"].value("data", "");
+  if (data.identity() != trained_on)
+    throw DataError(list_text(s.data.file) + ": expected the rows that the run was trained on (" + trained_on + "), got " +
+                    data.identity() + "; bring them back, or score the file whole with --file");
+  return data;
+}
+
+TimeRequest TrainedRun::time() const { return peers && peers->columns() > 0 ? request().time : TimeRequest(); }
+
+EncodedFileSettings TrainedRun::reading(const std::string& file, bool needs_target) const {
+  EncodedFileSettings out{
+      .data = recipe.settings.data, .dtype = params->dtype(), .published = published, .time = time().column, .needs_target = needs_target};
+  out.data.file = {file};
+  return out;
 }
 
 std::string TrainedRun::unseen_text(const Dataset& rows) const {

@@ -84,6 +84,7 @@ check "publishing out of fold changes nothing" [ "$(hashes folds | head -n 1)" !
 folds_auc=$(sed -n '/"test"/,$p' folds/tasks/buys/summary.json | grep -o '"auc": [0-9.]*' | head -n 1)
 expect 0 "${folds_auc#*: }" eval folds/tasks/buys --json
 expect 64 "task.answers.folds = 3 is refused: a task with role = target publishes nothing" collab train two.ini --run-dir no --task.answers.folds 3
+expect 64 "task.buys.columns is short for task.buys.data.columns; give one of them" collab train two.ini --run-dir no --task.buys.columns c --task.buys.data.columns c
 expect 64 "task.buys.folds = 1 is refused" collab train two.ini --run-dir no --task.buys.folds 1
 # A task may start with the weights of another run, here of a task of this one; a run that goes on reads them no more.
 warm=(--quiet --task.buys.train.init_from one/tasks/buys --task.buys.train.init_only encoder --collab.checkpoint_every 4
@@ -132,6 +133,8 @@ expect 0 "" "${given[@]}" --out drawn --arms alone,collab,pooled,matched
 for arm in alone collab pooled matched; do
   check "weights of another run change nothing in $arm" [ "$(study_mean given/study.json $arm)" != "$(study_mean drawn/study.json $arm)" ]
 done
+
+check "study.json does not say its command" grep -q '"command": "chorale collab study' given/study.json
 
 # Other strategies beside the store: bits of any layout, and of a run that goes on from a tick in the middle.
 more=(--quiet --collab.strategy "store distill proto align" --collab.proto.key person --collab.checkpoint_every 4 --task.answers.role both
@@ -301,7 +304,7 @@ expect 64 "arm 'pool' is unknown; allowed: alone matched collab" collab study tw
 expect 64 "--labels many is refused" collab study two.ini --labels many --out x
 for launch in threads mpirun; do
   expect 65 "customer_id" collab train two.ini --run-dir x --launch $launch --task.buys.entity "person : customer_id"
-  expect 65 "no person in common" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
+  expect 65 "no person in common: 0 of the 600 keys in $PWD/answers.csv, column 'person', are among those in $PWD/buys.csv, column 'visit'" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
 done
 expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for instance 1" collab train stitch.ini --run-dir y --overwrite --launch threads --task.answers.ranks 2
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower

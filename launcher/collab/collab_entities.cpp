@@ -78,4 +78,11 @@ TimeRequest CollabRecipe::time_request(std::size_t task) const {
   return out;
 }
 
+std::string CollabRecipe::place_of(std::size_t task, const std::string& kind) const {
+  const std::string files = list_text(tasks[task]->settings.data.file);
+  for (const EntityColumn& entity : parse_entities(sections[task]->entity, "task." + sections[task]->name + ".entity"))
+    if (entity.kind == kind && !entity.column.empty()) return files + ", column '" + entity.column + "',";
+  return files + ", row by row,";
+}
+
 }  // namespace chorale

@@ -153,7 +153,9 @@ void CollabRecipe::describe(TaskSection& section) {
   table.add(at + "time", section.time, "As collab.time, for this task.");
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
-  for (auto& [key, text] : section.keys) table.add(at + key, text, "As " + key + " of a recipe, for this task.", {.verbatim = true});
+  table.add(at + "columns", section.keys[kColumns], "Short for data.columns: what of a table this task sees.", {.verbatim = true});
+  for (auto& [key, text] : section.keys)
+    if (key != kColumns) table.add(at + key, text, "As " + key + " of a recipe, for this task.", {.verbatim = true});
 }
 
 }  // namespace chorale

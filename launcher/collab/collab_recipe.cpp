@@ -66,9 +66,12 @@ void CollabRecipe::resolve(const std::string& path) {
     }
     for (const Option& option : table.all()) {
       if (!option.given || !option.key.starts_with(at)) continue;
-      const std::string key = option.key.substr(at.size());
-      if (!section->keys.contains(key)) continue;
-      const std::string& text = section->keys[key];
+      const std::string given = option.key.substr(at.size());
+      if (!section->keys.contains(given)) continue;
+      const std::string& text = section->keys[given];
+      const std::string key = given == kColumns ? "data.columns" : given;
+      if (given == kColumns && table.find(at + key)->given)
+        throw UsageError(at + "columns is short for " + at + "data.columns; give one of them");
       const bool has_quotes = !option.origin.empty() && keys->table.find(key)->type == "text";  // a flag's value is the text itself
       keys->table.set(key, has_quotes ? unquoted(text) : text, option.origin);
       const std::filesystem::path base = option.origin.empty() ? std::filesystem::current_path() : folder;  // a flag's is relative to here

@@ -41,6 +41,9 @@ struct CollabSettings {
   std::vector<std::string> steps_per_tick;  // "purchase:50 returns:17"; empty: measured
 };
 
+/// Of a section, short for data.columns.
+inline constexpr char kColumns[] = "columns";
+
 /// What a section [task.NAME] says beside a recipe's keys.
 struct TaskSection {
   std::string name;
@@ -81,6 +84,8 @@ class CollabRecipe {
   int wanted_ranks() const;
   EntityRequest request(std::size_t task) const;
   AtEnd at_end(std::size_t task) const;
+  /// "orders.csv, column 'customer_id'": where a task's keys of a kind are.
+  std::string place_of(std::size_t task, const std::string& kind) const;
   /// Of the strategies, the same for all tasks; the caller adds what is of its run.
   CollabOptions options() const;
   /// collab.steps_per_tick by task; empty: not given.

@@ -76,7 +76,8 @@ CollabTask::Setup CollabRank::setup(std::unique_ptr<Sequential> own, Loss& loss)
       .wants_stop = requested_stop,
       .on_saved = [this](std::int64_t tick, bool is_good) { on_saved_(tick, is_good); },
       .on_news = world_.rank() == 0 ? [this](const TickNews& news) { log_of_ticks_.write(news); } : std::function<void(const TickNews&)>(),
-      .log = &session_.log};
+      .log = &session_.log,
+      .place_of = [this](std::size_t task, const std::string& kind) { return recipe_.place_of(task, kind); }};
 }
 
 TrainerParts CollabRank::trainer_parts(CollabTask& task, const LayerParts& parts) {

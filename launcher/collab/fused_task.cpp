@@ -73,21 +73,23 @@ std::optional<FusedTask> FusedTask::open(const std::string& path, Log& log) {
 FusedTask::FusedTask(Checkpoint checkpoint, fs::path folder)
     : checkpoint_(std::move(checkpoint)), run_(folder.parent_path().parent_path()), name_(folder.filename().string()) {
   version_ = PinnedVersion::from_json(pinned_text(checkpoint_));
-  if (std::find(version_.strategies.begin(), version_.strategies.end(), "stitch") != version_.strategies.end())
-    throw UsageError(folder.string() +
-                     ": a task of collab.strategy = stitch computes with its peers' layers, and is scored in its collaboration alone");
-  if (version_.has_time && !version_.sources.empty())
-    throw UsageError(folder.string() + ": its peers' rows are by period (collab.time), and it is scored in its collaboration alone");
   CollabRecipe recipe;
   const std::string path = (run_ / "recipe.resolved.ini").string();
   recipe.declare_tasks_of(path);
   recipe.read(path);
   recipe.resolve(path);
   store_ = {.keep = 1 - recipe.settings.beta, .wire = parse_row_wire(recipe.settings.wire)};
-  trunk_ = recipe.settings.trunk;
+  trunk_ = recipe.settings.trunk, stitch_ = recipe.settings.stitch;
   const auto section = std::find_if(recipe.sections.begin(), recipe.sections.end(), [&](const auto& s) { return s->name == name_; });
   if (section == recipe.sections.end()) throw CheckpointError(path + ": has no task " + name_);
-  request_ = recipe.request(static_cast<std::size_t>(section - recipe.sections.begin()));
+  number_ = static_cast<int>(section - recipe.sections.begin());
+  request_ = recipe.request(static_cast<std::size_t>(number_));
+  for (const auto& other : recipe.sections)
+    if (other->name != name_) peers_.push_back(other->name);
+}
+
+bool FusedTask::is_stitched() const {
+  return std::find(version_.strategies.begin(), version_.strategies.end(), "stitch") != version_.strategies.end();
 }
 
 void FusedTask::change_layers(Sequential& own, const Shape& in) const {

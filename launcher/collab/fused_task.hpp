@@ -21,6 +21,13 @@ class FusedTask {
   const Checkpoint& checkpoint() const { return checkpoint_; }
   const PinnedVersion& version() const { return version_; }
   const std::string& name() const { return name_; }
+  /// Of the collaboration.
+  const std::filesystem::path& run() const { return run_; }
+  /// Whether its peers' layers are part of the model: peers() are the other tasks, number() its place among all.
+  bool is_stitched() const;
+  const std::vector<std::string>& peers() const { return peers_; }
+  int number() const { return number_; }
+  const StitchPlan& stitch() const { return stitch_; }
   /// What its rows are about and how they are split, as the collaboration's recipe says.
   const EntityRequest& request() const { return request_; }
   /// What strategies add to the recipe's layers. in: shape of a row.
@@ -38,6 +45,9 @@ class FusedTask {
   EntityRequest request_;
   StoreOptions store_;
   TrunkPlan trunk_;
+  StitchPlan stitch_;
+  std::vector<std::string> peers_;
+  int number_ = 0;
 };
 
 }  // namespace chorale

@@ -157,6 +157,7 @@ std::string legend(const Study& study) {
 
 std::string study_markdown(const Study& study) {
   std::string out = fmt::format("# Collaborative study of {}\n\n", study.info.subject);
+  if (!study.info.command.empty()) out += fmt::format("    {}\n\n", study.info.command);
   out += verdicts(study) + "## Scores\n\n";
   for (const StudyCell& cell : study.base.cells) out += cell_tables(cell);
   out += fmt::format(

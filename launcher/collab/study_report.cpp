@@ -82,6 +82,7 @@ std::string labels_text(std::int64_t labels) { return labels == kAllLabels ? "al
 
 std::string study_json(const Study& study) {
   Json all = {{"subject", study.info.subject},
+              {"command", study.info.command},
               {"version", CHORALE_VERSION},
               {"base", {{"every", study.info.every}, {"width", study.info.width}}},
               {"bootstrap", {{"draws", study.info.bootstrap.draws}, {"seed", study.info.bootstrap.seed}}}};

@@ -97,6 +97,7 @@ void write_report(const CollabRecipe& recipe, const std::vector<StudyKey>& keys,
     if (runner.can_run(key)) results.push_back(load_result(place.folder / "runs", key, runner.identity()));
   if (results.empty()) throw UsageError("no arm of the study can be run: " + runner.left_out().begin()->second);
   const Study study = summarise({.subject = place.name,
+                                 .command = place.command,
                                  .every = recipe.settings.every,
                                  .width = recipe.settings.width,
                                  .bootstrap = {},

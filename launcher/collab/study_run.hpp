@@ -12,7 +12,8 @@ namespace chorale {
 
 struct StudyPlace {
   std::filesystem::path folder;
-  std::string name;  // of the recipe
+  std::string name;     // of the recipe
+  std::string command;  // that makes the study
 };
 
 /// Collective. Runs what of `keys` the folder lacks, in runs/, and writes study.json, study.md and study.svg. Returns 0, or 130 after a

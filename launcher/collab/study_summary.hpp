@@ -14,6 +14,7 @@ namespace chorale {
 
 struct StudyInfo {
   std::string subject = {};           // what was studied: the recipe's name
+  std::string command = {};           // that makes it
   std::int64_t every = 0, width = 0;  // of the runs that no sweep changes
   BootstrapOptions bootstrap = {};
   std::map<std::string, std::string> left_out = {};  // arms that were asked for and could not be run, and why

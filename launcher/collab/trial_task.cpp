@@ -150,19 +150,21 @@ class TaskRun {
               .sweep_ticks = recipe.settings.sweep};
     o.guard = has_guard(plan.key.arm, recipe.settings.guard);
     o.control = control_of(plan.key.arm), o.control_seed = mix(plan.key.seed, 0x636F6E74u) >> 16;
-    return {.sharing = *sharing_,
-            .task = *comm_,
-            .tasks = infos_,
-            .number = static_cast<int>(at_.place),
-            .rows = rows_,
-            .own = std::move(own),
-            .another = [this] { return layers(); },
-            .loss = loss,
-            .device = *device_,
-            .dtype = parse_dtype(settings_.train.dtype),
-            .virtual_workers = settings_.parallel.virtual_workers,
-            .options = o,
-            .log = plan.key.arm == "collab" && plan.key.seed == 1 ? &warnings_ : nullptr};
+    return {
+        .sharing = *sharing_,
+        .task = *comm_,
+        .tasks = infos_,
+        .number = static_cast<int>(at_.place),
+        .rows = rows_,
+        .own = std::move(own),
+        .another = [this] { return layers(); },
+        .loss = loss,
+        .device = *device_,
+        .dtype = parse_dtype(settings_.train.dtype),
+        .virtual_workers = settings_.parallel.virtual_workers,
+        .options = o,
+        .log = plan.key.arm == "collab" && plan.key.seed == 1 ? &warnings_ : nullptr,
+        .place_of = [this](std::size_t place, const std::string& kind) { return at_.data.recipe().place_of(at_.seats[place].task, kind); }};
   }
 
   TaskScores scored(Module& model, Loss& loss, FlatParams& params, const Dataset& rows) const {

@@ -33,9 +33,10 @@ class CollabTask {
     std::int64_t virtual_workers;
     CollabOptions options;
     std::function<Stop()> wants_stop = {};
-    std::function<void(std::int64_t tick, bool is_good)> on_saved = {};  // as Sharing::Parts
-    std::function<void(const TickNews&)> on_news = {};                   // on rank 0 of `sharing`, at ticks
-    Log* log = nullptr;                                                  // rank 0 of the task says what it has found
+    std::function<void(std::int64_t tick, bool is_good)> on_saved = {};                   // as Sharing::Parts
+    std::function<void(const TickNews&)> on_news = {};                                    // on rank 0 of `sharing`, at ticks
+    Log* log = nullptr;                                                                   // rank 0 of the task says what it has found
+    std::function<std::string(std::size_t task, const std::string& kind)> place_of = {};  // "a.csv, column 'id'": of keys, for messages
   };
   /// Collective over all tasks; errors are equal on all ranks. Throws UsageError for a strategy that there is not, or that these tasks
   /// cannot do; where vectors are shared, UsageError where no two tasks have a kind of entity in common, DataError where two that have one

@@ -113,4 +113,10 @@ std::vector<std::int32_t> positions_before(const EntityKeys& wanted, const Entit
   return out;
 }
 
+std::int32_t position_before(const EntityKeys& keys, EntityId id, std::int32_t period) {
+  const bool has_time = !keys.periods.empty();
+  const std::span<const std::int32_t> periods = has_time ? std::span<const std::int32_t>(&period, 1) : std::span<const std::int32_t>();
+  return positions_before({std::span<const EntityId>(&id, 1), periods}, keys)[0];
+}
+
 }  // namespace chorale

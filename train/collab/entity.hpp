@@ -47,5 +47,7 @@ EntityIndex index_entities(const std::vector<EntityId>& by_row, std::span<const 
 std::vector<std::int32_t> positions_of(const EntityKeys& wanted, const EntityKeys& keys);
 /// What a row may know of its entity: the key of its newest period before the row's own. Without time as positions_of.
 std::vector<std::int32_t> positions_before(const EntityKeys& wanted, const EntityKeys& keys);
+/// The same of one key.
+std::int32_t position_before(const EntityKeys& keys, EntityId id, std::int32_t period);
 
 }  // namespace chorale

@@ -37,6 +37,9 @@ std::vector<NamedTensor> FetchedRows::state() const {
     const auto entities = static_cast<std::int64_t>(sources_[s].positions.size());
     out.push_back({"kept." + std::to_string(s), DType::f32, {entities, width_}, kept_[s].data()});
     out.push_back({"ids." + std::to_string(s), DType::i64, {static_cast<std::int64_t>(sources_[s].ids.size())}, sources_[s].ids.data()});
+    const std::vector<std::int32_t>& periods = sources_[s].periods;
+    if (!periods.empty())
+      out.push_back({"periods." + std::to_string(s), DType::i32, {static_cast<std::int64_t>(periods.size())}, periods.data()});
   }
   return out;
 }
@@ -54,7 +57,7 @@ std::string FetchedRows::kept_hash() const { return hash_of(kept_, width_); }
 
 void FetchedRows::restore(const SafetensorsFile& file, std::int64_t kept_version) {
   for (const NamedTensor& wanted : state()) {
-    if (wanted.name.starts_with("ids.")) continue;
+    if (!wanted.name.starts_with("kept.")) continue;  // whose they are is said for others
     const NamedTensor& found = file.at(wanted.name);
     if (found.shape != wanted.shape || found.dtype != wanted.dtype)
       throw CheckpointError(file.path().string() + ": " + wanted.name + " is " + found.shape.text() + ", this task fetches " +

@@ -14,11 +14,12 @@ namespace chorale {
 
 /// A peer's vectors of one kind of entity.
 struct FetchSource {
-  int publisher = 0;                    // in the store
-  std::string kind;                     // of entity
-  std::vector<std::int32_t> of_row;     // by row of this task's table: index into `positions`; -1: the row has no such entity
-  std::vector<std::int32_t> positions;  // by entity of this task: the publisher's position; -1: it does not know the entity
-  std::vector<EntityId> ids = {};       // by entity of this task, rising: what a checkpoint knows rows by
+  int publisher = 0;                       // in the store
+  std::string kind;                        // of entity
+  std::vector<std::int32_t> of_row;        // by row of this task's table: index into `positions`; -1: the row has no such entity
+  std::vector<std::int32_t> positions;     // by entity of this task: the publisher's position; -1: it does not know the entity
+  std::vector<EntityId> ids = {};          // by entity of this task, rising: what a checkpoint knows rows by
+  std::vector<std::int32_t> periods = {};  // the same; empty: without time
 };
 
 /// One thread; the data sets read it on that thread.

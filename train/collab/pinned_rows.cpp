@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <chorale/train/collab/store_table.hpp>
+
 #include <chorale/core/base/error.hpp>
 
 namespace chorale {
@@ -30,9 +32,15 @@ PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task
     table.ids.assign(first, first + n);
     const auto* values = static_cast<const float*>(kept.data);
     table.rows.assign(values, values + kept.shape.elements());
+    if (version.has_time) {
+      if (!task.find("periods." + std::to_string(s)))
+        throw CheckpointError(task.path().string() + ": does not say which periods the rows of " + version.sources[s].task +
+                              " belong to; it was written by an older program, resume the collaboration with this one");
+      table.periods = values_of<std::int32_t>(task, "periods." + std::to_string(s), n);
+    }
     if (kept_are_wanted) continue;
     for (std::size_t e = 0; e < table.ids.size(); ++e)
-      published.fetch(version.sources[s].task, table.ids[e], table.rows.data() + e * width);
+      published.fetch(version.sources[s].task, table.ids[e], table.rows.data() + e * width, table.periods.empty() ? 0 : table.periods[e]);
   }
   std::vector<const std::vector<float>*> rows;
   for (Table& table : tables_) rows.push_back(&table.rows);
@@ -45,20 +53,27 @@ PinnedRows::PinnedRows(const PinnedVersion& version, const SafetensorsFile& task
   if (published.version() == wanted.version) store_.emplace(std::move(published));
 }
 
-bool PinnedRows::fetch(std::size_t source, EntityId entity, float* out) const {
+bool PinnedRows::fetch(std::size_t source, EntityId entity, float* out, std::int32_t period) const {
   const auto width = static_cast<std::size_t>(version_.width);
   std::fill_n(out, width, 0.0f);
   if (tables_.empty() || entity == kNoEntity) return false;
   const Table& table = tables_[source];
-  const auto it = std::lower_bound(table.ids.begin(), table.ids.end(), entity);
-  if (it == table.ids.end() || *it != entity) return store_ && store_->fetch(version_.sources[source].task, entity, out);
-  std::copy_n(table.rows.data() + static_cast<std::size_t>(it - table.ids.begin()) * width, width, out);
+  // The newest key up to this period.
+  const std::int32_t at = position_before({table.ids, table.periods}, entity, table.periods.empty() ? 0 : period + 1);
+  const bool is_own = at >= 0 && (table.periods.empty() || table.periods[static_cast<std::size_t>(at)] == period);
+  if (!is_own && store_) return store_->fetch(version_.sources[source].task, entity, out, period);
+  if (at < 0) return false;
+  std::copy_n(table.rows.data() + static_cast<std::size_t>(at) * width, width, out);
   return std::any_of(out, out + width, [](float v) { return v != 0; });
 }
 
 PinnedDataset::PinnedDataset(std::shared_ptr<const Dataset> rows, std::shared_ptr<const PinnedRows> pinned,
-                             std::vector<std::vector<EntityId>> entities)
-    : rows_(std::move(rows)), pinned_(std::move(pinned)), entities_(std::move(entities)), fields_(rows_->fields()) {
+                             std::vector<std::vector<EntityId>> entities, std::vector<std::int32_t> periods)
+    : rows_(std::move(rows)),
+      pinned_(std::move(pinned)),
+      entities_(std::move(entities)),
+      periods_(std::move(periods)),
+      fields_(rows_->fields()) {
   fields_.push_back({"shared", DType::f32, {pinned_->columns()}});
   const PinnedVersion& version = pinned_->version();
   for (const PinnedSource& source : version.sources)
@@ -69,8 +84,9 @@ PinnedDataset::PinnedDataset(std::shared_ptr<const Dataset> rows, std::shared_pt
 bool PinnedDataset::shared(std::int64_t row, float* out) const {
   const auto number = static_cast<std::size_t>(rows_->row_id(row));
   bool is_seen = false;
+  const std::int32_t period = periods_.empty() ? 0 : periods_[number];
   for (std::size_t s = 0; s < kind_of_.size(); ++s, out += pinned_->version().width)
-    is_seen = pinned_->fetch(s, entities_[kind_of_[s]][number], out) || is_seen;
+    is_seen = pinned_->fetch(s, entities_[kind_of_[s]][number], out, period) || is_seen;
   return is_seen;
 }
 

@@ -26,13 +26,15 @@ class PinnedRows {
   /// The number of floats of "shared".
   std::int64_t columns() const { return static_cast<std::int64_t>(version_.sources.size()) * version_.width; }
   /// A source's row of an entity, version().width values; false, and zeros, where there is none of this version. Entities that the task
-  /// was not trained with are served from the store where that is of the same version.
-  bool fetch(std::size_t source, EntityId entity, float* out) const;
+  /// was not trained with are served from the store where that is of the same version. With time the row of what was known before the
+  /// period; of a period that the task has no row of, and where the store has gone on, what was known before its newest row until then.
+  bool fetch(std::size_t source, EntityId entity, float* out, std::int32_t period = 0) const;
 
  private:
   struct Table {
-    std::vector<EntityId> ids;  // rising
-    std::vector<float> rows;    // [ids, width]
+    std::vector<EntityId> ids;          // rising
+    std::vector<std::int32_t> periods;  // rising within an id; empty: without time
+    std::vector<float> rows;            // [ids, width]
   };
   PinnedVersion version_;
   std::vector<Table> tables_;           // by source
@@ -42,8 +44,10 @@ class PinnedRows {
 /// A data set with "shared" beside its own fields, for rows of any table.
 class PinnedDataset final : public Dataset {
  public:
-  /// entities: by kind of version().kinds, by row of the table, whose numbers rows->row_id() gives.
-  PinnedDataset(std::shared_ptr<const Dataset> rows, std::shared_ptr<const PinnedRows> pinned, std::vector<std::vector<EntityId>> entities);
+  /// entities: by kind of version().kinds, by row of the table, whose numbers rows->row_id() gives. periods: the same, where
+  /// version().has_time.
+  PinnedDataset(std::shared_ptr<const Dataset> rows, std::shared_ptr<const PinnedRows> pinned, std::vector<std::vector<EntityId>> entities,
+                std::vector<std::int32_t> periods = {});
   std::int64_t rows() const override { return rows_->rows(); }
   const std::vector<Field>& fields() const override { return fields_; }
   void gather(int field, std::span<const std::int64_t> rows, void* out) const override;
@@ -56,6 +60,7 @@ class PinnedDataset final : public Dataset {
   std::shared_ptr<const Dataset> rows_;
   std::shared_ptr<const PinnedRows> pinned_;
   std::vector<std::vector<EntityId>> entities_;
+  std::vector<std::int32_t> periods_;
   std::vector<std::size_t> kind_of_;  // by source
   std::vector<Field> fields_;
 };

@@ -1,7 +1,7 @@
 #include <chorale/train/collab/publication.hpp>
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/sampler.hpp>
@@ -13,6 +13,8 @@ namespace chorale {
 namespace {
 constexpr std::size_t kMostWaiting = 8192;  // rows
 }
+
+Publication::Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) { order_sweep(); }
 
 void Publication::on_results(const WorkerPass& pass) {
   if (parts_.publisher < 0 || parts_.untrained) return;
@@ -57,16 +59,40 @@ void Publication::post(std::int64_t tick, bool publishes) {
   seen_.clear();
 }
 
-void Publication::sweep(std::int64_t tick) {
+/// A tick then sees all rows of a key or none, so that the mean of a sweep is the key's own. Rows that have no entity of the first kind,
+/// but of another one, come last, each by itself.
+void Publication::order_sweep() {
   if (parts_.publisher < 0 || parts_.sweep_ticks == 0) return;
+  const auto keys_of = [&](std::int64_t row) {
+    std::vector<std::int32_t> keys;
+    for (const std::vector<std::int32_t>& kind : parts_.entities) keys.push_back(kind[static_cast<std::size_t>(parts_.all->row_id(row))]);
+    return keys;
+  };
+  std::vector<std::pair<std::int64_t, std::int64_t>> rows;  // key, row
+  for (std::int64_t row = 0; row < parts_.all->rows(); ++row) {
+    const std::vector<std::int32_t> keys = keys_of(row);
+    if (std::all_of(keys.begin(), keys.end(), [](std::int32_t key) { return key < 0; })) continue;
+    rows.emplace_back(keys[0] >= 0 ? keys[0] : std::numeric_limits<std::int32_t>::max() + row, row);
+  }
+  std::sort(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i == 0 || rows[i].first != rows[i - 1].first) starts_.push_back(static_cast<std::int64_t>(i));
+    order_.push_back(rows[i].second);
+  }
+  starts_.push_back(static_cast<std::int64_t>(rows.size()));
+}
+
+void Publication::sweep(std::int64_t tick) {
+  if (order_.empty()) return;
   add_waiting();
   FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
-  const std::int64_t rows = parts_.all->rows(), chunks = (rows + kEvaluationRows - 1) / kEvaluationRows;
-  const Share now = share_of(chunks, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
-  for (std::int64_t chunk = now.first; chunk < now.first + now.count; ++chunk) {
+  const Share keys = share_of(static_cast<std::int64_t>(starts_.size()) - 1, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
+  const std::int64_t first = starts_[static_cast<std::size_t>(keys.first)];
+  const std::int64_t rows = starts_[static_cast<std::size_t>(keys.first + keys.count)] - first;
+  for (std::int64_t chunk = 0; chunk * kEvaluationRows < rows; ++chunk) {
     if (chunk % parts_.task.size() != parts_.task.rank()) continue;
-    std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
-    std::iota(numbers.begin(), numbers.end(), chunk * kEvaluationRows);
+    const auto from = order_.begin() + first + chunk * kEvaluationRows;
+    std::vector<std::int64_t> numbers(from, from + std::min(kEvaluationRows, rows - chunk * kEvaluationRows));
     const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
     const Pass pass{.device = parts_.device};
     const Tensor entity =

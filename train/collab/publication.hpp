@@ -33,12 +33,12 @@ class Publication {
     double clip = 0, noise = 0;     // as EntitySums::bound()
     std::uint64_t noise_seed = 1;
   };
-  explicit Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) {}
+  explicit Publication(Parts parts);
 
   void on_results(const WorkerPass& pass);
   /// Collective over all tasks: what was posted is in the store, and fetched where the task hears.
   void complete(bool hears);
-  /// Forward over this tick's part of all rows, where the task publishes. Ticks count from 1.
+  /// Forward over all rows of this tick's part of the keys of the first kind, where the task publishes. Ticks count from 1.
   void sweep(std::int64_t tick);
   /// Collective over all tasks: begins to send what this rank has seen since the last post. publishes: false: nothing.
   void post(std::int64_t tick, bool publishes);
@@ -49,7 +49,10 @@ class Publication {
   void add_waiting();
   template <class T>
   void add_row(std::int64_t table_row, std::int32_t part, const T* vector);
+  void order_sweep();
   Parts parts_;
+  std::vector<std::int64_t> order_;   // rows of `all` that have an entity, those of one key of the first kind together
+  std::vector<std::int64_t> starts_;  // in it, of each key, and its end
   EntitySums seen_;
   // What batches gave lies here in their order until a tick, or until there is much of it: adding it up at once would meet cold caches
   // at every row of every step.

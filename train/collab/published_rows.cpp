@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/train/collab/store_table.hpp>
 
 namespace chorale {
 
@@ -18,8 +19,7 @@ std::vector<Publisher> publishers_in(const SafetensorsFile& file) {
       throw CheckpointError(file.path().string() + ": does not say whose rows those of " + publisher.task +
                             " are; it was written by an older program, resume the collaboration with this one");
     if (file.find(publisher.task + ".periods"))
-      throw UsageError(file.path().string() + ": rows of " + publisher.task +
-                       " are by period (collab.time), which only tasks of the collaboration itself read; publish without collab.time");
+      publisher.periods = values_of<std::int32_t>(file, publisher.task + ".periods", ids->shape.elements());
     const auto* first = static_cast<const EntityId*>(ids->data);
     publisher.ids.assign(first, first + ids->shape.elements());
     out.push_back(std::move(publisher));
@@ -71,16 +71,15 @@ std::string PublishedRows::hash(const std::vector<std::string>& tasks) const {
   return tensors_hash(of);
 }
 
-bool PublishedRows::fetch(const std::string& task, EntityId entity, float* out) const {
+bool PublishedRows::has_time() const { return !store_->publisher(0).periods.empty(); }
+
+bool PublishedRows::fetch(const std::string& task, EntityId entity, float* out, std::int32_t period) const {
   const int p = number_of(task);
   if (p < 0) {
     std::fill_n(out, width(), 0.0f);
     return false;
   }
-  const std::vector<EntityId>& ids = store_->publisher(p).ids;
-  const auto it = std::lower_bound(ids.begin(), ids.end(), entity);
-  const bool is_known = entity != kNoEntity && it != ids.end() && *it == entity;
-  return store_->fetch(p, is_known ? static_cast<std::int32_t>(it - ids.begin()) : -1, out);
+  return store_->fetch(p, entity == kNoEntity ? -1 : position_before(store_->publisher(p).keys(), entity, period), out);
 }
 
 }  // namespace chorale

@@ -27,8 +27,10 @@ class PublishedRows {
   std::int64_t entities(const std::string& task) const;
   /// Of the rows of these tasks with their ids and scales, as tensors_hash.
   std::string hash(const std::vector<std::string>& tasks) const;
-  /// width() values; false, and zeros, where the task has published nothing of the entity.
-  bool fetch(const std::string& task, EntityId entity, float* out) const;
+  /// Whether an entity has a row for each period.
+  bool has_time() const;
+  /// width() values; false, and zeros, where the task has published nothing of the entity; with time nothing in a period before this one.
+  bool fetch(const std::string& task, EntityId entity, float* out, std::int32_t period = 0) const;
 
  private:
   int number_of(const std::string& task) const;

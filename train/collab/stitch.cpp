@@ -9,6 +9,14 @@
 
 namespace chorale {
 
+template <class T>
+void add_weighted(T* out, const T* from, const T* alpha, std::int64_t n, std::int64_t each) {
+  for (std::int64_t i = 0; each == 1 && i < n; ++i) out[i] += alpha[0] * from[i];
+  for (std::int64_t i = 0; each > 1 && i < n; ++i) out[i] += alpha[i % each] * from[i];
+}
+template void add_weighted(float*, const float*, const float*, std::int64_t, std::int64_t);
+template void add_weighted(double*, const double*, const double*, std::int64_t, std::int64_t);
+
 namespace {
 
 constexpr double kOwn = 0.9;
@@ -26,11 +34,7 @@ struct Board {
 template <class T, class Source, class Alpha>
 void weighted_sum(T* out, const Board<T>& board, Source source, Alpha alpha) {
   std::fill_n(out, board.elements, T{0});
-  for (std::int64_t u = 0; u < board.tasks; ++u) {
-    const T *from = source(u), *a = alpha(u);
-    for (std::int64_t i = 0; board.each == 1 && i < board.elements; ++i) out[i] += a[0] * from[i];
-    for (std::int64_t i = 0; board.each > 1 && i < board.elements; ++i) out[i] += a[i % board.each] * from[i];
-  }
+  for (std::int64_t u = 0; u < board.tasks; ++u) add_weighted(out, source(u), alpha(u), board.elements, board.each);
 }
 
 /// Of one alpha: products of dy and h, summed over rows, and over a row's values where they have it in common.
@@ -104,6 +108,16 @@ std::int64_t last_before_head(const Sequential& layers) {
   for (std::size_t i = layers.layers().size(); i-- > 0;)
     if (!layers.layers()[i]->parameters().empty()) return static_cast<std::int64_t>(i) - 1;
   return -1;
+}
+
+std::int64_t stitched_layer(const Sequential& layers, const std::string& name) {
+  if (name.empty()) return last_before_head(layers);
+  std::string names;
+  for (std::size_t i = 0; i < layers.children().size(); ++i) {
+    if (layers.children()[i].first == name) return static_cast<std::int64_t>(i);
+    names += " " + layers.children()[i].first;
+  }
+  throw UsageError("collab.stitch.layer = " + name + " is refused: there is no such layer; there are" + names);
 }
 
 Stitch& add_stitch(Sequential& layers, const Shape& in, std::int64_t behind, Lanes lanes, int number, bool channels) {

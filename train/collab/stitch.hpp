@@ -48,6 +48,13 @@ class Stitch final : public Layer {
   bool is_alone_ = false;
 };
 
+/// out += alpha from, `n` values: rows of `each` numbers with an alpha for each, or each = 1 and one for all.
+template <class T>
+void add_weighted(T* out, const T* from, const T* alpha, std::int64_t n, std::int64_t each);
+
+/// The number of the layer of that name; empty: last_before_head(). Throws UsageError with the names that there are.
+std::int64_t stitched_layer(const Sequential& layers, const std::string& name);
+
 /// The layer before the last one with parameters; -1: there is none.
 std::int64_t last_before_head(const Sequential& layers);
 

@@ -75,16 +75,6 @@ class StitchStrategy final : public Strategy {
   Stitch* stitch_ = nullptr;  // of the model
 };
 
-std::int64_t layer_of(const Sequential& layers, const std::string& name) {
-  if (name.empty()) return last_before_head(layers);
-  std::string names;
-  for (std::size_t i = 0; i < layers.children().size(); ++i) {
-    if (layers.children()[i].first == name) return static_cast<std::int64_t>(i);
-    names += " " + layers.children()[i].first;
-  }
-  throw UsageError("collab.stitch.layer = " + name + " is refused: there is no such layer; there are" + names);
-}
-
 void add_to_layers(Sequential& own, const LayersSetup& setup) {
   std::vector<std::int64_t> ranks;
   for (const TaskInfo& task : setup.tasks) {
@@ -99,9 +89,9 @@ void add_to_layers(Sequential& own, const LayersSetup& setup) {
   std::int64_t width = 0;
   together(setup.sharing, "layers of tasks", [&](std::int64_t& position) {
     position = setup.number;
-    width =
-        add_stitch(own, setup.in, layer_of(own, setup.options.stitch.layer), std::move(lanes), setup.number, setup.options.stitch.channels)
-            .width();
+    width = add_stitch(own, setup.in, stitched_layer(own, setup.options.stitch.layer), std::move(lanes), setup.number,
+                       setup.options.stitch.channels)
+                .width();
   });
   const std::vector<std::int64_t> tasks = of_all(setup.sharing, setup.number, "tasks of ranks");
   const std::vector<std::int64_t> widths = of_all(setup.sharing, width, "widths of tasks");

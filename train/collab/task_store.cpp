@@ -116,14 +116,23 @@ std::vector<FetchSource> CollabTask::sources_of(const Setup& setup, const std::v
   for (std::size_t w = 0; w < wishes.size(); ++w) {
     const EntityIndex& index = indexes_[wishes[w].kind];
     const std::string &kind = me.kinds[wishes[w].kind], &peer = tasks_[wishes[w].task].name;
-    FetchSource source{
-        .publisher = wishes[w].publisher, .kind = kind, .of_row = index.of_row, .positions = places[w].positions, .ids = index.ids};
+    FetchSource source{.publisher = wishes[w].publisher,
+                       .kind = kind,
+                       .of_row = index.of_row,
+                       .positions = places[w].positions,
+                       .ids = index.ids,
+                       .periods = index.periods};
+    const auto place = [&](auto task) {
+      return setup.place_of ? fmt::format("in {} ", setup.place_of(static_cast<std::size_t>(task), kind))
+                            : fmt::format("of {} ", tasks_[static_cast<std::size_t>(task)].name);
+    };
     const auto matched = std::count_if(source.positions.begin(), source.positions.end(), [](std::int32_t p) { return p >= 0; });
     if (matched == 0)
       throw DataError(
-          fmt::format("tasks {} and {} have no {} in common: none of {} keys of the one is among those of the other{}, for "
-                      "instance because one table writes 17 and the other C17; see task.NAME.entity",
-                      me.name, peer, kind, source.positions.size(), has_time ? " in an earlier period" : ""));
+          fmt::format("tasks {} and {} have no {} in common: 0 of the {} keys {}are among those {}{}(for instance because one table writes "
+                      "17 and the other C17); see task.NAME.entity",
+                      me.name, peer, kind, source.positions.size(), place(setup.number), place(wishes[w].task),
+                      has_time ? "in an earlier period " : ""));
     for (std::int32_t& position : source.positions)
       if (position >= 0 && !shuffled_.empty())
         position = shuffled_[static_cast<std::size_t>(source.publisher)][static_cast<std::size_t>(position)];

@@ -35,7 +35,7 @@ DataOptions reading_options(const EncodedFileSettings& settings) {
 Schema needed_schema(const Pipeline& pipeline, const EncodedFileSettings& settings) {
   Schema out;
   for (const ColumnSchema& column : pipeline.schema) {
-    bool needed = settings.needs_target && column.name == pipeline.weight;
+    bool needed = column.name == settings.time || (settings.needs_target && column.name == pipeline.weight);
     for (const FittedTarget& target : pipeline.targets) needed = needed || (settings.needs_target && column.name == target.name);
     for (const FittedColumn& fitted : pipeline.columns) needed = needed || fitted.name == column.name;
     if (needed) out.push_back(column);
@@ -76,6 +76,11 @@ EncodedFile::EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& se
   rows_ = std::make_shared<MatrixDataset>(store.finish(), std::move(all));
 }
 
+bool EncodedFile::has_columns(const Pipeline& other) const {
+  return std::all_of(other.columns.begin(), other.columns.end(),
+                     [&](const FittedColumn& column) { return find_column(table_.plan().schema, column.name) >= 0; });
+}
+
 std::vector<std::vector<EntityId>> EncodedFile::entities(const std::vector<EntityColumn>& columns) {
   std::vector<std::vector<EntityId>> out;
   const Schema& schema = table_.plan().schema;
@@ -98,6 +103,14 @@ std::vector<std::vector<EntityId>> EncodedFile::entities(const std::vector<Entit
     }));
   }
   return out;
+}
+
+std::vector<std::int32_t> EncodedFile::periods(const TimeRequest& request) {
+  if (request.column.empty()) return {};
+  if (find_column(table_.plan().schema, request.column) < 0)
+    throw DataError("the file has no column '" + request.column +
+                    "', which says when a row happened, and so what was known of its entities then; add it");
+  return row_times(table_, request).periods();
 }
 
 void EncodedFile::each_id(const Visit& visit) {

@@ -19,6 +19,7 @@ struct EncodedFileSettings {
   DataOptions data;  // of the run; `file` is the one to read
   DType dtype = DType::f32;
   std::shared_ptr<Representations> published = {};  // of pipeline.published
+  std::string time = {};                            // column that periods() will read; empty: none
   bool needs_target = false;                        // to score; else what stands in the columns of target and weight does not matter
 };
 
@@ -28,9 +29,14 @@ class EncodedFile {
   /// Collective. Throws DataError for a row that cannot be encoded, or warns of it when data.bad_rows allows it.
   EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& settings, Communicator& comm, Log& log);
   const Dataset& rows() const { return *rows_; }
+  /// Whether the file has the columns of another model's features too.
+  bool has_columns(const Pipeline& other) const;
   /// By column and row, as PreparedData::entities. A kind that means row numbers has none here: those are of another table. Throws
   /// DataError for a column that the file lacks. Collective.
   std::vector<std::vector<EntityId>> entities(const std::vector<EntityColumn>& columns);
+  /// By row, as PreparedData::periods; empty: the request has no time. Throws DataError for a file without the column, or a row without a
+  /// time. Collective.
+  std::vector<std::int32_t> periods(const TimeRequest& request);
   std::shared_ptr<const Dataset> shared_rows() const { return rows_; }
   using Visit = std::function<void(std::int64_t row, std::span<const std::string> ids)>;
   /// The text of the id columns of each row, in the order of rows. Reads the file again where it was too large to keep. For one rank.

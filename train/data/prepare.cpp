@@ -105,17 +105,7 @@ class Preparation {
   void read_times(PreparedData& out) {
     if (request_.time.column.empty()) return;
     const auto column = static_cast<std::size_t>(column_at(table_.plan().schema, request_.time.column, "collab.time"));
-    const ColumnType type = table_.plan().schema[column].type;
-    const bool has_numbers = type == ColumnType::number || type == ColumnType::date;  // RowTimes refuses others
-    std::vector<double> times;
-    if (has_numbers)
-      for (const std::uint64_t bits : table_.row_values("times", [&](const TableChunk& chunk) {
-             std::vector<std::uint64_t> each;
-             for (const double time : chunk.columns[column].numbers) each.push_back(std::bit_cast<std::uint64_t>(time));
-             return each;
-           }))
-        times.push_back(std::bit_cast<double>(bits));
-    const RowTimes rows(request_.time, type, std::move(times));
+    const RowTimes rows = row_times(table_, request_.time);
     out.periods = rows.periods(), out.scale_before = rows.first_after_training();
     if (!request_.time.cutoffs.empty()) parts_ = rows.parts();
     for (const TargetPlan& target : preprocess_.targets)

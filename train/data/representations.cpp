@@ -68,6 +68,9 @@ void Representations::read(const std::string& folder) {
     throw CheckpointError(folder + ": is no tick of a collaboration");
   }
   rows_ = std::make_unique<PublishedRows>(tick.tensors("store.safetensors"), options, true);
+  if (rows_->has_time())
+    throw UsageError(
+        folder + ": its rows are by period (collab.time), which only tasks of the collaboration itself read; publish without collab.time");
   if (features_.tasks.empty()) features_.tasks = rows_->tasks();
   features_.width = rows_->width();
   std::vector<std::string> there;

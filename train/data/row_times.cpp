@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -94,5 +95,20 @@ std::vector<std::int32_t> RowTimes::periods() const {
 }
 
 std::int32_t RowTimes::first_after_training() const { return parts_rows_ ? 0 : std::numeric_limits<std::int32_t>::max(); }
+
+RowTimes row_times(SharedTable& table, const TimeRequest& request) {
+  const auto column = static_cast<std::size_t>(find_column(table.plan().schema, request.column));
+  const ColumnType type = table.plan().schema[column].type;
+  const bool has_numbers = type == ColumnType::number || type == ColumnType::date;  // RowTimes refuses others
+  std::vector<double> times;
+  if (has_numbers)
+    for (const std::uint64_t bits : table.row_values("times", [&](const TableChunk& chunk) {
+           std::vector<std::uint64_t> each;
+           for (const double time : chunk.columns[column].numbers) each.push_back(std::bit_cast<std::uint64_t>(time));
+           return each;
+         }))
+      times.push_back(std::bit_cast<double>(bits));
+  return RowTimes(request, type, std::move(times));
+}
 
 }  // namespace chorale

@@ -8,6 +8,7 @@
 
 #include <chorale/core/data/split.hpp>
 #include <chorale/core/data/table.hpp>
+#include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
 
@@ -52,5 +53,8 @@ class RowTimes {
   double length_;
   bool parts_rows_;
 };
+
+/// Of a table that has the column. Throws as RowTimes does. Collective.
+RowTimes row_times(SharedTable& table, const TimeRequest& request);
 
 }  // namespace chorale

@@ -170,3 +170,68 @@ TEST_CASE("keys that were numbers are the same whichever way a file writes them"
   CHECK(numbers == std::vector<EntityId>{person(17), person(17), entity_id("person", "C17"), kNoEntity});
   CHECK(entity_ids_of_words("person", words, 4, ColumnType::text)[0] == entity_id("person", "17.0"));
 }
+
+TEST_CASE("with time a row hears what was known before its period, and of a later one what was known at its entity's last row") {
+  Published p;
+  std::vector<EntityId> ids;
+  std::vector<std::int32_t> periods;
+  for (const EntityId id : people(0, 3))
+    for (const std::int32_t period : {0, 2, 5}) ids.push_back(id), periods.push_back(period);
+  ReplicatedStore store(*p.comm, {{"a", ids, periods}}, {.width = kWidth});
+  const auto publish = [&](float number) {
+    EntitySums sums(kWidth);
+    for (std::int32_t key = 0; key < 9; ++key) {
+      const float vector[] = {number * static_cast<float>(periods[static_cast<std::size_t>(key)] + 1), static_cast<float>(key % 4)};
+      sums.add(key, 0, vector);
+    }
+    store.post(0, sums);
+    store.complete();
+  };
+  const EntityId one = person(1);
+  const std::vector<EntityId> own = {one, one};
+  const std::vector<std::int32_t> own_periods = {1, 3};  // hears of periods 0 and 2
+  FetchedRows fetched(store, {{.publisher = 0,
+                               .kind = "person",
+                               .of_row = {0, 1},
+                               .positions = positions_before({own, own_periods}, store.publisher(0).keys()),
+                               .ids = own,
+                               .periods = own_periods}});
+  publish(1);
+  fetched.refresh();
+  fetched.keep();
+  PinnedVersion version;
+  version.width = kWidth, version.has_time = true, version.kinds = {"person"}, version.sources = {{"a", "person"}};
+  version.best = {fetched.kept_version(), fetched.kept_hash(), {true}};
+  const auto row_at = [&](std::int32_t period) {
+    std::vector<float> row(kWidth);
+    const auto at = positions_before({.ids = std::span(&one, 1), .periods = std::span(&period, 1)}, store.publisher(0).keys())[0];
+    store.fetch(0, at, row.data());
+    return row;
+  };
+  const std::vector<float> first = row_at(1), second = row_at(3), third = row_at(6);
+  CHECK(first != second);
+  CHECK(second != third);
+  const auto pinned = [&] {
+    version.last = {fetched.version(), fetched.hash(), {true}};
+    return PinnedRows(version, p.file("task_of_periods", fetched.state(), "-"), p.file("periods", store.state(), store.state_text()), {},
+                      true);
+  };
+  const auto heard = [&](const PinnedRows& rows, std::int32_t period) {
+    std::vector<float> row(kWidth);
+    rows.fetch(0, one, row.data(), period);
+    return row;
+  };
+  const PinnedRows same = pinned();
+  for (const std::int32_t period : {1, 2}) CHECK(heard(same, period) == first);
+  CHECK(heard(same, 3) == second);
+  CHECK(heard(same, 9) == third);  // the store is of the same version, and knows of period 5
+  CHECK(heard(same, 0) == std::vector<float>(kWidth));
+  CHECK(PublishedRows(p.file("periods", store.state(), store.state_text()), {}, false).has_time());
+  publish(2);
+  fetched.refresh();
+  const PinnedRows gone_on = pinned();
+  CHECK(heard(gone_on, 1) == first);
+  CHECK(heard(gone_on, 2) == first);  // its newest row until then is of period 1
+  CHECK(heard(gone_on, 9) == second);
+  CHECK(heard(gone_on, 0) == std::vector<float>(kWidth));
+}
