@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include <chorale/core/base/error.hpp>
@@ -17,12 +18,41 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kGatherFor = 300ms;  // the first news of a failure need not be its cause
 constexpr auto kFirstRankWithin = 600ms;
 
+bool is_silent_first(const std::vector<RankEnd>& ends) {
+  return std::any_of(ends.begin(), ends.end(), [](const RankEnd& e) { return e.rank == 0 && e.kind == CauseKind::unheard && !e.code; });
+}
+
 void complain(const char* why) noexcept { std::fprintf(stderr, "chorale: warning: the verdict of the run is not written: %s\n", why); }
 }  // namespace
 
+void LastWord::expect(const std::filesystem::path& run) {
+  const std::lock_guard lock(mutex_);
+  run_ = run, before_ = RunDirectory::look(run);
+  // One of our ranks has failed and written it before this one looked.
+  if (before_.has_ended && !own_watcher().empty() && before_.watcher == own_watcher()) --before_.attempt;
+}
+
+std::string LastWord::introduction() const {
+  const std::lock_guard lock(mutex_);
+  return nlohmann::json({{"run", run_.string()}, {"owner", owner_json(this_owner(0))}}).dump();
+}
+
+void LastWord::meet_first(const std::string& introduction) {
+  const auto words = nlohmann::json::parse(introduction, nullptr, false);
+  if (!words.is_object() || !words.value("run", nlohmann::json()).is_string()) return;
+  expect(words["run"].get<std::string>());
+  const std::lock_guard lock(mutex_);
+  if (const auto first = parse_owner(words.value("owner", ""))) watch_first(*first);
+}
+
 void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwner& first) {
   const std::lock_guard lock(mutex_);
-  run_ = run, attempt_ = attempt, first_ = first;
+  run_ = run, attempt_ = attempt;
+  watch_first(first);
+}
+
+void LastWord::watch_first(const RunOwner& first) {
+  first_ = first;
   first_process_.reset();
   if (is_alive_here(first).value_or(false)) first_process_.emplace(first.pid);
 }
@@ -30,12 +60,13 @@ void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwn
 std::optional<Verdict> LastWord::settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept {
   try {
     const std::lock_guard lock(mutex_);  // the thread of the rank and that of its control channel may leave at once
-    if (attempt_ == 0) return std::nullopt;
+    if (run_.empty()) return std::nullopt;
     const Clock::time_point until = Clock::now() + kFirstRankWithin;
     if (mine.rank == 0 && mine.kind != CauseKind::own) std::this_thread::sleep_for(kGatherFor);
-    while (mine.rank != 0 && Clock::now() < until && !end_of_first() && !RunDirectory::has_ended(run_, attempt_))
-      std::this_thread::sleep_for(20ms);
-    std::optional<Verdict> verdict = verdict_of(with_own(mine, heard ? heard() : std::vector<RankEnd>{}));
+    const auto ends = [&] { return heard ? heard() : std::vector<RankEnd>{}; };
+    const auto waits = [&] { return Clock::now() < until && !is_silent_first(ends()) && !end_of_first() && !is_written(); };
+    while (mine.rank != 0 && waits()) std::this_thread::sleep_for(20ms);
+    std::optional<Verdict> verdict = verdict_of(with_own(mine, ends()));
     if (verdict && write(*verdict)) return verdict;
   } catch (const std::exception& e) {
     complain(e.what());
@@ -61,15 +92,31 @@ std::vector<RankEnd> LastWord::with_own(const RankEnd& mine, std::vector<RankEnd
   return ends;
 }
 
+bool LastWord::is_said() const noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    return !run_.empty() && is_written();
+  } catch (const std::exception&) {  // who cannot read it may say it again
+    return false;
+  }
+}
+
+bool LastWord::is_written() const {
+  if (attempt_ != 0) return RunDirectory::has_ended(run_, attempt_);
+  const RunDirectory::Seen now = RunDirectory::look(run_);
+  return now.attempt > before_.attempt && now.has_ended;
+}
+
 /// In a job that is started again and again, the third end of one step is final: code 70 ends the chain. `verdict` is what is written.
 bool LastWord::write(Verdict& verdict) const {
   const std::optional<RunOwner> holder = RunLock::holder(run_);
-  if (!holder || holder->nonce != first_->nonce) return false;  // given back in order, or another attempt's by now
+  if (attempt_ != 0 && (!holder || holder->nonce != first_->nonce)) return false;  // given back in order, or another attempt's by now
   if (verdict.code == static_cast<int>(ExitCode::comm) && is_requeued_job()) {
     RepeatedEnd same = RepeatedEnd::in_events_of(run_);
     if (same.add(verdict)) verdict = same.final_verdict(verdict, run_);
   }
-  return RunDirectory::end_once(run_, attempt_, verdict);
+  return attempt_ != 0 ? RunDirectory::end_once(run_, attempt_, verdict)
+                       : RunDirectory::append_verdict(run_, verdict, own_watcher(), before_);
 }
 
 /// Rank 0's process has died on this machine, and did not say why.

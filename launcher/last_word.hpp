@@ -10,18 +10,22 @@
 
 #include <chorale/core/base/memory_kills.hpp>
 #include <chorale/core/base/process_end.hpp>
+#include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/run_owner.hpp>
 #include <chorale/launcher/verdict.hpp>
 
 namespace chorale {
 
-/// What a rank says before a verdict that was rank 0's to write.
-inline constexpr const char* kInPlaceOfRank0 = "the verdict in place of rank 0: ";
-
 /// One a process; any thread.
 class LastWord {
  public:
-  /// The attempt has begun, its start is in events.jsonl of `run`; `first` is rank 0's process. Before this nothing is written.
+  /// These ranks are about to train in `run`. What fails before they begin is a line of its own there, as RunDirectory::append_verdict has
+  /// it; before this call nothing is written.
+  void expect(const std::filesystem::path& run);
+  /// Which folder rank 0 means, whose default holds the time, and its process: rank 0 says it, the others hear it.
+  std::string introduction() const;
+  void meet_first(const std::string& introduction);
+  /// The attempt has begun, its start is in events.jsonl of `run`; `first` is rank 0's process.
   void begin(const std::filesystem::path& run, int attempt, const RunOwner& first);
   /// What this process does when it has said all: gives the run directory back.
   void at_close(std::function<void()> close) { close_ = std::move(close); }
@@ -29,6 +33,16 @@ class LastWord {
   /// cause may come, unless that is its own. Another rank waits for that line, and writes one itself when rank 0 is known to have died or
   /// nothing has come 0.6 s later: mpirun kills 1 s after the first death. Returns what it has written; empty: nothing. Never throws.
   std::optional<Verdict> settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept;
+  /// There is a verdict's line of this start.
+  bool is_said() const noexcept;
+  bool has_begun() const {
+    const std::lock_guard lock(mutex_);
+    return attempt_ != 0;
+  }
+  std::filesystem::path run() const {
+    const std::lock_guard lock(mutex_);
+    return run_;
+  }
   /// Writes this verdict, unless there is one or another attempt has the run directory. Never throws.
   bool say(Verdict verdict) noexcept;
   void close() {
@@ -38,11 +52,14 @@ class LastWord {
  private:
   std::vector<RankEnd> with_own(const RankEnd& mine, std::vector<RankEnd> ends);
   bool write(Verdict& verdict) const;
+  bool is_written() const;
+  void watch_first(const RunOwner& first);
   std::optional<RankEnd> end_of_first();
   std::function<void()> close_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::filesystem::path run_;
-  int attempt_ = 0;  // 0: it has not begun
+  mutable std::mutex mutex_;   // guards what follows
+  std::filesystem::path run_;  // empty: none is expected
+  RunDirectory::Seen before_;  // in it
+  int attempt_ = 0;            // 0: it has not begun
   std::optional<RunOwner> first_;
   std::optional<ProcessEnd> first_process_;  // where it is on this machine
   MemoryKills kills_;

@@ -7,7 +7,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/command.hpp>
-#include <chorale/launcher/printable.hpp>
+#include <chorale/launcher/said_once.hpp>
 
 namespace {
 
@@ -39,10 +39,10 @@ int main(int argc, char** argv) {
   try {
     return flushed(run({argv + 1, argv + argc}));
   } catch (const chorale::Error& error) {
-    std::fprintf(stderr, "chorale: %s\n", chorale::printable(error.what()).c_str());
+    chorale::say_error(error.what());
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "chorale: %s\n", chorale::printable(error.what()).c_str());
+    chorale::say_error(error.what());
     return static_cast<int>(chorale::ExitCode::internal);
   }
 }

@@ -58,6 +58,8 @@ Surroundings look_around() {
     s.outer_rank = number_in("SLURM_PROCID"), s.local_rank = number_in("SLURM_LOCALID");
     s.slurm_step = true;
   }
+  s.is_on_one_node =
+      s.outer_size > 0 && (s.slurm_step ? number_in("SLURM_STEP_NUM_NODES") == 1 : number_in("OMPI_COMM_WORLD_LOCAL_SIZE") == s.outer_size);
   s.started_by_us = std::getenv("CHORALE_CONTROL") != nullptr;
   s.cores = static_cast<int>(own_cores().size());
   s.has_mpirun = on_path("mpirun");

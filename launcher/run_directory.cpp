@@ -30,6 +30,15 @@ std::string default_path(const std::string& name) {
   return "runs/" + name + "-" + stamp;
 }
 
+/// Nothing has begun there: no folder, or one that holds at most the ends of attempts that have not begun.
+bool is_unused(const fs::path& path) {
+  std::error_code failed;
+  if (!fs::exists(path, failed)) return true;
+  for (fs::directory_iterator it(path, failed), end; !failed && it != end; it.increment(failed))
+    if (it->path().filename() != "events.jsonl") return false;
+  return !failed;
+}
+
 /// Slurm's number of the job that we are in; of an array, ARRAY_TASK.
 std::string own_job() {
   const char *array = std::getenv("SLURM_ARRAY_JOB_ID"), *task = std::getenv("SLURM_ARRAY_TASK_ID"), *job = std::getenv("SLURM_JOB_ID");
@@ -95,7 +104,7 @@ RunDirectory::RunDirectory(const Options& options)
     : path_(options.path.empty() ? default_path(options.name) : options.path), options_(options) {
   if (options.resume && options.overwrite) throw UsageError("--resume goes on with a run and --overwrite replaces it; give one of them");
   std::error_code ignored;
-  if (!fs::exists(path_, ignored) || (fs::is_directory(path_) && fs::is_empty(path_, ignored)) || options.resume) return;
+  if (is_unused(path_) || options.resume) return;
   if (!options.overwrite)
     throw UsageError("run directory " + path_.string() +
                      " exists; give another --run-dir, --resume to go on, or --overwrite to replace it");
@@ -146,7 +155,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   if (before.number > 0 && !before.has_ended) event(path_, before.number, "end", unrecorded_end(before), true, before.job);
   keep_records(path_, before.number);
   attempt_ = before.number + 1;
-  event(path_, attempt_, "start", {}, false, own_job());
+  event(path_, attempt_, "start", {}, false, own_job(), own_watcher());
 }
 
 void RunDirectory::must_be_ours() const {
@@ -174,30 +183,33 @@ void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "su
 
 RunDirectory::Seen RunDirectory::look(const fs::path& run) {
   const std::optional<RunOwner> holder = RunLock::holder(run);
-  return {holder ? holder->nonce : "", last_attempt(run).number};
+  const LastAttempt last = last_attempt(run);
+  return {holder ? holder->nonce : "", last.number, last.has_ended, last.watcher};
 }
 
-void RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before) {
-  if (verdict.code == static_cast<int>(ExitCode::owned)) return;  // the folder is another attempt's, and so are its lines
+bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before) {
+  if (verdict.code == static_cast<int>(ExitCode::owned)) return false;  // the folder is another attempt's, and so are its lines
   std::error_code failed;
   // Another start will go on in it.
   if (verdict.code == static_cast<int>(ExitCode::comm)) fs::create_directories(run, failed);
-  if (!fs::is_directory(run, failed)) return;
+  if (!fs::is_directory(run, failed)) return false;
   const FolderGuard guard(run);  // who takes a lock over waits for it
   const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
   const bool is_foreign = holder && holder->watcher != watcher && is_alive_here(*holder).value_or(true);
-  if (is_foreign && holder->nonce == before.lock) return;
+  if (is_foreign && holder->nonce == before.lock) return false;
+  if (last.number > before.attempt && last.watcher == watcher && last.has_ended) return false;
   if (is_foreign || (last.number > before.attempt && last.watcher != watcher))
     throw OwnedError("run directory " + run.string() + " has another owner now (" +
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
   const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
-  event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job());
+  event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
+  return true;
 }
 
 void RunDirectory::event(const fs::path& run, int attempt, const std::string& name, const Verdict& v, bool has_ended,
-                         const std::string& job) {
+                         const std::string& job, const std::string& watcher) {
   using Json = nlohmann::ordered_json;
   Json json = {{"time", utc_now()}, {"attempt", attempt}, {"event", name}};
   json["rank"] = v.rank >= 0 ? Json(v.rank) : Json(nullptr);
@@ -206,7 +218,7 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   json["code"] = has_ended ? Json(v.code) : Json(nullptr);
   json["cause"] = v.cause;
   if (has_ended) json["checkpoint"] = newest_step(run);
-  if (const char* watcher = std::getenv("CHORALE_SUPERVISOR"); watcher && name == "start") json["watcher"] = watcher;
+  if (!watcher.empty()) json["watcher"] = watcher;
   if (!job.empty()) json["job"] = job;
   File file = File::open_write(run / "events.jsonl");
   (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then: a writer that was stopped in between overwrites no line

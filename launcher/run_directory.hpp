@@ -39,15 +39,18 @@ class RunDirectory {
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// What is there before an attempt is started from outside.
   struct Seen {
-    std::string lock;  // whose nonce; empty: nobody's
-    int attempt = 0;   // the last one
+    std::string lock = {};  // whose nonce; empty: nobody's
+    int attempt = 0;        // the last one
+    bool has_ended = false;
+    std::string watcher = {};  // of that one
   };
   static Seen look(const std::filesystem::path& run);
-  /// end() from outside, by the supervisor that is called `watcher`: the attempt's ranks have gone. before: from when they were started.
-  /// Where nothing has been written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so
-  /// far as to own the folder. Throws OwnedError, having written nothing, when another attempt has taken the folder meanwhile: the
-  /// supervisor had been stopped, or cut off. IoError.
-  static void append_verdict(const std::filesystem::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before);
+  /// end() by who is not rank 0: the supervisor when the attempt's ranks have gone, or one of the ranks of a user's mpirun when the attempt
+  /// has not come so far as to begin. watcher: own_watcher() of those ranks. before: from when they were started. Where nothing has been
+  /// written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so far as to own the
+  /// folder, and nothing where another process of this start has done it: false. Throws OwnedError, having written nothing, when another
+  /// attempt has taken the folder meanwhile: the supervisor had been stopped, or cut off. IoError.
+  static bool append_verdict(const std::filesystem::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before);
   /// Rank 0, when nothing writes any more: others may take the folder.
   void release() { lock_.reset(); }
   /// From any thread: throws OwnedError when another attempt has taken the folder.
@@ -56,7 +59,7 @@ class RunDirectory {
  private:
   void fill(const std::string& recipe_text);
   static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
-                    const std::string& job);
+                    const std::string& job, const std::string& watcher = {});
   std::filesystem::path path_;
   Options options_;
   int attempt_ = 1;

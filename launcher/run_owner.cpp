@@ -58,19 +58,25 @@ bool is_number(const std::string& text) {
 
 }  // namespace
 
+std::string own_watcher() {
+  if (const char* supervisor = std::getenv("CHORALE_SUPERVISOR")) return supervisor;
+  const char *launch = std::getenv("PMIX_NAMESPACE"), *restart = std::getenv("SLURM_RESTART_COUNT");
+  return launch ? std::string(launch) + (restart ? std::string(".") + restart : "") : "";
+}
+
 RunOwner this_owner(double deadline_s) {
   std::random_device device;
   char nonce[40];
   std::snprintf(nonce, sizeof nonce, "%08x%08x%08x%08x", device(), device(), device(), device());
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
-  const char *job = std::getenv("SLURM_JOB_ID"), *watcher = std::getenv("CHORALE_SUPERVISOR");
+  const char* job = std::getenv("SLURM_JOB_ID");
   const auto self = process(::getpid());
   return {.nonce = nonce,
           .job = job ? job : "",
           .restart = number_of("SLURM_RESTART_COUNT"),
           .supervisor = number_of("CHORALE_SUPERVISOR_RESTART"),
-          .watcher = watcher ? watcher : "",
+          .watcher = own_watcher(),
           .host = host,
           .machine = machine(),
           .pid = ::getpid(),

@@ -11,7 +11,7 @@ struct RunOwner {
   std::string job;              // of Slurm; empty outside
   std::int64_t restart = 0;     // of the job, by Slurm
   std::int64_t supervisor = 0;  // of the ranks, by who starts them again: CHORALE_SUPERVISOR_RESTART
-  std::string watcher;          // nonce of the supervisor that started the ranks: CHORALE_SUPERVISOR; empty: nobody watches
+  std::string watcher;          // of the ranks, as own_watcher() has it
   std::string host;
   std::string machine;  // boot and process name space: where pid means something
   std::int64_t pid = 0;
@@ -19,6 +19,9 @@ struct RunOwner {
   double deadline_s = 60;     // of its waits; its heart beats several times in each
 };
 
+/// What the ranks of one start have in common: the nonce of their supervisor, CHORALE_SUPERVISOR, or else the job of the user's mpirun or
+/// srun as PMIx calls it. Empty: neither.
+std::string own_watcher();
 RunOwner this_owner(double deadline_s);
 std::string owner_json(const RunOwner& attempt);
 /// Nothing where the text is no attempt.

@@ -125,6 +125,7 @@ int start_training(const TrainingStart& start) {
   std::vector<std::string> argv = start.command;
   argv.insert(argv.end(), start.arguments.begin(), start.arguments.end());
   if (words.run_dir.empty()) argv.insert(argv.end(), {"--run-dir", run.path().string()});
+  const std::chrono::milliseconds deadline(static_cast<std::int64_t>(start.watchdog_seconds * 1000));
   const bool starts_ranks = plan.how == RankPlan::How::mpirun || plan.how == RankPlan::How::srun;
   if (!starts_ranks && start.table.find("restarts")->given && !around.started_by_us)
     throw UsageError("--restarts needs ranks that this program starts by mpirun or srun; leave it out" +
@@ -133,20 +134,20 @@ int start_training(const TrainingStart& start) {
   if (starts_ranks) {
     if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
     catch_signals(false);
-    return Supervisor(
-               {.plan = plan,
-                .hosts = hosts,
-                .min_ranks = static_cast<int>(words.min_ranks),
-                .words = argv,
-                .silence = std::chrono::milliseconds(static_cast<std::int64_t>(start.watchdog_seconds * 1000)) + std::chrono::seconds(5),
-                .run = run.path(),
-                .restarts = static_cast<int>(words.restarts)})
+    return Supervisor({.plan = plan,
+                       .hosts = hosts,
+                       .min_ranks = static_cast<int>(words.min_ranks),
+                       .words = argv,
+                       .deadline = deadline,
+                       .run = run.path(),
+                       .restarts = static_cast<int>(words.restarts)})
         .run();
   }
   LastWord last;
   last.at_close([&run] { run.release(); });  // a rank that fails leaves without destructors
-  return with_ranks(
-      plan, argv, [&](Communicator& comm) { return start.rank_body(comm, run, last); }, &last);
+  if (plan.how == RankPlan::How::inside && !around.started_by_us) last.expect(run.path());
+  return with_ranks(plan, argv, [&](Communicator& comm) { return start.rank_body(comm, run, last); },
+                    {.last = &last, .deadline = deadline});
 }
 
 }  // namespace chorale

@@ -15,7 +15,7 @@ namespace {
 
 int precedence(const RankEnd& end) {
   if (end.kind == CauseKind::follows) return 3;
-  if (end.cause.empty()) return 1;
+  if (end.cause.empty() || end.kind == CauseKind::unheard) return 1;
   // Ranks that have compared something say the same of one of them, and that one of itself: mpirun kills others when the first of them
   // leaves.
   return end.kind == CauseKind::own || (end.kind == CauseKind::peer && end.culprit == end.rank) ? 0 : 2;
@@ -63,6 +63,7 @@ const RankEnd& seen_of_culprit(const RankEnd& end, std::span<const RankEnd> all)
 }
 
 std::string words_of(const RankEnd& end, std::span<const RankEnd> all) {
+  if (end.kind == CauseKind::unheard) return end.cause;
   const auto says_the_same = [&](const RankEnd& other) { return other.cause == end.cause; };
   if (std::count_if(all.begin(), all.end(), says_the_same) > 1) return end.cause;
   return end.host.empty() ? fmt::format("rank {}: {}", end.rank, end.cause)

@@ -66,12 +66,14 @@ bool under_launcher() {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_world() {
+std::unique_ptr<Communicator> make_mpi_world(std::chrono::milliseconds deadline) {
   auto session = std::make_shared<MpiSession>();
-  MpiParts parts = assemble_mpi(MPI_COMM_WORLD);
+  MpiParts parts = assemble_mpi(MPI_COMM_WORLD, deadline);
   session->settle(parts.world->abort);
   parts.world->session = std::move(session);
-  return std::make_unique<NodeCommunicator>(std::move(parts.members), std::move(parts.world), std::move(parts.memory), 0);
+  auto out = std::make_unique<NodeCommunicator>(std::move(parts.members), std::move(parts.world), std::move(parts.memory), 0);
+  out->set_timeout_ms(deadline.count());
+  return out;
 }
 
 std::string mpi_library() {

@@ -19,8 +19,6 @@
 namespace chorale {
 namespace {
 
-constexpr std::int64_t kSetupTimeoutMs = 60000;
-
 struct NodeCard {
   int node;  // lowest MPI rank on it, and its part when nodes are faked
   int part;
@@ -34,25 +32,25 @@ struct PageCard {
 };
 
 /// Polls one of the calls of the set-up; there is no page yet to wait on.
-void finish(MPI_Request request, const char* call) {
+void finish(MPI_Request request, const char* call, std::chrono::milliseconds deadline) {
   Patience patience(true);
   for (int done = 0; done == 0;) {
     check_mpi(MPI_Test(&request, &done, MPI_STATUS_IGNORE), call);
-    if (done == 0 && patience.pause() && patience.waited_ms() > kSetupTimeoutMs)
+    if (done == 0 && patience.pause() && patience.waited_ms() > deadline.count())
       throw CommError(-1, call, 0,
-                      std::string("[mpi set-up] not every rank came to ") + call + " within " + std::to_string(kSetupTimeoutMs) +
+                      std::string("[mpi set-up] not every rank came to ") + call + " within " + std::to_string(deadline.count()) +
                           " ms; do all ranks run the same program?");
   }
 }
 
 template <class Card>
-std::vector<Card> gather_cards(MPI_Comm comm, const Card& mine) {
+std::vector<Card> gather_cards(MPI_Comm comm, const Card& mine, std::chrono::milliseconds deadline) {
   int size = 0;
   check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
   std::vector<Card> out(static_cast<std::size_t>(size));
   MPI_Request request = MPI_REQUEST_NULL;
   check_mpi(MPI_Iallgather(&mine, sizeof(Card), MPI_BYTE, out.data(), sizeof(Card), MPI_BYTE, comm, &request), "MPI_Iallgather");
-  finish(request, "MPI_Iallgather");
+  finish(request, "MPI_Iallgather", deadline);
   return out;
 }
 
@@ -101,8 +99,8 @@ std::vector<int> order_ranks(std::vector<NodeCard> cards, int mpi_rank, Membersh
 }
 
 /// The first rank of the node creates its page, the others open it.
-std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, const Membership& members,
-                                       const std::vector<int>& mpi_ranks) {
+std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, const Membership& members, const std::vector<int>& mpi_ranks,
+                                       std::chrono::milliseconds deadline) {
   const std::size_t bytes = NodeCommunicator::page_bytes(members);
   const int leader = members.own_node().first;
   Region region;
@@ -113,7 +111,7 @@ std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, co
     } catch (const Error& error) {  // the others must not wait for a key that does not come
       std::strncpy(mine.error, error.what(), sizeof mine.error - 1);
     }
-  const auto cards = gather_cards(comm, mine);
+  const auto cards = gather_cards(comm, mine, deadline);
   for (const PageCard& card : cards)
     if (card.error[0] != '\0') throw IoError(card.error);
   if (members.rank != leader) try {
@@ -121,7 +119,7 @@ std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, co
     } catch (const Error& error) {
       std::strncpy(mine.error, error.what(), sizeof mine.error - 1);
     }
-  for (const PageCard& card : gather_cards(comm, mine))
+  for (const PageCard& card : gather_cards(comm, mine, deadline))
     if (card.error[0] != '\0') throw CommError(-1, "mpi set-up", 0, card.error);
   if (members.rank == leader) regions.retire(region.key);
   return region.memory;
@@ -129,19 +127,19 @@ std::shared_ptr<std::byte> shared_page(MPI_Comm comm, SharedRegions& regions, co
 
 }  // namespace
 
-MpiParts assemble_mpi(MPI_Comm comm) {
+MpiParts assemble_mpi(MPI_Comm comm, std::chrono::milliseconds deadline) {
   MPI_Comm own = MPI_COMM_NULL;
   check_mpi(MPI_Comm_dup(comm, &own), "MPI_Comm_dup");
   MPI_Comm_set_errhandler(own, MPI_ERRORS_RETURN);
   const NodeCard card = own_node(own);
   Membership members;
-  const auto cards = gather_cards(own, card);
+  const auto cards = gather_cards(own, card, deadline);
   const auto on_machine = std::count_if(cards.begin(), cards.end(), [&](const NodeCard& each) { return each.node == card.node; });
   auto world = std::make_shared<RankWorld>();
   std::vector<int> mpi_ranks = order_ranks(cards, card.rank, members, world->node_names);
   world->backend = "mpi";
   world->regions = std::make_shared<ProcessRegions>();
-  const auto memory = shared_page(own, *world->regions, members, mpi_ranks);
+  const auto memory = shared_page(own, *world->regions, members, mpi_ranks, deadline);
   world->transport = std::make_shared<MpiTransport>(own, std::move(mpi_ranks));
   world->abort = std::shared_ptr<AbortBoard>(memory, reinterpret_cast<AbortBoard*>(memory.get()));
   world->process = own_process();

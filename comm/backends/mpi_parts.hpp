@@ -2,6 +2,7 @@
 #pragma once
 #include <mpi.h>
 
+#include <chrono>
 #include <memory>
 
 #include <chorale/comm/node_communicator.hpp>
@@ -14,7 +15,8 @@ struct MpiParts {
   std::shared_ptr<std::byte> memory;  // the node's shared page
 };
 
-/// Collective over `comm`, which is duplicated. Finds the nodes, orders the ranks, opens the page. Blocks, with a deadline.
-MpiParts assemble_mpi(MPI_Comm comm);
+/// Collective over `comm`, which is duplicated. Finds the nodes, orders the ranks, opens the page. Blocks, with a deadline for each
+/// meeting.
+MpiParts assemble_mpi(MPI_Comm comm, std::chrono::milliseconds deadline = std::chrono::seconds(60));
 
 }  // namespace chorale

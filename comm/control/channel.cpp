@@ -2,12 +2,11 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <cstdio>
 #include <utility>
 
 #include <chorale/core/base/error.hpp>
@@ -20,51 +19,40 @@ using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
 constexpr auto kNeighboursWithin = std::chrono::seconds(2);
 constexpr auto kSendWithin = std::chrono::milliseconds(500);
-constexpr auto kEndWithin = std::chrono::seconds(2);  // a parent asks for its child
 constexpr auto kLookEvery = std::chrono::milliseconds(10);
 constexpr auto kLeaderEndWithin = std::chrono::milliseconds(300);
-constexpr int kWitnesses = 3;  // of a node
+constexpr int kWitnesses = 3;                         // of a node
+constexpr auto kLongPause = std::chrono::seconds(3);  // between two turns: it was us who stood still
+
+std::string seconds_of(Clock::duration time) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.1f", std::chrono::duration<double>(time).count());
+  return text.data();
+}
 }  // namespace
-
-ControlAddress ControlAddress::parse(const std::string& text, std::string secret) {
-  const std::size_t colon = text.rfind(':');
-  ControlAddress out{.host = text.substr(0, colon), .secret = std::move(secret)};
-  const char* first = text.data() + std::min(text.size(), colon == std::string::npos ? text.size() : colon + 1);
-  const auto [end, error] = std::from_chars(first, text.data() + text.size(), out.port);
-  if (out.host.empty() || error != std::errc() || end != text.data() + text.size() || out.port == 0)
-    throw UsageError("[control] address '" + text + "' is refused: expected HOST:PORT");
-  return out;
-}
-
-std::string new_secret() {
-  std::array<unsigned char, 16> bytes;
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) throw IoError("[control] no random numbers");
-  std::string out;
-  for (const unsigned char b : bytes) out += "0123456789abcdef"[b >> 4], out += "0123456789abcdef"[b & 15];
-  return out;
-}
 
 std::int64_t own_process_number() { return ::getpid(); }
 
 ControlChannel::ControlChannel(Options options, std::chrono::milliseconds limit)
-    : options_(std::move(options)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  const Clock::time_point until = Clock::now() + limit;
-  if (options_.local_rank == 0) listener_ = listen_at("127.0.0.1", port_);
+    : options_(std::move(options)), silence_(options_.silence), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (options_.local_rank == 0) neighbours_.emplace(options_.hub.secret);
   hub_.emplace(connect_to(options_.hub.host, options_.hub.port, limit));
   greet();
   heard_ = Clock::now();
   thread_ = std::thread([this] { run(); });
   std::unique_lock lock(mutex_);
-  if (changed_.wait_until(lock, until, [this] { return is_welcome_ || hub_lost_; }) && is_welcome_) return;
-  const bool refused = hub_lost_;
+  if (changed_.wait_for(lock, std::max(limit, options_.welcome_within), [this] { return is_welcome_ || hub_lost_; }) && is_welcome_) return;
+  const bool refused = hub_lost_ && !hub_silent_;
   is_over_ = true;
   lock.unlock();
   ::eventfd_write(wake_.number(), 1);
   thread_.join();
-  throw CommError(options_.rank, "control", 0,
+  CommError error(options_.rank, "control", 0,
                   "[control] " + options_.hub.text() + (refused ? " has refused rank " : " has not welcomed rank ") +
                       std::to_string(options_.rank) +
                       (refused ? ": it belongs to another run, or this rank is there already" : " in time"));
+  error.is_late = !refused;
+  throw error;
 }
 
 ControlChannel::~ControlChannel() {
@@ -81,7 +69,7 @@ void ControlChannel::greet() {
               .rank = options_.rank,
               .code = options_.local_rank,
               .number = options_.process,
-              .port = port_,
+              .port = neighbours_ ? neighbours_->port() : std::uint16_t{0},
               .text = options_.hub.secret + "\n" + options_.host});
 }
 
@@ -91,7 +79,7 @@ void ControlChannel::run() {
       const std::lock_guard lock(mutex_);
       if (is_over_ && over_at_ == Clock::time_point{}) over_at_ = Clock::now();
       // A leader stays until its neighbours have said goodbye through it.
-      if (is_over_ && outbox_.empty() && (neighbours_.empty() || Clock::now() - over_at_ > kNeighboursWithin)) break;
+      if (is_over_ && outbox_.empty() && (!neighbours_ || neighbours_->empty() || Clock::now() - over_at_ > kNeighboursWithin)) break;
     }
     turn();
   }
@@ -101,13 +89,12 @@ void ControlChannel::run() {
 void ControlChannel::turn() {
   std::vector<pollfd> waiting = {{wake_.number(), POLLIN, 0}};
   if (hub_) waiting.push_back({hub_->descriptor(), static_cast<short>(POLLIN | (hub_->wants_to_write() ? POLLOUT : 0)), 0});
-  if (listener_) waiting.push_back({listener_.number(), POLLIN, 0});
-  for (const Neighbour& n : neighbours_) waiting.push_back({n.connection.descriptor(), POLLIN, 0});
-  ::poll(waiting.data(), waiting.size(), static_cast<int>((departed_.empty() ? kSayEvery : kLookEvery).count()));
+  if (neighbours_) neighbours_->watch(waiting);
+  const bool looks_again_soon = neighbours_ && neighbours_->is_curious();
+  ::poll(waiting.data(), waiting.size(), static_cast<int>((looks_again_soon ? kLookEvery : kSayEvery).count()));
   eventfd_t ignored = 0;
   ::eventfd_read(wake_.number(), &ignored);
-  serve_neighbours();
-  follow_departed();
+  if (neighbours_) neighbours_->serve(hub_ ? &*hub_ : nullptr);
   if (Clock::now() - said_ >= kSayEvery) say_where();
   send_outbox();
   if (!hub_) return;
@@ -117,8 +104,15 @@ void ControlChannel::turn() {
   if (hub_ && hub_->descriptor() != descriptor) return;  // sent on to a leader
   if (!stands && hub_)
     lose_hub("has gone");
-  else if (hub_ && Clock::now() - heard_ > options_.silence)
-    lose_hub("has said nothing for " + std::to_string(options_.silence.count() / 1000) + " s");
+  else if (hub_ && is_silent(silence_))
+    lose_hub("has said nothing for " + seconds_of(Clock::now() - heard_) + " s", true);
+}
+
+/// The hub. When we were stopped ourselves, or the machine was, it gets as long again to speak.
+bool ControlChannel::is_silent(std::chrono::milliseconds limit) {
+  const Clock::time_point now = Clock::now();
+  if (now - std::exchange(turned_, now) > kLongPause) heard_ = now;
+  return now - heard_ > limit;
 }
 
 void ControlChannel::say_where() {
@@ -159,7 +153,7 @@ void ControlChannel::hear(const ControlMessage& message) {
     }
     return;
   }
-  pass_on(message);
+  if (neighbours_) neighbours_->pass_on(message);
   if (message.rank >= 0 && message.rank != options_.rank) return;
   if (message.kind == Kind::stop && options_.on_stop) options_.on_stop(message.code);
   if (message.kind == Kind::leave) {
@@ -171,34 +165,6 @@ void ControlChannel::hear(const ControlMessage& message) {
   if (message.kind == Kind::welcome) is_welcome_ = true;
   if (message.kind == Kind::answer) answer_ = message;
   changed_.notify_all();
-}
-
-void ControlChannel::serve_neighbours() {
-  if (!listener_) return;
-  while (Descriptor socket = accept_from(listener_)) neighbours_.push_back({.connection = ControlConnection(std::move(socket))});
-  for (Neighbour& n : neighbours_) {
-    n.closed = !n.connection.pump();
-    for (const ControlMessage& message : n.connection.take()) {
-      if (message.kind == Kind::hello && n.rank < 0 && message.code > 0) n.rank = message.rank, n.process.emplace(message.number);
-      if (n.rank < 0 || message.rank != n.rank)
-        n.closed = true;
-      else if (hub_)
-        hub_->send(message);
-    }
-    if (!n.closed || n.rank < 0 || !hub_) continue;
-    hub_->send({.kind = Kind::gone, .rank = n.rank});
-    if (n.process) departed_.push_back({n.rank, std::move(*n.process), Clock::now()});
-  }
-  neighbours_.remove_if([](const Neighbour& n) { return n.closed; });
-}
-
-/// Its connection ends before its process does, which its parent has to ask for.
-void ControlChannel::follow_departed() {
-  departed_.remove_if([this](Departed& d) {
-    const std::optional<int> status = d.process.status();
-    if (status && hub_) hub_->send({.kind = Kind::gone, .rank = d.rank, .number = *status + 1});
-    return status || Clock::now() - d.since > kEndWithin;
-  });
 }
 
 /// The hub itself, not the leader through which it was heard: it is on another node and cannot see how that one ended.
@@ -220,28 +186,20 @@ void ControlChannel::witness_leader() {
   }
 }
 
-void ControlChannel::pass_on(const ControlMessage& message) {
-  for (Neighbour& n : neighbours_) {
-    if (n.rank < 0 || (message.rank >= 0 && message.rank != n.rank)) continue;
-    n.connection.send(message);
-    n.connection.flush(std::chrono::milliseconds(50));
-  }
-}
-
-void ControlChannel::lose_hub(const std::string& why) {
+void ControlChannel::lose_hub(const std::string& why, bool is_silence) {
   hub_.reset();
   bool is_expected = false;
   {
     const std::lock_guard lock(mutex_);
-    hub_lost_ = true;
+    hub_lost_ = true, hub_silent_ = is_silence;
     is_expected = said_bye_ || !is_welcome_;
     changed_.notify_all();
   }
-  neighbours_.clear();
+  if (neighbours_) neighbours_->drop();
   if (!is_expected) witness_leader();
-  const std::string who =
-      options_.local_rank == 0 ? "the process that watches the run" : "the process that watches the run, or the way to it,";
-  if (!is_expected) order_to_leave({static_cast<int>(ExitCode::comm), who + " (" + options_.hub.text() + ") " + why, CauseKind::peer});
+  const std::string way = options_.local_rank == 0 ? "" : ", or the way to it,";
+  const std::string text = options_.hub_name + " (" + options_.hub.text() + ")" + way + " " + why;
+  if (!is_expected) order_to_leave({static_cast<int>(ExitCode::comm), text, is_silence ? CauseKind::late : CauseKind::peer});
 }
 
 void ControlChannel::order_to_leave(const Cause& why) {

@@ -5,29 +5,18 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <list>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 
+#include <chorale/comm/control/address.hpp>
 #include <chorale/comm/control/connection.hpp>
+#include <chorale/comm/control/neighbours.hpp>
 #include <chorale/core/base/memory_kills.hpp>
 #include <chorale/core/base/process_end.hpp>
 
 namespace chorale {
-
-/// Where the hub listens and what it wants to hear.
-struct ControlAddress {
-  std::string host;
-  std::uint16_t port = 0;
-  std::string secret;
-  /// "host:port"; the secret stays out of it, since command lines are public. Throws UsageError.
-  static ControlAddress parse(const std::string& text, std::string secret);
-  std::string text() const { return host + ":" + std::to_string(port); }
-};
-/// 128 random bits in hexadecimal.
-std::string new_secret();
 
 std::int64_t own_process_number();
 
@@ -59,9 +48,12 @@ class ControlChannel {
     std::function<void(const Cause& why)> on_leave;
     /// A stop is wanted; kind: which signal asked for it. From the channel's thread.
     std::function<void(int kind)> on_stop;
-    std::chrono::milliseconds silence{60000};  // a hub that says nothing for so long is gone
+    std::chrono::milliseconds silence{60000};                   // a hub that says nothing for so long is gone
+    std::string hub_name = "the process that watches the run";  // for words on its end
+    std::chrono::milliseconds welcome_within{0};                // while it says something: a leader may be late; 0: as to connect
   };
-  /// Returns when the hub has welcomed this rank. Throws CommError after `limit`.
+  /// Returns when the hub has welcomed this rank. Throws CommError when it does not answer within `limit`, refuses this rank, or, is_late,
+  /// has answered and then says nothing.
   explicit ControlChannel(Options options, std::chrono::milliseconds limit = std::chrono::seconds(30));
   ~ControlChannel();
   ControlChannel(const ControlChannel&) = delete;
@@ -69,6 +61,8 @@ class ControlChannel {
 
   /// From now on the rank's place is read there. The object outlives the channel or is replaced before it goes.
   void follow(const Presence* presence) { presence_ = presence; }
+  /// From now on a hub may say nothing for so long.
+  void allow_silence(std::chrono::milliseconds limit) { silence_ = limit; }
   /// Returns when it is on its way, or after half a second.
   void tell(const Cause& cause);
   /// Its work is done; what is left is to end MPI, in which a launcher that hangs may hold it.
@@ -79,48 +73,33 @@ class ControlChannel {
   std::optional<Whereabouts> where(int rank, std::chrono::milliseconds limit = std::chrono::milliseconds(500));
 
  private:
-  struct Neighbour {
-    ControlConnection connection;
-    int rank = -1;
-    bool closed = false;
-    std::optional<ProcessEnd> process = {};
-  };
-  struct Departed {
-    int rank;
-    ProcessEnd process;
-    std::chrono::steady_clock::time_point since;
-  };
   void run();
   void turn();
   void greet();
   void say_where();
   void send_outbox();
   void hear(const ControlMessage& message);
-  void serve_neighbours();
-  void pass_on(const ControlMessage& message);
-  void follow_departed();
+  bool is_silent(std::chrono::milliseconds limit);
   void witness_leader();
-  void lose_hub(const std::string& why);
+  void lose_hub(const std::string& why, bool is_silence = false);
   void order_to_leave(const Cause& why);
   void post(ControlMessage message);
 
   Options options_;
+  std::atomic<std::chrono::milliseconds> silence_;
   std::atomic<const Presence*> presence_{nullptr};
   MemoryKills kills_;  // of this node's processes: a rank that the kernel has killed cannot say so itself
   Descriptor wake_;    // eventfd: the outbox is not empty, or it is over
   std::optional<ControlConnection> hub_;
-  std::uint16_t port_ = 0;  // where neighbours find us
-  Descriptor listener_;
-  std::list<Neighbour> neighbours_;
-  std::list<Departed> departed_;    // neighbours whose end is not known yet
-  std::optional<Departed> leader_;  // that we go through
-  std::chrono::steady_clock::time_point heard_, said_, over_at_;
+  std::optional<Neighbours> neighbours_;  // of who leads its node
+  std::optional<Departed> leader_;        // that we go through
+  std::chrono::steady_clock::time_point heard_, said_, over_at_, turned_;
   bool ordered_ = false;  // to leave
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<ControlMessage> outbox_;
-  bool is_welcome_ = false, is_over_ = false, said_bye_ = false, hub_lost_ = false;
+  bool is_welcome_ = false, is_over_ = false, said_bye_ = false, hub_lost_ = false, hub_silent_ = false;
   std::optional<ControlMessage> answer_;
   std::thread thread_;
 };

@@ -23,6 +23,10 @@ class Descriptor {
   int number_;
 };
 
+/// Of a listener: connections that have not said hello, and how long they have for it. A rank whose leader is late waits as long.
+inline constexpr std::size_t kMostStrangers = 64;
+inline constexpr auto kHelloWithin = std::chrono::seconds(30);
+
 /// One thread.
 class ControlConnection {
  public:

@@ -4,23 +4,15 @@
 
 #include <algorithm>
 
+#include <chorale/comm/control/address.hpp>
+
 namespace chorale {
 
 namespace {
 using Clock = RankStatus::Clock;
 using Kind = ControlMessage::Kind;
-constexpr std::size_t kMostStrangers = 64;               // connections that have not said hello
-constexpr auto kHelloWithin = std::chrono::seconds(30);  // a rank whose leader is late waits as long
 constexpr auto kBeatEvery = std::chrono::milliseconds(1000);
 
-/// In a time that does not depend on where the texts differ.
-bool same_secret(std::string_view a, std::string_view b) {
-  unsigned difference = a.size() != b.size();
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
-}
-
-std::string_view host_in(std::string_view hello) { return hello.substr(std::min(hello.size(), hello.find('\n') + 1)); }
 }  // namespace
 
 ControlHub::ControlHub(Options options)
@@ -117,9 +109,7 @@ void ControlHub::handle(Peer& peer, const ControlMessage& message) {
   }
 }
 
-bool ControlHub::knows_secret(const ControlMessage& hello) const {
-  return same_secret(std::string_view(hello.text).substr(0, hello.text.find('\n')), options_.secret);
-}
+bool ControlHub::knows_secret(const ControlMessage& hello) const { return same_secret(secret_in(hello.text), options_.secret); }
 
 ControlHub::Peer* ControlHub::leader_on(const std::string& host) {
   for (Peer& peer : peers_)
@@ -130,13 +120,13 @@ ControlHub::Peer* ControlHub::leader_on(const std::string& host) {
 void ControlHub::greet(Peer& peer, const ControlMessage& hello) {
   const bool is_free =
       hello.rank >= 0 && hello.rank < options_.ranks && ranks_[static_cast<std::size_t>(hello.rank)].state == RankStatus::State::awaited;
+  const bool is_relayed = peer.rank >= 0;
   if (!is_free || !knows_secret(hello)) {
-    peer.closed = true;
+    peer.closed = !is_relayed;  // who shares a leader's connection takes nothing from it
     ++refused_;
     return;
   }
   const std::string host(host_in(hello.text));
-  const bool is_relayed = peer.rank >= 0;
   // Ranks of the hub's own node come straight; those of others share their leader's connection.
   if (!is_relayed && hello.code > 0 && host != host_name()) {
     peer.waiting = hello;
@@ -227,7 +217,7 @@ void ControlHub::answer(Peer& peer, const ControlMessage& question) {
 
 void ControlHub::tell_all(const ControlMessage& message) {
   for (Peer& peer : peers_) {
-    if (peer.rank < 0) continue;
+    if (peer.rank < 0 && !peer.waiting) continue;
     peer.connection.send(message);
     peer.connection.pump();
   }

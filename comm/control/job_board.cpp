@@ -7,12 +7,14 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 namespace chorale {
 
 namespace {
 
 constexpr const char* kKey = "chorale.control";
+constexpr auto kAskAgain = std::chrono::milliseconds(20);
 
 /// PMIx answers on its own thread, perhaps after we have given up.
 struct Answer {
@@ -20,19 +22,47 @@ struct Answer {
   std::condition_variable come;
   bool is_there = false;
   pmix_status_t status = PMIX_SUCCESS;
+  std::string word;
 
-  void set(pmix_status_t value) {
+  void set(pmix_status_t of_request, const pmix_value_t* value) {
     const std::lock_guard lock(mutex);
-    status = value, is_there = true;
+    status = of_request;
+    if (status == PMIX_SUCCESS && value && value->type == PMIX_STRING && value->data.string) word = value->data.string;
+    is_there = true;
     come.notify_all();
-  }
-  bool within(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex);
-    return come.wait_for(lock, limit, [this] { return is_there; }) && status == PMIX_SUCCESS;
   }
 };
 
-bool put(const std::string& word) {
+void take(pmix_status_t status, pmix_value_t* value, void* data) {
+  const std::unique_ptr<std::shared_ptr<Answer>> owner(static_cast<std::shared_ptr<Answer>*>(data));
+  (*owner)->set(status, value);
+}
+
+/// One question, which the node's server gives up after some seconds of its own. Null: it cannot be asked, or no answer has come in time.
+std::shared_ptr<Answer> ask(const pmix_proc_t& process, std::chrono::milliseconds limit) {
+  const auto answer = std::make_shared<Answer>();
+  auto* handed = new std::shared_ptr<Answer>(answer);
+  if (PMIx_Get_nb(&process, kKey, nullptr, 0, take, handed) != PMIX_SUCCESS) {
+    delete handed;
+    return nullptr;
+  }
+  std::unique_lock lock(answer->mutex);
+  return answer->come.wait_for(lock, limit, [&] { return answer->is_there; }) ? answer : nullptr;
+}
+
+}  // namespace
+
+JobBoard::JobBoard() {
+  pmix_proc_t self;
+  if (std::getenv("PMIX_NAMESPACE") && PMIx_Init(&self, nullptr, 0) == PMIX_SUCCESS) job_ = self.nspace;
+}
+
+JobBoard::~JobBoard() {
+  if (has_joined()) PMIx_Finalize(nullptr, 0);
+}
+
+bool JobBoard::put(const std::string& word) {
+  if (!has_joined()) return false;
   pmix_value_t value;
   std::memset(&value, 0, sizeof value);
   value.type = PMIX_STRING;
@@ -40,45 +70,19 @@ bool put(const std::string& word) {
   return PMIx_Put(PMIX_GLOBAL, kKey, &value) == PMIX_SUCCESS && PMIx_Commit() == PMIX_SUCCESS;
 }
 
-bool meet(std::chrono::milliseconds limit) {
-  const auto answer = std::make_shared<Answer>();
-  auto* handed = new std::shared_ptr<Answer>(answer);
-  pmix_info_t collect;
-  bool yes = true;
-  PMIX_INFO_LOAD(&collect, PMIX_COLLECT_DATA, &yes, PMIX_BOOL);
-  const auto done = [](pmix_status_t status, void* data) {
-    const std::unique_ptr<std::shared_ptr<Answer>> owner(static_cast<std::shared_ptr<Answer>*>(data));
-    (*owner)->set(status);
-  };
-  const pmix_status_t started = PMIx_Fence_nb(nullptr, 0, &collect, 1, done, handed);
-  if (started == PMIX_SUCCESS) return answer->within(limit);
-  delete handed;
-  return started == PMIX_OPERATION_SUCCEEDED;
-}
-
-}  // namespace
-
-JobBoard::JobBoard() { has_joined_ = std::getenv("PMIX_NAMESPACE") && PMIx_Init(nullptr, nullptr, 0) == PMIX_SUCCESS; }
-
-JobBoard::~JobBoard() {
-  if (has_joined_) PMIx_Finalize(nullptr, 0);
-}
-
-std::string JobBoard::share(const std::string& word, std::chrono::milliseconds limit) {
-  pmix_proc_t self;
-  if (!has_joined_ || PMIx_Init(&self, nullptr, 0) != PMIX_SUCCESS) return "";
-  std::string out;
-  if ((self.rank != 0 || put(word)) && meet(limit)) {
-    pmix_proc_t first;
-    PMIX_LOAD_PROCID(&first, self.nspace, 0);
-    pmix_value_t* value = nullptr;
-    if (PMIx_Get(&first, kKey, nullptr, 0, &value) == PMIX_SUCCESS && value) {
-      if (value->type == PMIX_STRING && value->data.string) out = value->data.string;
-      PMIX_VALUE_RELEASE(value);
-    }
+JobBoard::Reading JobBoard::get(int rank, std::chrono::milliseconds limit) {
+  if (!has_joined()) return {};
+  pmix_proc_t of;
+  PMIX_LOAD_PROCID(&of, job_.c_str(), static_cast<pmix_rank_t>(rank));
+  const auto until = std::chrono::steady_clock::now() + limit;
+  for (auto left = limit; left.count() > 0;) {
+    const auto answer = ask(of, left);
+    if (answer && answer->status == PMIX_SUCCESS) return {.word = answer->word};
+    if (answer && answer->status != PMIX_ERR_TIMEOUT && answer->status != PMIX_ERR_NOT_FOUND) return {};
+    std::this_thread::sleep_for(kAskAgain);
+    left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
   }
-  PMIx_Finalize(nullptr, 0);  // only counts down
-  return out;
+  return {.is_late = true};
 }
 
 std::string pmix_library() {

@@ -1,5 +1,5 @@
-// A word that the first process of a job leaves for all others, before MPI is there: where the hub listens. Through PMIx, which mpirun and
-// srun --mpi=pmix serve.
+// A word that one process of a job leaves for the others, before MPI is there: where the hub listens. Through PMIx, which mpirun and
+// srun --mpi=pmix serve. Nobody waits for those who do not ask: a process that is stopped holds up no other one.
 #pragma once
 #include <chrono>
 #include <string>
@@ -14,12 +14,18 @@ class JobBoard {
   ~JobBoard();
   JobBoard(const JobBoard&) = delete;
   JobBoard& operator=(const JobBoard&) = delete;
-  /// Collective over the job's processes. word: counts on process 0. Returns it on all; empty where there is no PMIx, or not all processes
-  /// have come within `limit`.
-  std::string share(const std::string& word, std::chrono::milliseconds limit);
+  bool has_joined() const { return !job_.empty(); }
+  /// For all processes of the job to read; false: there is no PMIx. Once a process: who has read a word may keep it.
+  bool put(const std::string& word);
+  struct Reading {
+    std::string word = {};  // empty: none
+    bool is_late = false;   // that process has put none within the limit
+  };
+  /// The word of process `rank`, once it has put one. Asks its node's server: works as long as mpirun or srun does, whatever `rank` does.
+  Reading get(int rank, std::chrono::milliseconds limit);
 
  private:
-  bool has_joined_ = false;
+  std::string job_;  // PMIx's name of it; empty: not joined
 };
 
 /// The PMIx that is linked, as it names itself.

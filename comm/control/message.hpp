@@ -18,6 +18,7 @@ enum class CauseKind : std::uint8_t {
   follows,  // only that another rank has failed
   peer,     // what it saw of another rank
   late,     // for whom it has waited in vain until the deadline
+  unheard,  // never sent: by whoever watches, of a rank that says nothing any more
 };
 
 struct ControlMessage {

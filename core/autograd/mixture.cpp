@@ -1,4 +1,6 @@
-// The weighted sum that a gate makes of its experts.
+// What a gate makes of its experts: their weighted sum, or each by its weight, one beside the other.
+#include <algorithm>
+
 #include <chorale/core/autograd/ops.hpp>
 
 namespace chorale {
@@ -70,6 +72,59 @@ Variable mix(const Variable& weights, const std::vector<Variable>& experts) {
                      [wn, w = weights.value(), values = std::move(values), nodes = std::move(nodes)](Tensor dy) {
                        with_float_type(dy.dtype(), [&]<class T>() { mix_backward<T>(w, values, wn, nodes, dy); });
                      });
+}
+
+namespace {
+
+/// The same weights for each of `rows`: [rows * E].
+template <class T>
+Tensor repeated(const Tensor& weights, std::int64_t rows) {
+  Tensor all = Tensor::empty(weights.device(), {rows * weights.elements()}, weights.dtype());
+  for (std::int64_t r = 0; r < rows; ++r) std::copy_n(weights.data<T>(), weights.elements(), all.data<T>() + r * weights.elements());
+  return all;
+}
+
+}  // namespace
+
+Variable scale_runs(const Variable& x, const Variable& weights) {
+  const std::int64_t count = weights.value().elements();
+  if (x.shape().rank() != 2 || weights.shape() != Shape{1, count} || count == 0 || x.shape()[1] % count != 0 ||
+      x.dtype() != weights.dtype())
+    throw ShapeError("[scale_runs] expected x [B, E * D] and weights [1, E] of one type, got " + x.shape().text() + " and " +
+                     weights.shape().text());
+  const std::int64_t rows = x.shape()[0], cols = x.shape()[1] / count;
+  Tensor y = Tensor::empty(x.value().device(), x.shape(), x.dtype()), all;
+  with_float_type(x.dtype(), [&]<class T>() {
+    all = repeated<T>(weights.value(), rows);
+    y.device().typed<T>().scaled_rows({.x = x.value().data<T>(),
+                                       .w = all.data<T>(),
+                                       .y = y.data<T>(),
+                                       .rows = rows * count,
+                                       .cols = cols,
+                                       .stride = 1,
+                                       .accumulate = false});
+  });
+  Node *xn = x.node().get(), *wn = weights.node().get();  // kept alive by the inputs
+  return make_result(std::move(y), {x.node(), weights.node()}, [=, x = x.value(), w = weights.value(), all = std::move(all)](Tensor dy) {
+    with_float_type(dy.dtype(), [&]<class T>() {
+      const TypedKernels<T>& kernels = dy.device().typed<T>();
+      if (wn) {
+        Tensor dots = Tensor::empty(dy.device(), all.shape(), dy.dtype());
+        kernels.row_dots({.a = x.data<T>(), .b = dy.data<T>(), .out = dots.data<T>(), .rows = rows * count, .cols = cols, .stride = 1});
+        const GradientTarget dw = wn->target(w);
+        kernels.column_sums(dots.data<T>(), dw.memory.data<T>(), rows, count, dw.accumulate);
+      }
+      if (!xn) return;
+      const GradientTarget dx = xn->target(x);
+      kernels.scaled_rows({.x = dy.data<T>(),
+                           .w = all.data<T>(),
+                           .y = dx.memory.data<T>(),
+                           .rows = rows * count,
+                           .cols = cols,
+                           .stride = 1,
+                           .accumulate = dx.accumulate});
+    });
+  });
 }
 
 }  // namespace chorale

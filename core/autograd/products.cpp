@@ -26,6 +26,31 @@ void check_linear(const Variable& x, const Variable& w, const Variable& b) {
     throw ShapeError("[linear] x is " + std::string(name(x.dtype())) + ", the weights are " + std::string(name(w.dtype())));
 }
 
+std::int64_t rows_of(const Variable& x, const Variable& w) {
+  const std::int64_t in = w.shape()[1];
+  return in ? x.value().elements() / in : x.value().rows();
+}
+
+Tensor empty_result(const Variable& x, const Variable& w) {
+  Shape shape = x.shape();
+  shape[-1] = w.shape()[0];
+  return Tensor::empty(x.value().device(), shape, x.dtype());
+}
+
+template <class T>
+void forward_product(const Variable& x, const Variable& w, const Variable& b, const Tensor& y, bool accumulate) {
+  product<T>(x.value(), w.value(), y,
+             {.a = {},
+              .b = {},
+              .c = {},
+              .m = rows_of(x, w),
+              .n = w.shape()[0],
+              .k = w.shape()[1],
+              .b_transposed = true,
+              .accumulate = accumulate,
+              .bias = b.value().defined() ? b.value().data<T>() : nullptr});
+}
+
 template <class T>
 void linear_backward(const Tensor& x, const Tensor& w, const Tensor& dy, std::int64_t rows, Node* x_node, Node* w_node, Node* b_node,
                      const Tensor& b) {
@@ -49,25 +74,37 @@ void linear_backward(const Tensor& x, const Tensor& w, const Tensor& dy, std::in
 
 Variable linear(const Variable& x, const Variable& w, const Variable& b) {
   check_linear(x, w, b);
-  const std::int64_t out = w.shape()[0], in = w.shape()[1], rows = in ? x.value().elements() / in : x.value().rows();
-  Shape shape = x.shape();
-  shape[-1] = out;
-  Tensor y = Tensor::empty(x.value().device(), shape, x.dtype());
-  with_float_type(x.dtype(), [&]<class T>() {
-    product<T>(x.value(), w.value(), y,
-               {.a = {},
-                .b = {},
-                .c = {},
-                .m = rows,
-                .n = out,
-                .k = in,
-                .b_transposed = true,
-                .bias = b.value().defined() ? b.value().data<T>() : nullptr});
-  });
+  const std::int64_t rows = rows_of(x, w);
+  Tensor y = empty_result(x, w);
+  with_float_type(x.dtype(), [&]<class T>() { forward_product<T>(x, w, b, y, false); });
   Node *xn = x.node().get(), *wn = w.node().get(), *bn = b.node().get();  // kept alive by the inputs
   return make_result(std::move(y), {x.node(), w.node(), b.node()},
                      [xn, wn, bn, rows, x = x.value(), w = w.value(), b = b.value()](Tensor dy) {
                        with_float_type(dy.dtype(), [&]<class T>() { linear_backward<T>(x, w, dy, rows, xn, wn, bn, b); });
+                     });
+}
+
+Variable linear_sum(LinearTerm first, const Variable& b, LinearTerm second) {
+  const auto& [x, w] = first;
+  const auto& [x2, w2] = second;
+  check_linear(x, w, b);
+  check_linear(x2, w2, {});
+  const std::int64_t rows = rows_of(x, w);
+  if (rows_of(x2, w2) != rows || w2.shape()[0] != w.shape()[0] || x2.dtype() != x.dtype())
+    throw ShapeError("[linear_sum] " + x.shape().text() + " by " + w.shape().text() + " and " + x2.shape().text() + " by " +
+                     w2.shape().text() + " give no equal shapes of one type");
+  Tensor y = empty_result(x, w);
+  with_float_type(x.dtype(), [&]<class T>() {
+    forward_product<T>(x, w, b, y, false);
+    forward_product<T>(x2, w2, {}, y, true);
+  });
+  Node *xn = x.node().get(), *wn = w.node().get(), *bn = b.node().get(), *x2n = x2.node().get(), *w2n = w2.node().get();
+  return make_result(std::move(y), {x.node(), w.node(), b.node(), x2.node(), w2.node()},
+                     [=, x = x.value(), w = w.value(), b = b.value(), x2 = x2.value(), w2 = w2.value()](Tensor dy) {
+                       with_float_type(dy.dtype(), [&]<class T>() {
+                         linear_backward<T>(x2, w2, dy, rows, x2n, w2n, nullptr, {});
+                         linear_backward<T>(x, w, dy, rows, xn, wn, bn, b);
+                       });
                      });
 }
 

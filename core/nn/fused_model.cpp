@@ -29,12 +29,6 @@ std::unique_ptr<Sequential> fusion_of(std::int64_t in, std::int64_t out, const F
   return fusion;
 }
 
-Tensor filled(Device& device, const Shape& shape, DType dtype, double value) {
-  Tensor t = Tensor::empty(device, shape, dtype);
-  with_float_type(dtype, [&]<class T>() { std::fill_n(t.data<T>(), t.elements(), static_cast<T>(value)); });
-  return t;
-}
-
 }  // namespace
 
 FusedModel::FusedModel(std::unique_ptr<Sequential> own, const Shape& in, const FusionOptions& options)
@@ -77,24 +71,22 @@ Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
   const std::int64_t columns = options_.peers * options_.width;
   if (shared.shape().rank() != 2 || shared.shape()[1] != columns)
     throw ShapeError("[fusion] expected \"shared\" [B, " + std::to_string(columns) + "], got " + shared.shape().text());
-  Tensor spread = Tensor::zeros(pass.device, {options_.peers, columns}, shared.dtype());  // a peer's gate over its columns; closed ones 0
+  const Variable weights = sigmoid(gates_->use(pass.training));
+  if (std::find(open_.begin(), open_.end(), false) == open_.end()) return scale_runs(shared, weights);
+  Tensor counts = Tensor::zeros(pass.device, weights.shape(), shared.dtype());  // 1 for each open peer
   with_float_type(shared.dtype(), [&]<class T>() {
-    for (std::int64_t p = 0; p < options_.peers; ++p)
-      if (is_open(p)) std::fill_n(spread.data<T>() + p * columns + p * options_.width, options_.width, T{1});
+    for (std::int64_t p = 0; p < options_.peers; ++p) counts.data<T>()[p] = T(is_open(p));
   });
-  const Variable weights = matmul(sigmoid(gates_->use(pass.training)), Variable(spread));  // [1, columns]
-  const Variable ones(filled(pass.device, {shared.shape()[0], 1}, shared.dtype(), 1));
-  return shared * matmul(ones, weights);
+  return scale_runs(shared, weights * Variable(counts));
 }
 
 Variable FusedModel::joined(const Variable& shared, const Variable& phi, const Pass& pass) {
   if (!join_) return shared;
-  return relu(join_->forward(shared, pass) + join_own_->forward(phi, pass));
+  return relu(join_->forward_with(shared, *join_own_, phi, pass));
 }
 
 Variable FusedModel::exported(const Variable& x, const Variable& phi, const Pass& pass) {
-  const Variable e = exporter_->forward(phi, pass);
-  return exporter_in_ ? e + exporter_in_->forward(x, pass) : e;
+  return exporter_in_ ? exporter_->forward_with(phi, *exporter_in_, x, pass) : exporter_->forward(phi, pass);
 }
 
 Variable FusedModel::entity(const Variable& x, const Pass& pass) { return exported(x, own_->forward_through(x, 0, head_, pass), pass); }

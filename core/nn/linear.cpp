@@ -15,6 +15,12 @@ Variable Linear::forward(const Variable& x, const Pass& pass) {
   return linear(x, weight_.use(pass.training), bias_ ? bias_->use(pass.training) : Variable());
 }
 
+Variable Linear::forward_with(const Variable& x, Linear& other, const Variable& x2, const Pass& pass) {
+  if (other.bias_) throw InternalError("[linear] " + other.name() + " has a bias, which a sum of two layers would leave out");
+  const Variable w = weight_.use(pass.training), w2 = other.weight_.use(pass.training);
+  return linear_sum({x, w}, bias_ ? bias_->use(pass.training) : Variable(), {x2, w2});
+}
+
 Shape Linear::output_shape(const Shape& in) const {
   if (in.rank() < 1 || in[-1] != in_) throw ShapeError("[linear] expected rows [..., " + std::to_string(in_) + "], got " + in.text());
   Shape out = in;

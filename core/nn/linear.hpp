@@ -11,6 +11,8 @@ class Linear final : public Layer {
   Linear(std::int64_t in, std::int64_t out, bool bias = true, Init::Role start = Init::Role::weight);
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
+  /// This layer's result for x and the result of `other`, a layer without bias, for x2, in one sum.
+  Variable forward_with(const Variable& x, Linear& other, const Variable& x2, const Pass& pass);
   Shape output_shape(const Shape& in) const override;
   std::string name() const override;
 

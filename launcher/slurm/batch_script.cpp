@@ -71,13 +71,15 @@ before=$(newest)
 lines=$(cat events.jsonl 2>/dev/null | wc -l)
 told() { tail -n "+$((lines + 1))" events.jsonl 2>/dev/null; }
 state() { squeue -h -j "$job" -o %T 2>/dev/null; }
+# Ends by signals, of launchers too; 1 is no code of ours: MPI ends ranks so when it cannot start because another one has died.
+is_loss() { [ "$1" = 1 ] || { [ "$1" -ge 128 ] && [ "$1" != 130 ]; }; }
 # A node that has gone down and come back may hold the socket of the step that ran on it; srun cannot start one of that number there again.
 # The next number is free.
 for try in 1 2 3 4 5; do
   SECONDS=0
   "${start[@]}" "$chorale" train "$recipe" --run-dir "$run" --resume "${seed[@]}"
   status=$?
-  if [ "$status" -lt 128 ] || [ "$status" = 130 ] || [ "$SECONDS" -gt 60 ] || [ -n "$(told)" ] || [ "$(state)" != RUNNING ]; then break; fi
+  if ! is_loss "$status" || [ "$SECONDS" -gt 60 ] || [ -n "$(told)" ] || [ "$(state)" != RUNNING ]; then break; fi
   say "no attempt has begun (code $status)"
 done
 # Launchers lose exit codes; the verdict is the line that the ranks wrote before they left, behind the start of their attempt.
@@ -88,7 +90,7 @@ again=no
 if [ "$code" = 99 ]; then
   say "saved at step $(newest)"
   again=yes
-elif [ "$code" = 75 ] || { [ "$code" -ge 128 ] && [ "$code" != 130 ]; }; then
+elif [ "$code" = 75 ] || is_loss "$code"; then
   say "lost ranks (code $code); the newest checkpoint is of step $(newest)"
   if [ "$(newest)" != "$before" ] || [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then again=yes; fi
 fi

@@ -1,9 +1,5 @@
 #include <chorale/launcher/spawn/run_body.hpp>
 
-#include <sys/prctl.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -11,8 +7,6 @@
 #include <system_error>
 #include <thread>
 
-#include <chorale/comm/backends/mpi.hpp>
-#include <chorale/comm/faults.hpp>
 #include <chorale/comm/missed_rank.hpp>
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
@@ -21,7 +15,6 @@
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/supervisor/attempt.hpp>
-#include <chorale/launcher/supervisor/rank_control.hpp>
 
 namespace chorale {
 
@@ -85,8 +78,6 @@ RankResult run_body(Communicator& comm, const RankBody& body) {
   return out;
 }
 
-namespace {
-/// For the rule of the verdict.
 RankEnd end_of(int rank, const RankResult& result, Communicator& comm) {
   const Sighting at = comm.watch().presence().read();
   return {.rank = rank,
@@ -98,14 +89,6 @@ RankEnd end_of(int rank, const RankResult& result, Communicator& comm) {
           .where = result.where.empty() ? at.text() : result.where,
           .step = at.step};
 }
-
-void print_error(int rank, int size, const std::string& text) {
-  if (size > 1)
-    std::fprintf(stderr, "chorale: rank %d: %s\n", rank, printable(text).c_str());
-  else
-    std::fprintf(stderr, "chorale: %s\n", printable(text).c_str());
-}
-}  // namespace
 
 int run_threads(int ranks, const RankBody& body, LastWord* last) {
   auto comms = ranks == 1 ? std::vector<std::unique_ptr<Communicator>>() : make_thread_communicators(ranks);
@@ -127,111 +110,24 @@ int run_threads(int ranks, const RankBody& body, LastWord* last) {
 }
 
 namespace {
-/// The words of --inject: a rank that is to fail before MPI starts has read no option yet.
-std::vector<std::string> injected(std::span<const std::string> words) {
-  constexpr std::string_view kFlag = "--inject";
-  std::vector<std::string> out;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == kFlag && i + 1 < words.size()) out.push_back(words[++i]);
-    if (words[i].starts_with(std::string(kFlag) + "=")) out.push_back(words[i].substr(kFlag.size() + 1));
-  }
-  return out;
-}
-
-/// MPI and the body. What it throws before a communicator is there is this rank's own trouble.
-RankResult run_with_mpi(const Surroundings& around, RankControl* control, const RankBody& body, Faults& faults, RankEnd& mine) {
-  std::unique_ptr<Communicator> comm;
-  try {
-    comm = make_mpi_world();
-    if (comm->size() != around.outer_size && comm->size() == 1)
-      throw UsageError("the launcher started " + std::to_string(around.outer_size) + " tasks, but MPI sees 1: " +
-                       (around.slurm_step ? "PMIx did not connect. Use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch"
-                                          : "use the mpirun of the Open MPI that this program is linked with"));
-  } catch (...) {
-    return describe_failure();
-  }
-  if (control) control->guard(*comm);
-  const RankResult result = run_body(*comm, body);
-  if (!result.error.empty()) mine = end_of(around.outer_rank, result, *comm);
-  if (control) control->release();
-  if (result.error.empty() && control) control->channel().done(result.code);
-  faults.at("finalize");
-  if (!result.error.empty()) comm.release();  // no MPI_Finalize after an abort: it would wait for the dead
-  return result;
-}
-
-/// Who watches the run says it, once; else the rank that failed first, and those that only follow wait for it. The verdict's line is there
-/// before this returns.
-void report(const RankEnd& mine, const Surroundings& around, RankControl* control, LastWord* last) {
-  const bool speaks = !around.started_by_us, follows = mine.kind == CauseKind::follows;
-  if (speaks && !follows) print_error(around.outer_rank, around.outer_size, mine.cause);
-  if (control)
-    control->channel().tell(
-        {.code = *mine.code, .text = mine.cause, .kind = mine.kind, .culprit = mine.culprit, .culprit_where = mine.culprit_where});
-  const auto begun = std::chrono::steady_clock::now();
-  const std::optional<Verdict> said =
-      speaks && last ? last->settle(mine, [control] { return control ? control->ends() : std::vector<RankEnd>{}; }) : std::nullopt;
-  const bool is_final = said && said->code == static_cast<int>(ExitCode::internal) && mine.code != said->code;
-  if (is_final && mine.rank == 0) print_error(around.outer_rank, around.outer_size, said->cause);
-  if (said && mine.rank != 0) print_error(around.outer_rank, around.outer_size, kInPlaceOfRank0 + said->cause);
-  if (!speaks || !follows) return;
-  std::this_thread::sleep_until(begun + std::chrono::milliseconds(500));
-  print_error(around.outer_rank, around.outer_size, mine.cause);
-}
-}  // namespace
-
-int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body, LastWord* last) {
-  // A rank of ours must not outlive its mpirun, which the starting process may have to kill.
-  if (around.started_by_us && !around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const std::unique_ptr<RankControl> control =
-      around.outer_size > 1 || around.started_by_us ? RankControl::open(around, around.started_by_us ? nullptr : last) : nullptr;
-  Faults faults(injected(words), around.outer_rank);
-  faults.at("init");
-  RankEnd mine = {.rank = around.outer_rank};
-  RankResult result = run_with_mpi(around, control.get(), body, faults, mine);
-  if (result.is_foreign && around.outer_size > 1) result.code = static_cast<int>(ExitCode::comm);
-  if (!result.error.empty()) {
-    mine.cause = result.error, mine.code = result.code, mine.kind = result.kind;
-    report(mine, around, control.get(), last);
-    if (last) last->close();
-    std::fflush(nullptr);
-    ::_exit(result.code);
-  }
-  if (control) control->channel().bye(result.code);
-  // mpirun that ends its ranks on Ctrl-C answers no MPI_Finalize: the ranks would hang in it until they are killed.
-  if (result.code == static_cast<int>(ExitCode::interrupted) && !around.started_by_us) {
-    std::fflush(nullptr);
-    ::_exit(result.code);
-  }
-  // A launcher treats any code but 0 as a crash and kills the others; who watches has heard the real one.
-  if (around.started_by_us) return 0;
-  // Ranks that leave with 99 one after the other give srun's 143: all but rank 0 leave with 0, and rank 0 when they have gone.
-  if (result.code == static_cast<int>(ExitCode::requeue)) {
-    if (around.outer_rank != 0) return 0;
-    std::this_thread::sleep_for(std::chrono::seconds(1));
-  }
-  return result.code;
-}
-
-namespace {
 /// Once, for commands that have no checkpoints to go on from.
 int run_attempt(const RankPlan& plan, std::span<const std::string> words) {
-  const AttemptEnd end = Attempt({.plan = plan, .words = {words.begin(), words.end()}, .silence = std::chrono::minutes(10)}).run();
+  const AttemptEnd end = Attempt({.plan = plan, .words = {words.begin(), words.end()}, .deadline = std::chrono::minutes(10)}).run();
   if (!end.cause.empty()) std::fprintf(stderr, "chorale: %s\n", printable(end.cause).c_str());
   return end.code;
 }
 }  // namespace
 
-int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body, LastWord* last) {
+int with_ranks(const RankPlan& plan, std::span<const std::string> words, const RankBody& body, const Watching& watching) {
   if (!plan.note.empty()) std::fprintf(stderr, "chorale: %s\n", plan.note.c_str());
   catch_signals(plan.how != RankPlan::How::mpirun && plan.how != RankPlan::How::srun);  // an attempt has a limit of its own
   switch (plan.how) {
     case RankPlan::How::alone:
-      return run_threads(1, body, last);
+      return run_threads(1, body, watching.last);
     case RankPlan::How::threads:
-      return run_threads(plan.ranks, body, last);
+      return run_threads(plan.ranks, body, watching.last);
     case RankPlan::How::inside:
-      return run_inside(look_around(), words, body, last);
+      return run_inside(look_around(), words, body, watching);
     case RankPlan::How::mpirun:
     case RankPlan::How::srun:
       return run_attempt(plan, words);

@@ -4,6 +4,7 @@
 
 #include <chorale/comm/control/message.hpp>
 #include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/verdict.hpp>
 
 namespace chorale {
 
@@ -27,6 +28,10 @@ RankResult run_body(Communicator& comm, const RankBody& body);
 
 /// last: writes the verdict of ranks that fail; null: nobody does.
 int run_threads(int ranks, const RankBody& body, LastWord* last = nullptr);
-int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body, LastWord* last = nullptr);
+/// This process is one of the ranks.
+int run_inside(const Surroundings& around, std::span<const std::string> words, const RankBody& body, const Watching& watching);
+
+/// A rank's end for the rule of the verdict.
+RankEnd end_of(int rank, const RankResult& result, Communicator& comm);
 
 }  // namespace chorale

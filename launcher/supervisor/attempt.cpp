@@ -12,7 +12,6 @@
 
 #include <chorale/comm/control/channel.hpp>
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/child.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
@@ -22,36 +21,24 @@ namespace chorale {
 
 namespace {
 using namespace std::chrono_literals;
-constexpr auto kRegisterWithin = 30s;   // all ranks, from the start
-constexpr auto kGatherFor = 300ms;      // the first news of a failure need not be its cause
-constexpr auto kLeaveWithin = 1500ms;   // ranks, after the order
-constexpr auto kLauncherMayTake = 2s;   // after the last rank has left
-constexpr auto kSilent = 5s;            // of a rank that speaks twice a second
-constexpr auto kNothingToAdd = 4500ms;  // earlier where its process is stopped: other ranks have no more to say of it
-constexpr auto kCodeWithin = 2s;        // a launcher whose ranks have gone
+constexpr auto kRegisterWithin = 30s;  // all ranks, from the start
+constexpr auto kGatherFor = 300ms;     // the first news of a failure need not be its cause
+constexpr auto kLeaveWithin = 1500ms;  // ranks, after the order
+constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
+constexpr auto kSilent = 5s;           // of a rank that speaks twice a second
+constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
 constexpr int kComm = static_cast<int>(ExitCode::comm);
 
 bool has_passed(std::chrono::steady_clock::time_point at, std::chrono::milliseconds limit) {
   return at.time_since_epoch().count() != 0 && std::chrono::steady_clock::now() - at >= limit;
 }
-
-/// By SIGSTOP; of a process on this host.
-bool is_stopped(const RankStatus& rank) {
-  if (rank.host != host_name()) return false;
-  const std::string stat = process_stat(rank.process);
-  const std::size_t name_end = stat.rfind(") ");
-  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") == 0;
-}
-
-double seconds_since(std::chrono::steady_clock::time_point at) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - at).count();
-}
 }  // namespace
 
 Attempt::Attempt(Order order)
     : order_(std::move(order)),
-      hub_({.ranks = order_.plan.ranks, .secret = new_secret(), .address = is_on_one_node(order_.plan) ? "127.0.0.1" : "0.0.0.0"}) {}
+      hub_({.ranks = order_.plan.ranks, .secret = new_secret(), .address = is_on_one_node(order_.plan) ? "127.0.0.1" : "0.0.0.0"}),
+      silence_(order_.deadline) {}
 
 AttemptEnd Attempt::run() {
   start();
@@ -109,7 +96,6 @@ void Attempt::pass_on_stop() {
 
 void Attempt::look_for_trouble() {
   if (trouble_at_ != Clock::time_point{}) return;
-  const auto& ranks = hub_.ranks();
   const bool all_came = hub_.registered() == order_.plan.ranks;
   if (!all_came && has_passed(began_, kRegisterWithin))
     trouble_ = fmt::format("{} of {} ranks have started within {} s; see what mpirun or srun says, or chorale doctor", hub_.registered(),
@@ -118,33 +104,18 @@ void Attempt::look_for_trouble() {
   if (launcher_has_ended() && trouble_.empty() && has_passed(launcher_ended_at_, kGatherFor) && (!all_came || hub_.present() > 0))
     trouble_ = fmt::format("{} has ended ({}) with {} of {} ranks started and {} still there", launcher_name(order_.plan),
                            text_of_status(*launcher_status_), hub_.registered(), order_.plan.ranks, hub_.present());
-  const auto is_silent = [](const RankStatus& r, std::chrono::milliseconds limit) {
-    return r.state == RankStatus::State::here && Clock::now() - r.heard >= limit;
-  };
-  for (std::size_t r = 0; r < ranks.size() && trouble_.empty(); ++r) {
-    const bool is_early = is_silent(ranks[r], order_.silence - kNothingToAdd) && is_stopped(ranks[r]);
-    if (!is_early && !is_silent(ranks[r], order_.silence)) continue;
-    blame(static_cast<int>(r));
-  }
+  const std::optional<Silence> silence = silence_.look(hub_);
+  if (silence && trouble_.empty()) blame(*silence);
   if (!trouble_.empty() || !hub_.fallen().empty()) trouble_at_ = Clock::now();
-}
-
-std::string Attempt::silence_of(int rank) const {
-  const RankStatus& status = hub_.ranks()[static_cast<std::size_t>(rank)];
-  return fmt::format("{} has said nothing for {:.1f} s{}, last seen in {}", place_of(hub_, rank), seconds_since(status.heard),
-                     is_stopped(status) ? ", its process is stopped (SIGSTOP)" : "", status.sighting.text());
 }
 
 /// Ranks that are stopped cannot follow the order to leave, and are killed: who was silent is known before that only.
 void Attempt::keep_silent_rank() {
   silent_ = troubled_rank_ >= 0 ? troubled_rank_ : silent_before_trouble();
-  if (silent_ >= 0 && trouble_.empty()) blame(silent_);
+  if (silent_ >= 0 && trouble_.empty()) blame(silence_of(hub_, silent_));
 }
 
-void Attempt::blame(int rank) {
-  trouble_ = silence_of(rank), troubled_rank_ = rank;
-  trouble_where_ = hub_.ranks()[static_cast<std::size_t>(rank)].sighting.text();
-}
+void Attempt::blame(const Silence& silence) { trouble_ = silence.cause, troubled_rank_ = silence.rank, trouble_where_ = silence.where; }
 
 /// Had long been silent when the first trouble came; -1: nobody. Behind a cut link nobody can say why, and mpirun, which still hears from
 /// there, kills the ranks on this side.

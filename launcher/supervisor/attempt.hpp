@@ -11,6 +11,7 @@
 #include <chorale/comm/control/hub.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/launcher/supervisor/silence.hpp>
 #include <chorale/launcher/verdict.hpp>
 #include <chorale/core/base/memory_kills.hpp>
 #include <chorale/train/stop.hpp>
@@ -26,10 +27,10 @@ class Attempt {
  public:
   struct Order {
     RankPlan plan;
-    std::vector<std::string> words;     // of this program
-    std::chrono::milliseconds silence;  // a rank that says nothing for so long is lost
-    int restart = 0;                    // how often the run has been started again before
-    std::string watcher = {};           // what the lock says of who watches; empty: nobody reads it
+    std::vector<std::string> words;      // of this program
+    std::chrono::milliseconds deadline;  // a rank that says nothing for so long, and somewhat longer, is lost
+    int restart = 0;                     // how often the run has been started again before
+    std::string watcher = {};            // what the lock says of who watches; empty: nobody reads it
   };
   explicit Attempt(Order order);
   AttemptEnd run();
@@ -44,15 +45,15 @@ class Attempt {
   AttemptEnd orderly_end() const;
   bool launcher_has_ended();
   void end_launcher();
-  std::string silence_of(int rank) const;
   int silent_before_trouble() const;
   void keep_silent_rank();
-  void blame(int rank);  // for its silence
+  void blame(const Silence& silence);
   std::int64_t furthest_step() const;
 
   Order order_;
   PrivateFolder folder_;
   ControlHub hub_;
+  SilenceWatch silence_;
   MemoryKills kills_;
   pid_t child_ = -1;
   std::optional<int> launcher_status_;  // as waitpid gives it; none: it runs

@@ -61,7 +61,7 @@ AttemptEnd Supervisor::attempt() {
     if (restarts_ == 0) throw;
     return {{.code = static_cast<int>(e.code()), .cause = e.what()}};  // a host that has been there may come back
   }
-  return Attempt({.plan = plan, .words = order_.words, .silence = order_.silence, .restart = restarts_, .watcher = watcher_}).run();
+  return Attempt({.plan = plan, .words = order_.words, .deadline = order_.deadline, .restart = restarts_, .watcher = watcher_}).run();
 }
 
 void Supervisor::note_progress() {

@@ -20,9 +20,9 @@ class Supervisor {
     std::vector<Host> hosts;  // empty: no choice of them
     int min_ranks = 0;        // with how many to go on where hosts do not answer; 0: only with all
     std::vector<std::string> words;
-    std::chrono::milliseconds silence;
-    std::filesystem::path run;  // its directory
-    int restarts = 3;           // beyond the first start
+    std::chrono::milliseconds deadline;  // of watchdog.seconds
+    std::filesystem::path run;           // its directory
+    int restarts = 3;                    // beyond the first start
   };
   explicit Supervisor(Order order);
   /// The run's exit code. Failures are a line of events.jsonl each, and one on the terminal.

@@ -5,8 +5,9 @@
 Each round runs both ways, one right after the other, in an order that alternates; numbers are medians of the rounds' ratios. Step times of
 the tasks alone pin the steps a tick, as a start without collab.steps_per_tick does. Overhead is the time of a step with sharing (the fused
 step and its share of the ticks, without the sweep) over that of the plain model; waiting is the share of a task's time until what was
-posted at the tick before is there. Steps are tenth percentiles, ticks are means: a busy machine shows in them. Build first: cmake --build
-build/release --target chorale_program. Run it on an idle machine.
+posted at the tick before is there. Steps are tenth percentiles, ticks are means: a busy machine shows in them. The floor is what the fused
+step must cost: operations of its extra products over the peak that machine_peak measures, and its extra parameters' part of an update as
+long as that of the model alone. Build first: cmake --build build/release --target chorale_program machine_peak. Run it on an idle machine.
 """
 import argparse
 import json
@@ -19,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 FEATURES = 32
+WIDTH, HIDDEN = 8, 32  # of vectors, and of the fusion: from 1,000 training rows on
 
 
 def write_table(path, rows, seed):
@@ -30,10 +32,21 @@ def write_table(path, rows, seed):
             out.write(f"{person}," + ",".join(f"{v:.4f}" for v in x) + f",{int(sum(x[:4]) + draw.gauss(0, 1) > 0)}\n")
 
 
+def floor_of(units, batch, gflops, alone):
+    """The fused step's floor as a part of a step alone: exporter, its head, and the fusion of one peer."""
+    inner = WIDTH * units + WIDTH + HIDDEN * units + HIDDEN  # with a gradient of the input: three products
+    outer = WIDTH * FEATURES + HIDDEN * WIDTH  # two
+    own = FEATURES * units + 2 * units * units + 5 * units + 1
+    products_ms = batch * (6 * inner + 4 * outer) / gflops / 1e6
+    return (products_ms + alone["update_ms"] * (inner + outer) / own) / alone["step_ms"]
+
+
 class Bench:
     def __init__(self, words, folder):
         self.words, self.folder = words, Path(folder)
         self.chorale = str(Path(words.build).resolve() / "chorale")
+        peak = subprocess.run([str(Path(words.build) / "tests" / "machine_peak")], capture_output=True, text=True, check=True)
+        self.gflops = json.loads(peak.stdout)["gflops"]
         self.environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         layers = " ".join([f"linear({words.units}) relu"] * 3) + " linear(1)"
         self.batch = {"fast": words.batch, "slow": words.batch * words.slower}
@@ -63,7 +76,8 @@ class Bench:
         self.wait([self.start(pin(i) + self.command("train", f"{task}.ini", "--run-dir", run, "--overwrite", "--launch", "threads", "-n", "1",
                                                     "--train.steps", str(steps[task]), "--checkpoint.every_epochs", "0"))
                    for i, (task, run) in enumerate(runs.items())])
-        return {task: self.summary(run)["step_ms"]["p10"] for task, run in runs.items()}
+        return {task: {"step_ms": self.summary(run)["step_ms"]["p10"], "update_ms": self.summary(run)["phases_ms"]["update"]}
+                for task, run in runs.items()}
 
     def together(self, per_tick):
         words = self.words
@@ -85,13 +99,15 @@ class Bench:
         alone = alone or self.alone(steps)
         out = {}
         for task, it in both.items():
+            step_ms = alone[task]["step_ms"]
             ticks_ms = 1000 * it["sharing_seconds"] / it["steps"]
             out[task] = {
-                "alone_ms": alone[task],
-                "fused": it["step_ms"]["p10"] / alone[task] - 1,
-                "ticks": (ticks_ms - 1000 * it["waiting_seconds"] / it["steps"]) / alone[task],
+                "alone_ms": step_ms,
+                "fused": it["step_ms"]["p10"] / step_ms - 1,
+                "floor": floor_of(self.words.units, self.batch[task], self.gflops, alone[task]),
+                "ticks": (ticks_ms - 1000 * it["waiting_seconds"] / it["steps"]) / step_ms,
                 "waiting": it["waiting_seconds"] / (it["training_seconds"]),
-                "overhead": (it["step_ms"]["p10"] + ticks_ms) / alone[task] - 1,
+                "overhead": (it["step_ms"]["p10"] + ticks_ms) / step_ms - 1,
                 "sweep": it["sweep_seconds"] / it["training_seconds"],
             }
         return out
@@ -116,14 +132,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(words, folder)
         tried = [bench.alone({"fast": words.every * 6, "slow": words.every * 2}) for _ in range(3)]
-        least = {task: min(each[task] for each in tried) for task in bench.batch}
+        least = {task: min(each[task]["step_ms"] for each in tried) for task in bench.batch}
         per_tick = {"fast": words.every, "slow": max(1, round(words.every * least["fast"] / least["slow"]))}
         rounds = [bench.round(per_tick, i % 2 == 0) for i in range(words.rounds)]
     print("steps a tick: " + ", ".join(f"{t} {k}" for t, k in per_tick.items()))
-    print("| task | alone, ms a step | fused step | ticks | waiting | overhead | sweep |\n|---|---:|---:|---:|---:|---:|---:|")
+    print(f"{bench.gflops:.0f} GFLOP/s a core")
+    print("| task | alone, ms a step | fused step | its floor | ticks | waiting | overhead | sweep |\n|---|---:|---:|---:|---:|---:|---:|---:|")
     for task in per_tick:
         median = {key: statistics.median(r[task][key] for r in rounds) for key in rounds[0][task]}
-        parts = " | ".join(f"{100 * median[key]:.1f} %" for key in ("fused", "ticks", "waiting", "overhead", "sweep"))
+        parts = " | ".join(f"{100 * median[key]:.1f} %" for key in ("fused", "floor", "ticks", "waiting", "overhead", "sweep"))
         print(f"| {task} | {median['alone_ms']:.2f} | {parts} |")
 
 

@@ -13,7 +13,8 @@ import time
 from nodes import TwoNodes, why_not
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from processes import has_checkpoint, pid_of_rank
+import run_folder
+from processes import pid_of_rank, running
 
 RECIPE = """[data]
 file    = shop/sessions.csv
@@ -62,11 +63,19 @@ class Trial:
             return json.load(file)
 
     def hash_of(self, run):
-        return self.summary_of(run)["parameters_hash"]
+        return run_folder.hash_of(self.path(run))
 
-    def events(self, run):
-        with open(self.path(run) + "/events.jsonl", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
+    def ends(self, run):
+        return run_folder.events(self.path(run), "end")
+
+    def check_end(self, run, is_resumed=True):
+        """What it has left, and where it went on."""
+        why_not = run_folder.not_resumed(self.path(run)) if is_resumed else ""
+        self.check(not why_not, f"{run}: went on from the newest checkpoint", why_not)
+        left = run_folder.leftovers(self.path(run)) + run_folder.wrong_lines(self.path(run)) + list(running(self.path(run)))
+        left += [name for name in os.listdir("/dev/shm") if any(host in name for host in self.nodes.hosts)]
+        left += [f"{folder}/{name}" for folder in self.nodes.temporary() for name in os.listdir(folder)]
+        self.check(not left, f"{run}: nothing is left, each attempt has its line", left)
 
     def check(self, is_right, text, *facts):
         print("ok" if is_right else "WRONG", text, *([] if is_right else facts), flush=True)
@@ -75,7 +84,7 @@ class Trial:
     def kill_rank(self, rank, run, before=lambda: None):
         """SIGKILL once the run has a checkpoint. before: what is done just before it."""
         until = time.time() + 60
-        while not has_checkpoint(self.path(run)) and time.time() < until:
+        while not run_folder.has_checkpoint(self.path(run)) and time.time() < until:
             time.sleep(0.05)
         pid = pid_of_rank(self.path(run), rank)
         if not pid:
@@ -99,24 +108,26 @@ def run_all(chorale):
         trial.kill_rank(3, "killed")
         code, said = trial.end(child)
         trial.check(code == 0 and trial.hash_of("killed") == expected, "a killed rank on the other host: the run goes on to the same bits", code, said)
-        ends = [e for e in trial.events("killed") if e["event"] == "end"]
+        ends = trial.ends("killed")
         trial.check([e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 3 and "restart 1 of 3" in said, "and says which rank it was", ends, said)
 
         trial.check("SIGKILL" in ends[0]["cause"], "and by which signal", ends)
+        trial.check_end("killed")
 
         child = trial.start("reboots", "--hosts", trial.hosts, "--restarts", "6")
         away = nodes.folder + "/link-is-cut"  # the agent of nodes.py comes through no more
         trial.kill_rank(3, "reboots", before=lambda: open(away, "w", encoding="ascii").close())
         until = time.time() + 30
-        while len([e for e in trial.events("reboots") if e["event"] == "end"]) < 3 and time.time() < until:
+        while len(trial.ends("reboots")) < 3 and time.time() < until:
             time.sleep(0.05)
         os.remove(away)
         code, said = trial.end(child)
-        ends = [e for e in trial.events("reboots") if e["event"] == "end"]
+        ends = trial.ends("reboots")
         trial.check(code == 0 and trial.hash_of("reboots") == expected, "a host that comes back while restarts are left: the run goes on to the same bits", code, said)
         waits = [e for e in ends if f"host {nodes.hosts[1]} does not answer: connect to host" in e["cause"]]
         trial.check(2 <= len(waits) == len(ends) - 2 and f"restart {len(waits) + 1} of 6" in said, "after waits that grow, each with its verdict", ends, said)
 
+        trial.check_end("reboots")
         trial.env["OMP_NUM_THREADS"] = "2"
         code, said = trial.end(trial.start("threads", "--hosts", trial.hosts, "--train.epochs", "1", "-x", "CHORALE_TEST_WORD"))
         trial.check(code == 64 and "-x CHORALE_TEST_WORD: it is not set here" in said, "a variable that is not set cannot be handed on", code, said)
@@ -136,6 +147,7 @@ def run_all(chorale):
         code, said = trial.end(trial.start("fewer", "--hosts", absent, "--min-ranks", "2"))
         trial.check(code == 0 and "left out: host nobody" in said and trial.hash_of("fewer") == expected, "and left out where that is allowed, same bits",
                     code, said)
+        trial.check_end("fewer", is_resumed=False)
         return trial.wrong
 
 

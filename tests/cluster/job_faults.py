@@ -1,14 +1,9 @@
-"""Jobs of the two-node Slurm that lose their time, a rank, a launcher or a daemon: verdict, time to it, what is left, and the bits in the end.
-
-  python3 tests/cluster/job_faults.py build/release/chorale SOURCE short|long|ROW
-"""
+"""Jobs of the two-node Slurm that lose their time, a rank, a launcher or a daemon: verdict, time to it, what is left, and the bits in the end."""
 import json
 import os
 import signal
-import sys
 import time
 
-import jobs
 from jobs import time_of
 
 
@@ -61,7 +56,7 @@ def time_limit_without_lead(t):
         t.slurm.run(["mpirun", "-q", "-np", "4", "--oversubscribe", "--bind-to", "none", t.chorale, "train", work + "/recipe.ini", *flags, "--run-dir", folder, "--quiet",
                      "--train.steps", str(saved + 40), *more], timeout=240)
         return t.hash_of(folder)
-    assert by_hand(run, "--resume") == by_hand(t.work + "/no_lead_whole"), "other bits"
+    assert by_hand(run, "--resume") == by_hand(t.work + "/no_lead_whole") != "none", "other bits"
     assert t.steps(run) == list(range(1, saved + 41)), "a step is missing or was made twice"
 
 
@@ -111,7 +106,7 @@ def supervisor_killed(t):
     t.slurm.wait_state(job, ("COMPLETED", "FAILED", "GONE"), 60)
     job = t.slurm.run(submit, cwd=t.work).strip()
     t.wait_end(job, t.work)
-    assert t.hash_of(run) == t.expected, "other bits"
+    t.went_on(run)
 
 
 def slurmd_killed(t):
@@ -124,15 +119,6 @@ def slurmd_killed(t):
     t.wait_end(job, run)
     assert t.ends(run) == [(1, 0, t.steps(run)[-1])], t.output(run)
     assert t.hash_of(run) == t.expected, "other bits"
-
-
-def signals_in_a_save(t):
-    """USR2 to the job and USR1 to one rank at once, while checkpoints are written."""
-    job, run = t.submit("two_signals", "--checkpoint.every_steps", "4")
-    t.wait_step(run, 60)
-    os.kill(t.ranks(run)[2], signal.SIGUSR1)
-    t.slurm.run(["scancel", "--signal=USR2", job])
-    t.goes_on(job, run)
 
 
 def lock_of_another_host(t):
@@ -159,11 +145,8 @@ def lock_of_another_host(t):
     t.slurm.wait_state(job, ("CANCELLED", "GONE"), 30)
     t.slurm.wait_for(lambda: not t.slurm.steps_are_running(), 30, "the job is still being cleared away")
     code, said = attempt("20")
-    assert code == 0 and "this one takes the run directory" in said and t.steps(run)[-1] == 20, (code, said)
+    assert code == 0 and "this one takes the run directory" in said and t.steps(run) == list(range(1, 21)), (code, said, t.steps(run))
 
 
 SHORT = [rank_killed_with_kill]
-LONG = [poison_batch_ends_the_chain, signals_in_a_save, term_to_mpirun, srun_killed, mpirun_killed, supervisor_killed, slurmd_killed, lock_of_another_host, time_limit_without_lead]
-
-if __name__ == "__main__":
-    sys.exit(jobs.main({"short": SHORT, "long": LONG}))
+LONG = [poison_batch_ends_the_chain, term_to_mpirun, srun_killed, mpirun_killed, supervisor_killed, slurmd_killed, lock_of_another_host, time_limit_without_lead]

@@ -1,13 +1,7 @@
-"""What a job may not be, what one rank's signal means, and what other nodes see of a run, on the two-node Slurm of slurm.py.
-
-  python3 tests/cluster/job_rules.py build/release/chorale SOURCE all
-"""
+"""What a job may not be, what one rank's signal means, and what other nodes see of a run, on the two-node Slurm of slurm.py."""
 import json
 import os
 import signal
-import sys
-
-import jobs
 
 
 def status_on(t, node, run):
@@ -46,7 +40,7 @@ def other_ends_are_seen_from_the_other_node(t):
     t.wait_end(job, run)
     ends = t.end_lines(run)
     assert [(e["attempt"], e["code"]) for e in ends] == [(1, 75), (2, 0)] and ends[0]["cause"].startswith("no end was recorded; its ranks"), ends
-    assert t.hash_of(run) == t.expected, "other bits"
+    t.went_on(run)
     job, run = t.submit_with_fault("nan", "nan@1:30")
     t.wait_end(job, run, "FAILED")
     seen = status_on(t, 1, run)
@@ -76,7 +70,5 @@ def a_limit_shorter_than_the_lead_is_refused(t):
     assert not os.path.exists(run) and "online_shoppers" not in t.slurm.run(["squeue"]), "something was left or submitted"
 
 
-ROWS = [term_to_one_rank_is_a_save, a_limit_shorter_than_the_lead_is_refused, heterogeneous_jobs_are_refused, other_ends_are_seen_from_the_other_node]
-
-if __name__ == "__main__":
-    sys.exit(jobs.main({"short": [], "long": [], "all": ROWS}))
+SHORT = []
+LONG = [term_to_one_rank_is_a_save, a_limit_shorter_than_the_lead_is_refused, heterogeneous_jobs_are_refused, other_ends_are_seen_from_the_other_node]

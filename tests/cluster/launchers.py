@@ -8,7 +8,7 @@ import sys
 import time
 
 import network
-from network import Run
+import run_folder
 from processes import pid_of_rank, running
 
 
@@ -41,6 +41,7 @@ def mpirun_killed(run, expected):
     ends = run.ends()
     run.check(code == 0 and [e["code"] for e in ends] == [75, 0] and network.time_of(ends[0]) - killed <= 5, "verdict within 5 s, started again", code, ends, said)
     run.check(run.hash() == expected, "with the same bits", run.hash(), expected)
+    run.check_resumed()
 
 
 def own_mpirun_killed(run, expected):
@@ -70,7 +71,7 @@ def paused_ranks_come_back(run, expected):
         file.write(text.replace('"machine": "', '"machine": "of another '))
     os.rename(lock + ".new", lock)
     run.start("--resume", "--watchdog.seconds", "2")
-    run.check(run.until(lambda: [e["attempt"] for e in run.lines("events.jsonl") if e["event"] == "start"] == [1, 2], 60), "another attempt takes the run over")
+    run.check(run.until(lambda: [e["attempt"] for e in run_folder.events(run.path, "start")] == [1, 2], 60), "another attempt takes the run over")
     run.check(zero in running(run.path), "while the first one is still there")
     for pid in paused:
         os.kill(pid, signal.SIGCONT)
@@ -80,7 +81,8 @@ def paused_ranks_come_back(run, expected):
     run.check(code == 0 and run.hash() == expected, "the new attempt ends with the bits of an undisturbed run", code, run.hash(), expected, said)
     run.check([(e["attempt"], e["code"]) for e in run.ends()] == [(1, 75), (2, 0)] and run.ends()[0]["cause"].startswith("no end was recorded"),
               "and it alone has written verdicts", run.ends())
-    steps = [line["step"] for line in run.lines("metrics.jsonl") if line["event"] == "step"]
+    run.check_resumed()
+    steps = run_folder.steps(run.path)
     again = next(i for i in range(1, len(steps)) if steps[i] <= steps[i - 1])  # from the checkpoint on
     run.check(steps == list(range(1, again + 1)) + list(range(steps[again], 2001)), "nor a line of metrics", again, steps[again], len(steps))
 

@@ -138,6 +138,10 @@ class TwoNodes:
                  self.folder + "/hosts"]
         return enter + ["env", f"TMPDIR={self.folder}/tmp{i}", "GLOO_SOCKET_IFNAME=eth0"] + words
 
+    def temporary(self):
+        """Each node's TMPDIR."""
+        return [f"{self.folder}/tmp{i}" for i in (0, 1)]
+
     def settings(self):
         """Open MPI's, by name, for what runs over both nodes."""
         return {"plm_rsh_agent": self.folder + "/agent", "routed": "direct", "btl": "tcp,self,vader", "btl_tcp_if_include": "eth0",

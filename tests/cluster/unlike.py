@@ -10,26 +10,14 @@ import sys
 import time
 
 import network
-from processes import running
 
 CHECKS = ["--parallel.exchange", "shared", "--train.check_replicas", "10"]
 FLIP = ["--inject", "bitflip@2:305:0.weight"]
 OWN = 'cd "$0/$((OMPI_COMM_WORLD_RANK / 2))" && exec "$@"'
 
 
-def check_clean(run, shm):
-    gone = run.until(lambda: not running(run.path), 10)
-    run.check(gone, "no process is left", running(run.path))
-    left = sorted(set(os.listdir("/dev/shm")) - shm)
-    run.check(not left, "nothing is left in /dev/shm", left)
-    folders = [run.path, run.path + "/checkpoints"]
-    left = [name for folder in folders if os.path.isdir(folder) for name in os.listdir(folder) if name.startswith("lock") or ".tmp." in name]
-    run.check(not left, "no lock, draft or half checkpoint is left", left)
-
-
 def flipped_bit(run, expected):
     """`shared`: the ranks of a node have one copy, and nodes compare theirs. Rank 2 is the first of the second node."""
-    shm = set(os.listdir("/dev/shm"))
     run.start(*CHECKS, *FLIP)
     code, said = run.end()
     ends = run.ends()
@@ -44,12 +32,12 @@ def flipped_bit(run, expected):
         code, said = run.end()
     run.check(code == 0 and [e["code"] for e in run.ends()] == [75, 0], "it goes on from the checkpoint before", code, run.ends(), said)
     run.check(run.hash() == expected, "with the bits of an undisturbed run", run.hash(), expected)
-    check_clean(run, shm)
+    run.check_resumed()
 
 
 def other_data(run, expected):
     """Each node has a file of its own under the one name that the recipe has."""
-    shm, folders = set(os.listdir("/dev/shm")), [f"{run.path}-data/{node}" for node in (0, 1)]
+    folders = [f"{run.path}-data/{node}" for node in (0, 1)]
     whole = run.nodes.folder + "/shop/sessions.csv"
     for folder in folders:
         os.makedirs(folder)
@@ -70,11 +58,10 @@ def other_data(run, expected):
     code, said = start()
     run.check(code == 65 and "data.csv begins otherwise on rank 2 than on rank 0" in said and "all ranks must read the same file" in said, "refused with 65, the rank is named", code, said)
     run.check(time.time() - begun < 15 and not os.path.exists(run.path), "before the run has begun", time.time() - begun)
-    check_clean(run, shm)
+    run.check_clean()
     shutil.copy(whole, folders[1] + "/data.csv")
     code, said = start()
     run.check(code == 0 and run.hash() == expected, "alike they train to the bits of an undisturbed run", code, run.hash(), expected, said)
-    check_clean(run, shm)
 
 
 ROWS = [(flipped_bit, False), (flipped_bit, True), (other_data, True)]

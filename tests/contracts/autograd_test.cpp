@@ -21,6 +21,27 @@ TEST_CASE("operations pass finite differences where inputs are used more than on
   CHECK(relative_error(doubles(w.node->memory()), slopes(w.value, value)) <= 1e-6);
 }
 
+TEST_CASE("two layers in one sum are the sum of two, and pass finite differences, with one input for both too") {
+  auto device = make_cpu_device();
+  Leaf x(random_tensor(*device, {5, 4}, DType::f64, 1)), w(random_tensor(*device, {3, 4}, DType::f64, 2)),
+      b(random_tensor(*device, {3}, DType::f64, 3)), w2(random_tensor(*device, {3, 4}, DType::f64, 4)),
+      x2(random_tensor(*device, {5, 4}, DType::f64, 5));
+  for (Leaf* second : {&x2, &x}) {
+    for (Leaf* each : {&x, &w, &b, &w2, &x2}) each->node->bind(each->node->memory(), false);
+    const auto f = [&](const Variable& in, const Variable& in2) {
+      return sum(square(linear_sum({in, w.variable()}, b.variable(), {in2, w2.variable()})));
+    };
+    backward(f(x.variable(), second->variable()));
+    const auto value = [&] { return *f(x.value, second->value).value().data<double>(); };
+    for (Leaf* each : {&x, &w, &b, &w2, second}) CHECK(relative_error(doubles(each->node->memory()), slopes(each->value, value)) <= 1e-6);
+  }
+  const Variable apart = linear(x.value, w.value, b.value) + linear(x2.value, w2.value);
+  const Variable wv(w.value), w2v(w2.value), xv(x.value), x2v(x2.value);
+  CHECK(relative_error(doubles(linear_sum({xv, wv}, b.value, {x2v, w2v}).value()), doubles(apart.value())) <= 1e-15);
+  const Variable narrow(random_tensor(*device, {2, 4}, DType::f64, 6));
+  CHECK_THROWS_WITH(linear_sum({xv, wv}, b.value, {x2v, narrow}), Catch::Contains("[5, 4] by [2, 4] give no equal shapes"));
+}
+
 TEST_CASE("every element-wise function passes finite differences") {
   auto device = make_cpu_device();
   for (const Unary f : {Unary::relu, Unary::leaky_relu, Unary::elu, Unary::gelu, Unary::sigmoid, Unary::tanh, Unary::square,

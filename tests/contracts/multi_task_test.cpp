@@ -79,6 +79,20 @@ TEST_CASE("mixing is the sum written out, in f64 and f32, at odd numbers of colu
     }
 }
 
+TEST_CASE("runs of columns are scaled each by its weight, and pass finite differences by both") {
+  auto device = make_cpu_device();
+  Leaf x(random_tensor(*device, {5, 6}, DType::f64, 1)), w(random_tensor(*device, {1, 3}, DType::f64, 2));
+  const Variable y = scale_runs(x.variable(), w.variable());
+  const std::vector<double> from = doubles(x.value), weights = doubles(w.value), got = doubles(y.value());
+  for (std::size_t i = 0; i < from.size(); ++i) CHECK(got[i] == from[i] * weights[i % 6 / 2]);
+  backward(sum(square(y)));
+  const auto value = [&] { return *sum(square(scale_runs(Variable(x.value), Variable(w.value)))).value().data<double>(); };
+  CHECK(relative_error(doubles(x.node->memory()), slopes(x.value, value)) <= 1e-6);
+  CHECK(relative_error(doubles(w.node->memory()), slopes(w.value, value)) <= 1e-6);
+  const Variable four(random_tensor(*device, {1, 4}, DType::f64, 3));
+  CHECK_THROWS_WITH(scale_runs(x.variable(), four), Catch::Contains("got [5, 6] and [1, 4]"));
+}
+
 TEST_CASE("every model of several tasks passes finite differences by every parameter, and a row's results do not depend on others") {
   Registry registry;
   register_all(registry);

@@ -91,6 +91,31 @@ use_inodes() { mkdir -p run/checkpoints/filler; for i in $(seq 300); do : >run/c
 prepare disk
 goes_on "no inodes" use_inodes empty "No space left" "${by_mpirun[@]}"
 
+# logs/ is full from the start: nobody needs it, and a rank that dies meanwhile is named all the same.
+full_logs() {
+  mount -t tmpfs -o size=16k,nr_inodes=8 none run/logs
+  head -c 1M /dev/zero >run/logs/filler 2>/dev/null
+  for i in $(seq 8); do : >run/logs/filler_$i || return 0; done 2>/dev/null
+  return 1
+}
+for how in "--launch threads" ""; do
+  umount -q run/checkpoints
+  prepare :
+  full_logs || fail "logs/ is not full"
+  expect 0 "resumes at step 4" "$chorale" train recipe.ini "${options[@]}" $how -n 2 --train.steps 44 --run-dir run --resume
+  same "$(hash_of run)" "$whole" "parameters with logs/ full $how"
+  umount run/logs
+  no_drafts run "full logs"
+done
+prepare :
+full_logs || fail "logs/ is not full"
+expect 0 "restart 1 of 3, from step_" "$chorale" train recipe.ini "${options[@]}" -n 2 --train.steps 44 --run-dir run --resume --inject kill9@1:30
+holds run/events.jsonl '"attempt":2,"event":"end","rank":1,.*"code":75,.*SIGKILL'
+holds run/events.jsonl '"attempt":3,"event":"end",.*"code":0,'
+same "$(hash_of run)" "$whole" "parameters with logs/ full and a rank killed"
+umount run/logs
+no_drafts run "full logs"
+
 # As an unprivileged user: root may exceed nothing here either, but what it may write proves nothing.
 if command -v setpriv prlimit >/dev/null && chmod 755 . && setpriv --reuid 54321 --regid 54321 --clear-groups "$chorale" --version >/dev/null 2>&1; then
   as_user=(setpriv --reuid 54321 --regid 54321 --clear-groups env HOME="$PWD")

@@ -13,17 +13,17 @@ import sys
 import time
 
 from group import Group
-from ends import Mpirun
-from supervised import Row, main, time_of
+from rows import Mpirun, Row, main, run_folder, time_of
 
 STEPS = ["--train.steps", "600", "--train.evaluate_every", "300"]
 USER = 54321  # nobody else's: limits of processes count all of a user's
 
 
-def as_user(row, words, **limits):
-    """Runs a command in a new folder of that user under such limits of prlimit; its code, words, seconds and the run directory."""
-    home = f"{row.folder}/home-{row.name}-{time.monotonic_ns()}"
-    os.mkdir(home)
+def as_user(row, words, home=None, **limits):
+    """Runs a command in a new folder of that user, or in one of before, under such limits of prlimit; its code, words, seconds and the run directory."""
+    home, is_new = home or f"{row.folder}/home-{row.name}-{time.monotonic_ns()}", home is None
+    if is_new:
+        os.mkdir(home)
     os.chmod(row.folder, 0o755)
     os.chown(home, USER, USER)
     prefix = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "prlimit"] + [f"--{key}={value}" for key, value in limits.items()]
@@ -61,7 +61,7 @@ def refused(row, what, answer, code, *says):
     row.check(got == code and all(text in said for text in says), f"{what}: ends with {code} and says {says}", got, said)
     row.check(took < 5, f"{what}: at once, not after {took:.1f} s")
     row.check("restart" not in said, f"{what}: not tried again", said)
-    row.check(not os.path.isdir(run) or code == 74, f"{what}: a run that was refused leaves no folder", run)
+    row.check(not os.path.exists(run), f"{what}: it had not begun, and leaves no folder", run)
 
 
 def address_space(row, expected):
@@ -91,9 +91,22 @@ def descriptors(row, expected):
     for number in (20, 39):
         refused(row, f"{number} descriptors", as_user(row, train(row), nofile=f"{number}:{number}"), 64, "40 file descriptors are needed",
                 f"the limit is {number} (ulimit -n)")
-    code, said, _, run = as_user(row, train(row), nofile="20:40")
+    code, said, _, run = as_user(row, train(row, "--train.steps", "400"), nofile="20:40")
     row.check(code == 0 and os.path.exists(run + "/summary.json"), "a limit that it may raise is raised, and 40 are enough", code, said)
+    refused_later(row, run, {"nofile": "39:39"}, "40 file descriptors are needed", "the limit is 39 (ulimit -n)")
     return None
+
+
+def refused_later(row, run, limits, *says):
+    """A run that goes on is refused as one that begins: before its attempt has, so that nothing is written. Then it goes on."""
+    home, whole = os.path.dirname(run), as_user(row, train(row))[3]
+    code, said, took, _ = as_user(row, train(row, "--resume"), home=home, **limits)
+    ends = run_folder.events(run, "end")
+    row.check(code == 64 and all(text in said for text in says) and took < 5, f"refused when it is to go on: 64 and {says}", code, said, took)
+    row.check([(e["attempt"], e["code"]) for e in ends] == [(1, 0)] and not run_folder.leftovers(run), "no attempt has begun", ends, run_folder.leftovers(run))
+    code, said, _, _ = as_user(row, train(row, "--resume"), home=home)
+    row.check(code == 0 and "none" != run_folder.hash_of(run) == run_folder.hash_of(whole), "and goes on without the limit to the bits of an undisturbed run", code, said, run_folder.hash_of(run))
+    row.check(not run_folder.not_resumed(run) and not run_folder.wrong_lines(run), "from its newest checkpoint", run_folder.not_resumed(run), run_folder.wrong_lines(run))
 
 
 def threads(row, expected):
@@ -179,15 +192,17 @@ def kill_for_memory(row, expected):
         row.check(ends[0]["rank"] == 1 and COUNTED.search(ends[0]["cause"]) and "oom_kill" in said, "named for what it was", ends, said)
         row.check(time_of(ends[0]) - died <= 3, "verdict within 3 s", time_of(ends[0]) - died)
         row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+        row.check_resumed()
     return None
 
 
 def killed_by_nobody_knows(row, expected):
-    row.start("--inject", "kill9@1:300")
+    row.start("--inject", "kill9@1:500")
     code, said = row.end()
     ends = row.events("end")
     row.check(code == 0 and "SIGKILL, cause unknown" in ends[0]["cause"], "a SIGKILL that no control group has counted: cause unknown", code, ends, said)
     row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+    row.check_resumed()
 
 
 ROWS = {f.__name__: f for f in (address_space, descriptors, threads, need_above_the_limit, killed_for_memory, killed_by_nobody_knows)}

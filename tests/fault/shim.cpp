@@ -4,6 +4,7 @@
 //   CHORALE_FAULT_KILL    init:RANK:FILE or finalize:RANK:FILE, that rank gets SIGKILL inside MPI_Init_thread or MPI_Finalize, while it
 //   meets
 //                         the others through PMIx; once, for it makes FILE
+//                         A rank goes by what mpirun or srun calls it.
 //   CHORALE_FAULT_CLOCK   RANK:SECONDS:FILE, that rank's wall clock (not the monotonic one) jumps so far as soon as FILE is there
 //   CHORALE_FAULT_RECORD  a file that gets a line "CALL PATH" for each of these calls
 #include <dlfcn.h>
@@ -77,6 +78,7 @@ bool fails(const char* call, const std::string& path) {
 
 bool is_rank(int rank) {
   const char* own = std::getenv("OMPI_COMM_WORLD_RANK");
+  if (!own) own = std::getenv("PMIX_RANK");  // srun's ranks; srun itself has none
   return own && std::atoi(own) == rank;
 }
 

@@ -33,9 +33,10 @@ Matrix centred(std::span<const float> x, std::int64_t n) {
 
 /// x x^T without its diagonal, which is what makes an estimate of few rows too great.
 Matrix gram(const Matrix& x) {
-  Matrix out = x * x.transpose();
-  out.diagonal().setZero();
-  return out;
+  Matrix half = Matrix::Zero(x.rows(), x.rows());
+  half.selfadjointView<Eigen::Lower>().rankUpdate(x);
+  half.diagonal().setZero();
+  return half.selfadjointView<Eigen::Lower>();
 }
 
 double criterion(const Matrix& k, const Matrix& l) {

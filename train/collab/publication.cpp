@@ -10,28 +10,41 @@
 
 namespace chorale {
 
+namespace {
+constexpr std::size_t kMostWaiting = 8192;  // rows
+}
+
 Publication::Publication(Parts parts) : parts_(std::move(parts)), seen_(parts_.store.options().width) { order_sweep(); }
 
 void Publication::on_results(const WorkerPass& pass) {
   if (parts_.publisher < 0 || parts_.untrained) return;
-  std::vector<std::int64_t> numbers;
-  for (const std::int64_t row : pass.rows) numbers.push_back(parts_.train->row_id(row));
-  add(pass.results.at(parts_.folds ? "fold_entity" : "entity").value(), numbers, pass.worker);
-}
-
-/// part: the virtual worker or, behind those, the chunk of the sweep.
-void Publication::add(const Tensor& entity, std::span<const std::int64_t> table_rows, std::int64_t part) {
+  const Tensor entity = pass.results.at(parts_.folds ? "fold_entity" : "entity").value();
   with_float_type(entity.dtype(), [&]<class T>() {
     const T* vectors = entity.data<T>();
-    for (const std::int64_t row : table_rows) {
-      const T* vector = vectors;
-      for (const std::vector<std::int32_t>& kind : parts_.entities) {
-        if (const std::int32_t e = kind[static_cast<std::size_t>(row)]; e >= 0) seen_.add(e, static_cast<std::int32_t>(part), vector);
-        vector += between_kinds();
-      }
-      vectors += entity.row_elements();
-    }
+    for (std::int64_t i = 0; i < entity.elements(); ++i) vectors_.push_back(static_cast<float>(vectors[i]));
   });
+  passes_.push_back({static_cast<std::int32_t>(pass.worker), pass.rows.size()});
+  rows_.insert(rows_.end(), pass.rows.begin(), pass.rows.end());
+  if (rows_.size() >= kMostWaiting) add_waiting();
+}
+
+void Publication::add_waiting() {
+  const std::int64_t* row = rows_.data();
+  const float* vector = vectors_.data();
+  const std::size_t width = rows_.empty() ? 0 : vectors_.size() / rows_.size();
+  for (const auto& [worker, count] : passes_)
+    for (std::size_t i = 0; i < count; ++i, ++row, vector += width) add_row(parts_.train->row_id(*row), worker, vector);
+  passes_.clear(), rows_.clear(), vectors_.clear();
+}
+
+/// part: the virtual worker or, behind those, the chunk of the sweep. vector: that row of the exporter's results.
+template <class T>
+void Publication::add_row(std::int64_t table_row, std::int32_t part, const T* vector) {
+  const std::int64_t between_kinds = parts_.folds ? parts_.folds->options().width : 0;  // one vector for all, or with folds one for each
+  for (const std::vector<std::int32_t>& kind : parts_.entities) {
+    if (const std::int32_t e = kind[static_cast<std::size_t>(table_row)]; e >= 0) seen_.add(e, part, vector);
+    vector += between_kinds;
+  }
 }
 
 void Publication::complete(bool hears) {
@@ -40,6 +53,7 @@ void Publication::complete(bool hears) {
 }
 
 void Publication::post(std::int64_t tick, bool publishes) {
+  add_waiting();
   seen_.bound(parts_.clip, parts_.noise, mix(mix(parts_.noise_seed, 0x6E6F697365u), static_cast<std::uint64_t>(tick)));
   parts_.store.post(publishes ? parts_.publisher : -1, seen_);
   seen_.clear();
@@ -70,6 +84,7 @@ void Publication::order_sweep() {
 
 void Publication::sweep(std::int64_t tick) {
   if (order_.empty()) return;
+  add_waiting();
   FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
   const Share keys = share_of(static_cast<std::int64_t>(starts_.size()) - 1, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
   const std::int64_t first = starts_[static_cast<std::size_t>(keys.first)];
@@ -82,8 +97,13 @@ void Publication::sweep(std::int64_t tick) {
     const Pass pass{.device = parts_.device};
     const Tensor entity =
         parts_.folds ? parts_.folds->entity(in.at("x"), in.at("folds").value(), pass) : exporter.entity(in.at("x"), pass).value();
-    for (std::int64_t& number : numbers) number = parts_.all->row_id(number);
-    add(entity, numbers, parts_.virtual_workers + chunk);
+    with_float_type(entity.dtype(), [&]<class T>() {
+      const T* vector = entity.data<T>();
+      for (const std::int64_t number : numbers) {
+        add_row(parts_.all->row_id(number), static_cast<std::int32_t>(parts_.virtual_workers + chunk), vector);
+        vector += entity.row_elements();
+      }
+    });
   }
 }
 

@@ -46,14 +46,23 @@ class Publication {
   FetchedRows* fetched() { return parts_.fetched; }
 
  private:
-  void add(const Tensor& entity, std::span<const std::int64_t> table_rows, std::int64_t part);
+  void add_waiting();
+  template <class T>
+  void add_row(std::int64_t table_row, std::int32_t part, const T* vector);
   void order_sweep();
   Parts parts_;
   std::vector<std::int64_t> order_;   // rows of `all` that have an entity, those of one key of the first kind together
   std::vector<std::int64_t> starts_;  // in it, of each key, and its end
-  /// One vector for all kinds, or with folds one for each kind: floats between them.
-  std::int64_t between_kinds() const { return parts_.folds ? parts_.folds->options().width : 0; }
   EntitySums seen_;
+  // What batches gave lies here in their order until a tick, or until there is much of it: adding it up at once would meet cold caches
+  // at every row of every step.
+  struct Rows {
+    std::int32_t worker;
+    std::size_t count;
+  };
+  std::vector<Rows> passes_;
+  std::vector<std::int64_t> rows_;  // in the training part
+  std::vector<float> vectors_;      // [rows, width of the exporter's results]
 };
 
 }  // namespace chorale

@@ -68,6 +68,20 @@ bool StoreTable::read(std::int32_t position, float* out) const {
   return true;
 }
 
+namespace {
+/// The row's numbers, or with means their squared distances, onto sums.
+void add_row(std::span<const float> row, const double* means, std::span<double> sums) {
+  if (!means) {
+    for (std::size_t j = 0; j < row.size(); ++j) sums[j] += static_cast<double>(row[j]);
+    return;
+  }
+  for (std::size_t j = 0; j < row.size(); ++j) {
+    const double d = static_cast<double>(row[j]) - means[j];
+    sums[j] += d * d;
+  }
+}
+}  // namespace
+
 void StoreTable::sum_buckets(const double* means, const OnBucket& on_bucket) const {
   const std::vector<EntityId>& ids = publisher_.ids;
   const auto width = static_cast<std::size_t>(options_.width);
@@ -79,10 +93,7 @@ void StoreTable::sum_buckets(const double* means, const OnBucket& on_bucket) con
     for (; i < ids.size() && bucket_of(ids[i]) == bucket; ++i) {
       if (!counts(i)) continue;
       ++count;
-      for (std::size_t j = 0; j < width; ++j) {
-        const double value = static_cast<double>(rows_[i * width + j]), d = means ? value - means[j] : 0;
-        sums[j] += means ? d * d : value;
-      }
+      add_row(std::span(rows_).subspan(i * width, width), means, sums);
     }
     on_bucket(bucket, count, sums);
   }

@@ -33,6 +33,8 @@ dnnl::memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed)
 /// Measured on Zen 4, one thread: below two million operations OpenBLAS starts faster; from there oneDNN's matmul primitive wins for b
 /// transposed (the forward product) and its sgemm for the two gradients.
 constexpr std::int64_t kSmall = 2'000'000;
+/// Forward products: few outputs leave most of the primitive's tile empty, and its start costs some 10 us on Sapphire Rapids.
+constexpr std::int64_t kFewOutputs = 32, kFewOperations = 1 << 20, kManyOutputs = 100;
 
 void blas(const Gemm<float>& p) {
   const int lda = static_cast<int>(p.a_transposed ? p.m : p.k), ldb = static_cast<int>(p.b_transposed ? p.k : p.n);
@@ -110,8 +112,10 @@ bool CpuMatmul::run(const Gemm<float>& p) {
     if (!p.accumulate) std::memset(p.c, 0, sizeof(float) * static_cast<std::size_t>(p.m * p.n));
     return false;
   }
-  const bool small = p.m * p.n * p.k * 2 < kSmall;
-  if (p.b_transposed && !p.a_transposed && p.n > 1 && !(small && use_blas_ && p.n >= 100)) {
+  const std::int64_t operations = p.m * p.n * p.k * 2;
+  const bool small = operations < kSmall;
+  const bool starts_fast = small && use_blas_ && (p.n >= kManyOutputs || (p.n <= kFewOutputs && operations <= kFewOperations));
+  if (p.b_transposed && !p.a_transposed && p.n > 1 && !starts_fast) {
     primitives_->run(p);
     return true;
   }

@@ -294,6 +294,70 @@ TEST_CASE("a hub that answers nothing is given up", "[comm]") {
   CHECK(std::chrono::steady_clock::now() - start < 2s);
 }
 
+TEST_CASE("a hub that falls silent is not one that has gone", "[comm]") {
+  std::uint16_t port = 0;
+  const Descriptor deaf = listen_at("127.0.0.1", port);
+  const auto joins = [&](const ControlChannel::Options& options) {
+    try {
+      const ControlChannel channel(options, 300ms);
+      return std::string("welcome");
+    } catch (const CommError& e) {
+      return std::string(e.is_late ? "late" : "refused");
+    }
+  };
+  CHECK(joins({.hub = {.host = "127.0.0.1", .port = port, .secret = "x"}, .rank = 0, .on_leave = {}, .on_stop = {}}) == "late");
+  ServedHub served(1);
+  ControlChannel::Options stranger = served.options(0);
+  stranger.hub.secret[3] ^= 1;
+  CHECK(joins(stranger) == "refused");
+
+  ControlChannel::Options options = served.options(0);
+  std::atomic<bool> silent{false};
+  options.silence = 1500ms, options.hub_name = "the hub";  // it speaks once a second
+  options.on_leave = [&](const ControlChannel::Cause& why) {
+    silent = why.kind == CauseKind::late && why.text.starts_with("the hub (127.0.0.1:");
+  };
+  ControlChannel rank(options);
+  std::this_thread::sleep_for(2s);
+  CHECK_FALSE(silent);
+  const std::lock_guard held(served.mutex);  // it stands still
+  for (int i = 0; i < 3000 && !silent; ++i) std::this_thread::sleep_for(1ms);
+  CHECK(silent);
+}
+
+TEST_CASE("a stranger on a leader's node takes the leader nothing, and the hub does not hear of it", "[comm]") {
+  ServedHub served(3);
+  const auto saying = [&](ControlConnection& way, int rank, const std::string& secret) {
+    way.send({.kind = ControlMessage::Kind::hello, .rank = rank, .code = 1, .number = 1, .port = 1, .text = secret + "\nfaraway"});
+    way.flush(1s);
+  };
+  ControlChannel leader(served.options(0, 0, "faraway"));
+  ControlConnection liar(connect_to("127.0.0.1", served.hub.port(), 2s));  // as the leader would hand it on, if it did
+  saying(liar, 1, "no secret");
+  CHECK(served.soon([](ControlHub& hub) { return hub.refused() == 1; }));
+
+  Neighbours neighbours(served.secret);
+  ControlConnection to_hub(connect_to("127.0.0.1", served.hub.port(), 2s));
+  to_hub.send({.kind = ControlMessage::Kind::hello, .rank = 1, .code = 0, .number = 1, .port = 1, .text = served.secret + "\nb"});
+  to_hub.flush(1s);
+  REQUIRE(served.soon([](ControlHub& hub) { return state_of(hub, 1) == RankStatus::State::here; }));
+  const auto serve = [&] {
+    for (int i = 0; i < 50; ++i) neighbours.serve(&to_hub), to_hub.flush(10ms), std::this_thread::sleep_for(1ms);
+  };
+  ControlConnection stranger(connect_to("127.0.0.1", neighbours.port(), 2s)), twin(connect_to("127.0.0.1", neighbours.port(), 2s)),
+      true_one(connect_to("127.0.0.1", neighbours.port(), 2s));
+  saying(stranger, 2, "no secret");
+  serve();
+  CHECK_FALSE(stranger.pump());  // cut off
+  CHECK(neighbours.empty() == false);
+  saying(twin, 0, served.secret);  // is there already: refused, and the way to the hub stands
+  saying(true_one, 2, served.secret);
+  serve();
+  CHECK(served.soon([](ControlHub& hub) { return state_of(hub, 2) == RankStatus::State::here; }));
+  CHECK(served.with([](ControlHub& hub) { return state_of(hub, 1); }) == RankStatus::State::here);
+  CHECK(served.with([](ControlHub& hub) { return hub.refused(); }) == 2);
+}
+
 TEST_CASE("an address is a host and a port", "[comm]") {
   CHECK(ControlAddress::parse("node1:4711", "s").port == 4711);
   for (const char* text : {"", "node1", "node1:", ":3", "node1:0", "node1:70000", "node1:12x"})

@@ -170,6 +170,10 @@ TEST_CASE("lost ranks queue a job again, three times where no checkpoint is made
     CHECK(stage.play(restarts).code == 137);
     CHECK((stage.folder.read("said.scontrol") != "") == again);
   }
+  Stage stage;
+  stage.train = "exit 1";  // so does MPI end those that cannot start
+  CHECK(stage.play().code == 1);
+  CHECK_THAT(stage.folder.read("said.scontrol"), Contains("requeue|7|"));
 }
 
 TEST_CASE("a run of an array names itself alone, in a folder and with a seed of its own") {
