@@ -6,7 +6,9 @@ import re
 # What scripts may rely upon.
 FIELDS = {"time", "attempt", "event", "rank", "where", "step", "code", "cause"}
 CODES = {0, 64, 65, 66, 70, 74, 75, 76, 99, 130}
-BELONGS = re.compile(r"checkpoints|logs|(events|metrics)\.jsonl|summary\.json|recipe\.resolved\.ini|curves\.svg|job\.(sh|ini)|\S+\.out")
+BELONGS = re.compile(
+    r"checkpoints|logs|(events|metrics)\.jsonl|summary\.json|recipe\.resolved\.ini|curves\.svg|job\.(sh|ini)|\S+\.out"
+    r"|tasks|sharing\.jsonl|pipeline\.json|init_from\.json")  # of a collaboration and its tasks
 LOG = re.compile(r"rank_\d+\.jsonl|flight_rank_\d+\.json|backtrace_rank_\d+\.txt|batch_step_\d+\.json|attempt_\d+")
 
 
@@ -85,4 +87,7 @@ def leftovers(run, was_killed=False):
     for folder, belongs in (("checkpoints", re.compile(r"step_\d+")), ("logs", LOG)):
         if os.path.isdir(f"{run}/{folder}"):
             left += [f"{folder}/{name}" for name in os.listdir(f"{run}/{folder}") if not belongs.fullmatch(name)]
+    tasks = f"{run}/tasks"  # of a collaboration: each as a run of its own
+    for task in os.listdir(tasks) if os.path.isdir(tasks) else []:
+        left += [f"tasks/{task}/{name}" for name in leftovers(f"{tasks}/{task}", was_killed)]
     return [name for name in left if not (was_killed and HELD.fullmatch(name))]
