@@ -55,7 +55,7 @@ void record_failure(Communicator& comm, const Trainer& trainer, const std::files
 int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& last, Session& session) {
   const Settings& s = t.settings;
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
-  claim_together(comm, run, s.watchdog.seconds, session.log);
+  claim_together(comm, run, folder, last, s.watchdog.seconds, session.log);
   comm.watch().enter(Activity::reading, "data");
   const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
   comm.watch().enter(Activity::starting, "training");

@@ -25,7 +25,7 @@ class LastWord {
   /// Which folder rank 0 means, whose default holds the time, and its process: rank 0 says it, the others hear it.
   std::string introduction() const;
   void meet_first(const std::string& introduction);
-  /// The attempt has begun, its start is in events.jsonl of `run`; `first` is rank 0's process.
+  /// The attempt has begun, or is about to in a run that goes on; `first` is rank 0's process.
   void begin(const std::filesystem::path& run, int attempt, const RunOwner& first);
   /// What this process does when it has said all: gives the run directory back.
   void at_close(std::function<void()> close) { close_ = std::move(close); }

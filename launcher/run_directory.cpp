@@ -117,6 +117,7 @@ void RunDirectory::claim(double deadline_s, const std::function<void(const std::
   deadline_s_ = deadline_s, say_ = say;
   std::error_code ignored;
   if (fs::is_directory(path_, ignored)) lock_ = std::make_unique<RunLock>(path_, this_owner(deadline_s_), say_);
+  if (lock_ && options_.resume) attempt_ = last_attempt(path_).number + 1;
 }
 
 void RunDirectory::start(const std::string& recipe_text) {
@@ -152,7 +153,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   const LastAttempt before = last_attempt(path_);
-  if (before.number > 0 && !before.has_ended) event(path_, before.number, "end", unrecorded_end(before), true, before.job);
+  close_before(path_, before.number + 1);
   keep_records(path_, before.number);
   attempt_ = before.number + 1;
   event(path_, attempt_, "start", {}, false, own_job(), own_watcher());
@@ -175,8 +176,15 @@ bool RunDirectory::has_ended(const fs::path& run, int attempt) {
 bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& verdict) {
   const FolderGuard guard(run);
   if (has_ended(run, attempt)) return false;
+  close_before(run, attempt);
   event(run, attempt, "end", verdict, true, own_job());
   return true;
+}
+
+void RunDirectory::close_before(const fs::path& run, int attempt) {
+  const LastAttempt before = last_attempt(run);
+  if (before.number > 0 && before.number < attempt && !before.has_ended)
+    event(run, before.number, "end", unrecorded_end(before), true, before.job);
 }
 
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
@@ -204,6 +212,7 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
   const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
+  if (!is_under_way) close_before(run, last.number + 1);
   event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
   return true;
 }

@@ -31,10 +31,12 @@ class RunDirectory {
   void start(const std::string& recipe_text);
   /// A job of this number will train here, as a line of events.jsonl; the folder exists.
   void submitted(const std::string& job) const;
+  /// The one that start() has begun, or will begin in a run that goes on and has been claimed; 0: not known yet.
   int attempt() const { return attempt_; }
   /// How the attempt ended, as a line of events.jsonl that is synced before this returns; nothing where it has one. Throws IoError.
   void end(const Verdict& verdict) const;
-  /// The same by whoever of the attempt's ranks comes first, of any process and node. False: it has such a line already.
+  /// The same by whoever of the attempt's ranks comes first, of any process and node; also of one that ended before its start was written.
+  /// False: it has such a line already.
   static bool end_once(const std::filesystem::path& run, int attempt, const Verdict& verdict);
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// What is there before an attempt is started from outside.
@@ -58,11 +60,13 @@ class RunDirectory {
 
  private:
   void fill(const std::string& recipe_text);
+  /// The end of the last attempt before this one, where nobody was left to write it.
+  static void close_before(const std::filesystem::path& run, int attempt);
   static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
                     const std::string& job, const std::string& watcher = {});
   std::filesystem::path path_;
   Options options_;
-  int attempt_ = 1;
+  int attempt_ = 0;
   double deadline_s_ = 60;
   std::function<void(const std::string&)> say_ = [](const std::string&) {};
   std::unique_ptr<RunLock> lock_;

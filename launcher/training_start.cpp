@@ -42,17 +42,17 @@ void describe(OptionTable& t, StartWords& w) {
   t.add("quiet", w.quiet, "No progress, only warnings and errors.");
 }
 
-/// Collective: all ranks know the attempt that rank 0 has begun, and by which lock.
 void begin_last_word(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, LastWord& last) {
-  const std::optional<RunOwner> owner = comm.rank() == 0 ? RunLock::holder(folder) : std::nullopt;
+  const bool is_known = comm.rank() == 0 && run.attempt() > 0;
+  const std::optional<RunOwner> owner = is_known ? RunLock::holder(folder) : std::nullopt;
   const std::string text = text_from(comm, 0, owner ? std::to_string(run.attempt()) + " " + owner_json(*owner) : "", "run directory");
   const std::size_t blank = text.find(' ');
   if (blank == std::string::npos) return;
   if (const auto first = parse_owner(text.substr(blank + 1))) last.begin(folder, std::stoi(text), *first);
 }
 
-/// Rank 0 looks who owns the folder, which may take minutes; the others wait.
-void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Log& log) {
+void claim_together(Communicator& comm, RunDirectory& run, const std::filesystem::path& folder, LastWord& last, double deadline_s,
+                    Log& log) {
   std::future<void> claimed;
   const auto say = [&](const std::string& text) { log.warning(text); };
   if (comm.rank() == 0) claimed = std::async(std::launch::async, [&] { run.claim(deadline_s, say); });
@@ -61,6 +61,7 @@ void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Lo
   };
   wait_together(comm, works, "owner of the run directory");
   if (claimed.valid()) claimed.get();
+  begin_last_word(comm, run, folder, last);
 }
 
 int exit_code_of(const std::string& status) {

@@ -43,9 +43,11 @@ struct TrainingStart {
 /// Returns the run's exit code. Throws UsageError for flags that contradict each other.
 int start_training(const TrainingStart& start);
 
-/// Collective: rank 0 looks who owns the folder, which may take minutes; the others wait.
-void claim_together(Communicator& comm, RunDirectory& run, double deadline_s, Log& log);
-/// Collective: all ranks know the attempt that rank 0 has begun, and by which lock.
+/// Collective: rank 0 looks who owns the folder, which may take minutes; the others wait. What ends a run that goes on is its next
+/// attempt's end from now on.
+void claim_together(Communicator& comm, RunDirectory& run, const std::filesystem::path& folder, LastWord& last, double deadline_s,
+                    Log& log);
+/// Collective: all ranks know the attempt that rank 0 has begun, or is about to, and by which lock.
 void begin_last_word(Communicator& comm, const RunDirectory& run, const std::filesystem::path& folder, LastWord& last);
 /// The first thing that a rank does, so that all can be hit. Throws UsageError.
 void inject_faults(Communicator& comm, const std::vector<std::string>& words);

@@ -23,8 +23,3 @@ def running(word):
 def pid_of_rank(word, rank, variable="OMPI_COMM_WORLD_RANK"):
     """0: there is none."""
     return next((pid for pid, (_, environment) in running(word).items() if environment.get(variable) == str(rank)), 0)
-
-
-def has_checkpoint(run):
-    folder = run + "/checkpoints"
-    return os.path.isdir(folder) and any(name[5:].isdigit() for name in os.listdir(folder))

@@ -38,6 +38,16 @@ inline Variable operator*(double a, const Variable& x) { return affine(x, a, 0);
 inline Variable operator+(const Variable& x, double b) { return affine(x, 1, b); }
 inline Variable operator-(const Variable& x, double b) { return affine(x, 1, -b); }
 
+struct NormOptions {
+  std::int64_t groups = 1;   // of channels, which lie last; each is normalised by itself
+  bool over_places = false;  // statistics of a row over all of its places [B, ..., C]; else of each place alone
+  bool is_centred = true;    // false: the mean counts as 0 (root mean square)
+  double eps = 1e-5;
+};
+/// (x - mean) / sqrt(variance + eps) gamma + beta for x [..., C], with the biased variance; gamma, beta [C] (undefined: 1 and 0). Throws
+/// ShapeError. Sources: Ba et al. 2016 (layer), Wu & He 2018 (group), Zhang & Sennrich 2019 (root mean square).
+Variable normalise(const Variable& x, const Variable& gamma, const Variable& beta, const NormOptions& options);
+
 /// Softmax over the last dimension.
 Variable softmax(const Variable& x);
 /// y [B, D] = sum over e of weights [B, E] column e times experts[e] [B, D]: what a gate makes of its experts. Throws ShapeError.

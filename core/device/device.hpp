@@ -44,6 +44,12 @@ class Device {
   virtual const KernelTable& kernels() const = 0;
   virtual void gemm(const Gemm<float>& p) = 0;
   virtual void gemm(const Gemm<double>& p) = 0;
+  virtual void convolve(const Convolution<float>& p) = 0;
+  virtual void convolve(const Convolution<double>& p) = 0;
+  virtual void convolve(const ConvolutionDataGradient<float>& p) = 0;
+  virtual void convolve(const ConvolutionDataGradient<double>& p) = 0;
+  virtual void convolve(const ConvolutionWeightGradient<float>& p) = 0;
+  virtual void convolve(const ConvolutionWeightGradient<double>& p) = 0;
 
   template <class T>
   const TypedKernels<T>& typed() const {

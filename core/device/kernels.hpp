@@ -40,6 +40,117 @@ struct Gemm {
   const T* bias = nullptr;
 };
 
+/// Groups of channels normalised over their places: x [rows, places, channels] is cut into `groups` of neighbouring channels, and of each
+/// row's group y = (x - mean) / sqrt(variance + eps) gamma + beta, by channel; where not `is_centred`, mean counts as 0. gamma, beta
+/// [channels] or null. stats [rows, groups, 2]: mean and 1 / sqrt(variance + eps), written for the gradient.
+struct NormExtents {
+  int64_t rows, places, channels, groups;
+  bool is_centred;
+  double eps;
+};
+template <class T>
+struct Norm {
+  NormExtents e;
+  const T* x;
+  const T* gamma;
+  const T* beta;
+  T* y;
+  T* stats;
+};
+/// dx; dgamma and dbeta [channels] (null: not wanted) = or += by their flags. dx may be dy.
+template <class T>
+struct NormGradient {
+  NormExtents e;
+  const T* x;
+  const T* gamma;
+  const T* stats;
+  const T* dy;
+  T* dx;
+  T* dgamma;
+  T* dbeta;
+  bool accumulate_gamma, accumulate_beta;
+};
+
+/// A convolution's extents. Images lie channels-last, [images, height, width, channels]; weights as PyTorch stores them,
+/// [out, in / groups, kernel_h, kernel_w].
+struct ConvExtents {
+  int64_t images, height, width, in;
+  int64_t out_height, out_width, out;
+  int64_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, groups;
+};
+/// y = w * x + bias (null: none), cross-correlation as PyTorch means it.
+template <class T>
+struct Convolution {
+  ConvExtents e;
+  const T* x;
+  const T* w;
+  const T* bias;
+  T* y;
+};
+/// dx = the gradient by x, written over what is there.
+template <class T>
+struct ConvolutionDataGradient {
+  ConvExtents e;
+  const T* dy;
+  const T* w;
+  T* dx;
+};
+/// dw and db = the gradients by w and bias (null: not wanted), or added to them.
+template <class T>
+struct ConvolutionWeightGradient {
+  ConvExtents e;
+  const T* x;
+  const T* dy;
+  T* dw;
+  T* db;
+  bool accumulate;
+};
+
+/// Windows over images that lie channels-last. The extents of windows and steps are fixed, or where `is_adaptive` follow from those of the
+/// result: window i spans [floor(i n / out), ceil((i + 1) n / out)).
+struct PoolExtents {
+  int64_t images, height, width, channels;
+  int64_t out_height, out_width;
+  int64_t window_h, window_w, stride_h, stride_w, pad_h, pad_w;
+  bool is_adaptive;
+  bool counts_padding;  // averages divide by the whole window
+};
+/// y = the greatest of each window, NaN included; at = where it lies in its image, height * width + width (null: nobody asks).
+template <class T>
+struct MaxPool {
+  PoolExtents e;
+  const T* x;
+  T* y;
+  int32_t* at;
+};
+/// dx [images, height, width, channels] = dy where it came from, 0 elsewhere.
+template <class T>
+struct MaxPoolGradient {
+  PoolExtents e;
+  const T* dy;
+  const int32_t* at;
+  T* dx;
+};
+template <class T>
+struct AveragePool {
+  PoolExtents e;
+  const T* x;
+  T* y;
+};
+template <class T>
+struct AveragePoolGradient {
+  PoolExtents e;
+  const T* dy;
+  T* dx;
+};
+/// y [blocks, cols, rows] = x [blocks, rows, cols] with each block transposed.
+template <class T>
+struct Transposition {
+  const T* x;
+  T* y;
+  int64_t blocks, rows, cols;
+};
+
 template <class T>
 struct UnaryMap {
   const T* x;
@@ -152,6 +263,13 @@ struct TypedKernels {
   void (*softmax_gradient)(const SoftmaxGradient<T>& p);
   void (*scaled_rows)(const ScaledRows<T>& p);
   void (*row_dots)(const RowDots<T>& p);
+  void (*norm)(const Norm<T>& p);
+  void (*norm_gradient)(const NormGradient<T>& p);
+  void (*max_pool)(const MaxPool<T>& p);
+  void (*max_pool_gradient)(const MaxPoolGradient<T>& p);
+  void (*average_pool)(const AveragePool<T>& p);
+  void (*average_pool_gradient)(const AveragePoolGradient<T>& p);
+  void (*transpose)(const Transposition<T>& p);
   void (*pointwise_loss)(Pointwise op, const RowLoss<T>& p);
   void (*cross_entropy)(const RowLoss<T>& p);
   void (*dropout)(const DropoutMap<T>& p);

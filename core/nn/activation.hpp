@@ -14,6 +14,7 @@ class Activation final : public Layer {
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
   std::string name() const override { return name_; }
+  bool is_growing() const override { return f_ == Unary::relu; }
 
  private:
   std::string name_;

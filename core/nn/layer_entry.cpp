@@ -1,8 +1,10 @@
 #include <chorale/core/nn/layer_entry.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <string_view>
 
 namespace chorale {
 
@@ -29,6 +31,41 @@ std::int64_t LayerArguments::count(std::size_t position, const std::string& name
   if (value < 1 || value != std::floor(value))
     throw UsageError(layer_ + " needs " + name + ", a whole number of at least 1: " + layer_ + "(128)");
   return static_cast<std::int64_t>(value);
+}
+
+namespace {
+/// "3x5" as numbers of at least `min`; nothing where it is none.
+std::optional<std::vector<std::int64_t>> extents_of(std::string_view text, std::int64_t min) {
+  std::vector<std::int64_t> out;
+  while (true) {
+    const std::string_view part = text.substr(0, text.find('x'));
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value < min || value > 1 << 20 || out.size() == Shape::kMaxRank)
+      return {};
+    out.push_back(value);
+    if (part.size() == text.size()) return out;
+    text.remove_prefix(part.size() + 1);
+  }
+}
+}  // namespace
+
+std::array<std::int64_t, 2> LayerArguments::pair(std::size_t position, const std::string& name, std::optional<std::int64_t> fallback,
+                                                 std::int64_t min) {
+  const std::string* text = find(position, name);
+  if (!text && fallback) return {*fallback, *fallback};
+  const std::string wanted = "whole numbers of at least " + std::to_string(min) + ": " + name + "=3 or " + name + "=3x5";
+  if (!text) throw UsageError(layer_ + " needs " + name + ", " + wanted);
+  const auto found = extents_of(*text, min);
+  if (!found || found->size() > 2) throw UsageError(layer_ + "(" + name + " = " + *text + ") is refused: expected " + wanted);
+  return {found->front(), found->back()};
+}
+
+Shape LayerArguments::shape(std::size_t position, const std::string& name) {
+  const std::string* text = find(position, name);
+  const auto found = text ? extents_of(*text, 1) : std::nullopt;
+  if (!found) throw UsageError(layer_ + " needs " + name + ", at most six whole numbers of at least 1: " + layer_ + "(28x28x1)");
+  return Shape(*found);
 }
 
 bool LayerArguments::flag(const std::string& name, bool fallback) {

@@ -1,7 +1,10 @@
 // How a layer is written in a recipe and made from it: linear(128), dropout(0.2), elu(alpha=0.5).
 #pragma once
+#include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +22,10 @@ class LayerArguments {
   double number(std::size_t position, const std::string& name, double fallback, double min, double max);
   /// As number(), whole, and must be given.
   std::int64_t count(std::size_t position, const std::string& name);
+  /// Height and width: "3" for both, or "3x5"; whole numbers of at least `min`. Without a fallback it must be given.
+  std::array<std::int64_t, 2> pair(std::size_t position, const std::string& name, std::optional<std::int64_t> fallback, std::int64_t min);
+  /// "28x28x1", each at least 1; must be given.
+  Shape shape(std::size_t position, const std::string& name);
   bool flag(const std::string& name, bool fallback);
   /// Throws UsageError for an argument that was not asked for.
   void finish() const;

@@ -73,6 +73,11 @@ class Layer : public Module {
   virtual Variable forward(const Variable& x, const Pass& pass) = 0;
   /// Shape of a result row for a row of shape `in` (both without the batch dimension). Throws ShapeError.
   virtual Shape output_shape(const Shape& in) const { return in; }
+  /// f of each element, for an f that never falls and whose slope is 0 or 1.
+  virtual bool is_growing() const { return false; }
+  /// Of a layer that only chooses among its inputs by size: before such an f it gives the same values and gradients as behind it, and
+  /// leaves f less to do.
+  virtual bool goes_before_growing() const { return false; }
   /// "x" to "y".
   Values forward(const Values& in, const Pass& pass) override { return {{"y", forward(in.at("x"), pass)}}; }
 };

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include <chorale/core/autograd/image_ops.hpp>
 #include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/nn/layer_entry.hpp>
 
@@ -20,7 +21,32 @@ std::string Dropout::name() const {
 
 Variable Softmaxed::forward(const Variable& x, const Pass&) { return softmax(x); }
 
-Variable Flatten::forward(const Variable& x, const Pass&) { return reshape(x, {x.value().rows(), x.value().row_elements()}); }
+Variable Flatten::forward(const Variable& x, const Pass&) {
+  return x.shape().rank() == 4 ? channels_first(x) : reshape(x, {x.value().rows(), x.value().row_elements()});
+}
+
+Variable Reshaped::forward(const Variable& x, const Pass&) {
+  std::vector<std::int64_t> dims{x.value().rows()};
+  dims.insert(dims.end(), row_.dims().begin(), row_.dims().end());
+  return reshape(x, Shape(dims));
+}
+
+Shape Reshaped::output_shape(const Shape& in) const {
+  if (in.elements() != row_.elements())
+    throw ShapeError("[reshape] rows of " + in.text() + " have " + std::to_string(in.elements()) + " numbers, " + row_.text() + " has " +
+                     std::to_string(row_.elements()));
+  return row_;
+}
+
+namespace {
+std::string extents_text(const Shape& row) {
+  std::string text;
+  for (const std::int64_t n : row.dims()) text += (text.empty() ? "" : "x") + std::to_string(n);
+  return text;
+}
+}  // namespace
+
+std::string Reshaped::name() const { return "reshape(" + extents_text(row_) + ")"; }
 
 void register_regularisers(Registry& registry) {
   auto& layers = registry.of<LayerEntry>();
@@ -34,7 +60,15 @@ void register_regularisers(Registry& registry) {
                          .make = [](LayerArguments&, const Shape&) -> std::unique_ptr<Layer> { return std::make_unique<Softmaxed>(); },
                          .sample = "softmax",
                          .sample_shape = {6}});
-  layers.add("flatten", {.help = "flatten: [B, ...] to [B, features]",
+  layers.add("reshape", {.help = "reshape(28x28x1): the features of a row as an image [H, W, C]; any extents of as many numbers",
+                         .make = [](LayerArguments& a, const Shape& in) -> std::unique_ptr<Layer> {
+                           auto layer = std::make_unique<Reshaped>(a.shape(0, "extents"));
+                           layer->output_shape(in);
+                           return layer;
+                         },
+                         .sample = "reshape(2x3x1)",
+                         .sample_shape = {6}});
+  layers.add("flatten", {.help = "flatten: [B, ...] to [B, features]; images channel by channel, as PyTorch",
                          .make = [](LayerArguments&, const Shape&) -> std::unique_ptr<Layer> { return std::make_unique<Flatten>(); },
                          .sample = "flatten",
                          .sample_shape = {2, 3}});

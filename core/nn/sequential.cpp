@@ -18,10 +18,17 @@ void Sequential::insert(std::size_t position, const std::string& name, std::uniq
 
 Variable Sequential::forward(const Variable& x, const Pass& pass) { return forward_through(x, 0, layers_.size(), pass); }
 
+std::size_t Sequential::at_turn(std::size_t i, std::size_t first, std::size_t last) const {
+  const auto swaps = [&](std::size_t k) { return layers_[k]->is_growing() && layers_[k + 1]->goes_before_growing(); };
+  if (i + 1 < last && swaps(i)) return i + 1;
+  return i > first && swaps(i - 1) ? i - 1 : i;
+}
+
 Variable Sequential::forward_through(const Variable& x, std::size_t first, std::size_t last, const Pass& pass) {
   const bool traces = pass.trace && pass.trace->is_on();
   Variable y = x;
-  for (std::size_t i = first; i < last; ++i) {
+  for (std::size_t turn = first; turn < last; ++turn) {
+    const std::size_t i = at_turn(turn, first, last);
     Layer& layer = *layers_[i];
     if (pass.observer) pass.observer->forward(layer.path());
     if (traces) {

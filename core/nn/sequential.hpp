@@ -25,6 +25,8 @@ class Sequential final : public Layer {
   const std::vector<std::unique_ptr<Layer>>& layers() const { return layers_; }
 
  private:
+  /// The layer whose turn it is at place i of [first, last): i, but for a pair of which the second may go first.
+  std::size_t at_turn(std::size_t i, std::size_t first, std::size_t last) const;
   std::vector<std::unique_ptr<Layer>> layers_;
 };
 

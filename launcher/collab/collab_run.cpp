@@ -62,7 +62,7 @@ class CollabRank {
   }
 
   int train() {
-    claim_together(world_, run_, settings_.watchdog.seconds, session_.log);
+    claim_together(world_, run_, folder_, last_, settings_.watchdog.seconds, session_.log);
     read_data();
     make_folder();
     if (options_.resume) resumed_ = checkpoints_.choose();

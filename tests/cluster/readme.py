@@ -16,7 +16,8 @@ import slurm
 import sshd
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from processes import has_checkpoint, running
+from processes import running
+from run_folder import has_checkpoint
 
 
 class Readme:

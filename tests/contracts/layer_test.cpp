@@ -29,7 +29,26 @@ std::vector<Sample> samples(const Registry& registry) {
                              {"dropout(0.9)", {3, 3}},
                              {"flatten linear(2)", {3, 2}},
                              {"leaky_relu", {1}},
-                             {"elu", {17}}};
+                             {"elu", {17}},
+                             {"flatten linear(2)", {2, 3, 4}},
+                             {"conv2d(3, 1)", {1, 1, 1}},
+                             {"conv2d(17, 3, stride=2, padding=1, bias=false)", {7, 6, 3}},
+                             {"conv2d(6, 3x2, stride=2x1, padding=1x0, dilation=2x1, groups=3)", {8, 5, 6}},
+                             {"conv2d(4, 3, padding=1, groups=4) relu conv2d(3, 2)", {4, 4, 4}},
+                             {"conv1d(5, 4, stride=3, padding=2, dilation=2, bias=false)", {13, 3}},
+                             {"conv1d(6, 3, groups=2)", {5, 4}},
+                             {"max_pool2d(3, stride=2, padding=1)", {6, 7, 5}},
+                             {"max_pool2d(2x3, stride=1x2)", {4, 5, 17}},
+                             {"relu max_pool2d(2)", {4, 4, 3}},
+                             {"avg_pool2d(3, stride=2, padding=1)", {6, 7, 5}},
+                             {"avg_pool2d(3x2, padding=1x0, counts_padding=false)", {5, 4, 2}},
+                             {"layer_norm(affine=false)", {4, 3}},
+                             {"layer_norm(0.1, bias=false) linear(3)", {17}},
+                             {"rms_norm(affine=false)", {33}},
+                             {"group_norm(1)", {5, 4}},
+                             {"group_norm(8, affine=false)", {3, 2, 8}},
+                             {"adaptive_avg_pool2d(1)", {7, 5, 4}},
+                             {"adaptive_avg_pool2d(3x4)", {2, 3, 2}}};
   for (const std::string& name : registry.of<LayerEntry>().names()) {
     const LayerEntry& entry = registry.of<LayerEntry>().at(name, "layer");
     out.push_back({entry.sample, entry.sample_shape});
@@ -134,7 +153,8 @@ TEST_CASE("a layer expression that cannot be read says where and what is near") 
   const auto words = [&](const char* text) -> std::string {
     try {
       build_layers(text, {4}, registry);
-    } catch (const UsageError& e) {
+    } catch (const Error& e) {
+      CHECK(e.code() == ExitCode::usage);
       return e.what();
     }
     return "";
@@ -143,6 +163,13 @@ TEST_CASE("a layer expression that cannot be read says where and what is near") 
   CHECK(words("linear(0)").find("linear needs out") != std::string::npos);
   CHECK(words("linear(3, bais=false)").find("did you mean 'bias'") != std::string::npos);
   CHECK(words("dropout(1.5)").find("refused") != std::string::npos);
+  CHECK(words("conv2d(3, 5)").find("expected images [H, W, C]") != std::string::npos);
+  CHECK(words("group_norm(3)").find("must divide") != std::string::npos);
+  CHECK(words("reshape(2x2x1) conv2d(3)").find("needs kernel") != std::string::npos);
+  CHECK(words("reshape(2x2x1) conv2d(3, 2x2x2)").find("refused") != std::string::npos);
+  CHECK(words("reshape(3x3)").find("have 4 numbers, [3, 3] has 9") != std::string::npos);
+  CHECK(words("reshape(2x2x1) conv2d(3, 1, groups=2)").find("must divide both") != std::string::npos);
+  CHECK(words("reshape(2x2x1) conv2d(3, 3)").find("does not fit") != std::string::npos);
   CHECK(words("linear(3").find("expected , or )") != std::string::npos);
   CHECK(words("").find("empty") != std::string::npos);
 }

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import time
 
-from ends import Mpirun, shim
-from supervised import Row, main
+from rows import Mpirun, Row, main, shim
 
 TWO_DAYS = 172800
 

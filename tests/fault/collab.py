@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from supervised import Row
+from rows import Row
 
 RECIPE = """[collab]
 every = 20

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 
-from supervised import main
+from rows import main
 
 STEPS = ["--train.steps", "400", "--train.evaluate_every", "400"]
 

@@ -6,38 +6,16 @@ A rank is killed while it reads a checkpoint, inside MPI_Init and inside MPI_Fin
 the first collective. The others end within 3 s, the cause comes from that rank, and what goes on ends with the bits of an undisturbed run.
 """
 import os
-import subprocess
 import sys
 import time
 
-from supervised import Row, main, time_of
+from rows import Mpirun, Row, main, shim, signal_is_known, time_of
 
 STEPS = ["--train.steps", "600", "--train.evaluate_every", "300"]
-SHIM = "libchorale_fault_shim.so"
 
 
-def signal_is_known():
-    """Linux 6.15 and later tell others than the parent how a process ended."""
-    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 15)
-
-
-def shim(row):
-    return os.path.join(os.path.dirname(row.chorale), "tests", SHIM)
-
-
-class Mpirun(Row):
-    """Started by the user's mpirun: nobody starts it again."""
-    has_supervisor = False
-
-    def start(self, *options, ranks=2):
-        words = ["mpirun", "-np", str(ranks), "--oversubscribe", "--bind-to", "none", self.chorale, "train", self.folder + "/recipe.ini", "--run-dir", self.run,
-                 "--quiet", *options]
-        temporary = {"OMPI_MCA_orte_tmpdir_base": self.temporary, "OMPI_MCA_mpi_yield_when_idle": "1", "TMPDIR": self.temporary}
-        self.child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ, **temporary, **self.environment), start_new_session=True)
-
-
-def end_after_death(row, rank=1):
-    """Code, words, and seconds from the death of that rank's first process to the first verdict, or to the end where there is none."""
+def end_after_death(row, rank=1, attempt=1):
+    """Code, words, and seconds from the death of that rank's process to that attempt's verdict, or to the end where there is none."""
     row.until(lambda: row.pid(rank), 20)
     pid = row.pid(rank)
 
@@ -50,8 +28,13 @@ def end_after_death(row, rank=1):
     row.until(is_dead, 30)
     died = time.time()
     code, said = row.end()
-    ends = row.events("end")
+    ends = [e for e in row.events("end") if e["attempt"] == attempt]
     return code, said, (time_of(ends[0]) if ends else time.time()) - died
+
+
+def says_killed(cause):
+    """By which signal is known where Linux says it."""
+    return "SIGKILL" in cause or ("has died" in cause and not signal_is_known())
 
 
 def own_mpirun(row, fault, code, says, expected, rank=1, verdict=75, environment=None):
@@ -74,6 +57,8 @@ def own_mpirun(row, fault, code, says, expected, rank=1, verdict=75, environment
         run.start(*STEPS, "--resume")
         got, said = run.end()
         run.check(got == 0, f"{fault}: goes on by hand", got, said)
+        if ":0:" not in fault and not environment:
+            run.check_resumed(fault)
     run.check(run.hash() == expected, f"{fault}: the bits of an undisturbed run", run.hash())
     run.check_clean(shm)
     row.wrong += run.wrong
@@ -95,6 +80,8 @@ def supervised(row, fault, rank, says, expected, code=75, environment=None):
         run.check(ends[0]["rank"] == rank and says in ends[0]["cause"], f"{fault}: names rank {rank} and '{says}'", ends)
     run.check(says in said, f"{fault}: says '{says}'", said)
     run.check(run.hash() == expected, f"{fault}: the bits of an undisturbed run", run.hash())
+    if code and "@" in fault and ":0:" not in fault:
+        run.check_resumed(fault)
     run.check_clean(shm)
     row.wrong += run.wrong
     return said
@@ -103,21 +90,29 @@ def supervised(row, fault, rank, says, expected, code=75, environment=None):
 def rank_0_gone(row, expected):
     """Nobody watches, and the rank that would write the verdict is killed, with another one or alone, or hangs: one of the others writes it."""
     del expected
-    for name, faults, says in (("alone", ["kill9@0:300"], "SIGKILL, cause unknown" if signal_is_known() else "rank 0 (node"), ("with-rank-1", ["kill9@0:300", "kill9@1:300"], "has ended"),
-                               ("frozen", ["freeze@0:300", "--watchdog.seconds", "2"], "waiting for rank 0")):
+    three, shm = ["--parallel.virtual_workers", "3"], set(os.listdir("/dev/shm"))
+    whole = Row(row.chorale, row.folder, row.name + "-whole")
+    whole.start(*STEPS, *three, ranks=3)
+    whole.end()
+    for name, faults, says in (("alone", ["kill9@0:500"], "SIGKILL, cause unknown" if signal_is_known() else "rank 0 (node"), ("with-rank-1", ["kill9@0:500", "kill9@1:500"], "has ended"),
+                               ("frozen", ["freeze@0:500", "--watchdog.seconds", "2"], "waiting for rank 0")):
         run = Mpirun(row.chorale, row.folder, row.name + "-" + name)
-        shm, words = set(os.listdir("/dev/shm")), list(faults)
+        words = list(faults)
         for fault in faults:
             if "@" in fault:
                 words.insert(words.index(fault), "--inject")
-        run.start(*STEPS, "--parallel.virtual_workers", "3", *words, ranks=3)
+        run.start(*STEPS, *three, *words, ranks=3)
         code, said = run.end()
         ends = run.events("end")
         run.check(code != 0 and [e["code"] for e in ends] == [75] and ends[0]["attempt"] == 1, f"{name}: exactly one verdict of 75", code, ends, said)
         run.check(bool(ends) and ends[0]["rank"] in ((0, 1) if name == "with-rank-1" else (0,)) and says in ends[0]["cause"],
                   f"{name}: it names the rank and '{says}'", ends, said)
-        run.check(bool(ends) and ends[0]["step"] in (299, 300), f"{name}: and the step, as far as the others had come", ends)
+        run.check(bool(ends) and ends[0]["step"] in (499, 500), f"{name}: and the step, as far as the others had come", ends)
         run.check("the verdict in place of rank 0" in said, f"{name}: another rank says that it has written it", said)
+        run.start(*STEPS, *three, "--resume", ranks=3)
+        code, said = run.end()
+        run.check(code == 0 and "none" != run.hash() == whole.hash(), f"{name}: goes on by hand to the bits of an undisturbed run", code, run.hash(), said)
+        run.check_resumed(name)
         run.check_clean(shm)
         row.wrong += run.wrong
 
@@ -130,19 +125,17 @@ def in_restore(row, expected):
         run.start(*STEPS, "--train.steps", "400")
         code, said = run.end()
         run.check(code == 0 and run.has_checkpoint(), "there is something to restore", code, said)
-        before = len(run.events("end"))
         run.start(*STEPS, "--resume", "--inject", "kill9@1:0:restore:read")
-        run.until(lambda: run.pid(1), 20)
-        code, said = run.end()
-        ends = run.events("end")[before:]
-        if kind is Row:
-            run.check(code == 0 and [e["code"] for e in ends] == [75, 0] and "SIGKILL" in ends[0]["cause"] and ends[0]["rank"] == 1,
-                      "a rank killed in restore: named, started again", code, ends, said)
-        else:
+        code, said, took = end_after_death(run, 1, attempt=2)
+        run.check(took <= 3, f"{kind.__name__}: a rank killed in restore: verdict within 3 s", took)
+        if kind is Mpirun:
             run.check(code == 137 and "rank 1 (node" in said and "has ended" in said, "under mpirun: ends and names the rank", code, said)
             run.start(*STEPS, "--resume")
             code, said = run.end()
-            run.check(code == 0, "goes on by hand", code, said)
+        ends = run.events("end")
+        run.check(code == 0 and [(e["attempt"], e["code"]) for e in ends] == [(1, 0), (2, 75), (3, 0)], "one verdict of 75, goes on", code, ends, said)
+        run.check(ends[1]["rank"] == 1 and says_killed(ends[1]["cause"]), "it names rank and signal", ends)
+        run.check_resumed()
         run.check(run.hash() == expected, "the bits of an undisturbed run", run.hash())
         run.check_clean(shm)
         row.wrong += run.wrong
@@ -177,13 +170,13 @@ def before_the_first_collective(row, expected):
 
 def after_the_first_collective(row, expected):
     for rank in (0, 1):
-        own_mpirun(row, f"kill9@{rank}:300", [137], [f"rank {rank} (", "signal 9"], expected, rank)
-        own_mpirun(row, f"segv@{rank}:300", [139], [f"rank {rank}: SIGSEGV, last seen in forward", f"backtrace_rank_{rank}.txt"], expected, rank)
-    own_mpirun(row, "exit0@1:300", [1], ["rank 1 (node", "without a word"], expected)
-    own_mpirun(row, "throw@1:300", [75], ["rank 1: asked for by --inject"], expected)
-    own_mpirun(row, "abort@1:300:backward", [134], ["rank 1: SIGABRT, last seen in backward", "backtrace_rank_1.txt"], expected)
-    supervised(row, "segv@0:300", 0, "SIGSEGV", expected)
-    supervised(row, "throw@0:300", 0, "asked for by --inject", expected)
+        own_mpirun(row, f"kill9@{rank}:500", [137], [f"rank {rank} (", "signal 9"], expected, rank)
+        own_mpirun(row, f"segv@{rank}:500", [139], [f"rank {rank}: SIGSEGV, last seen in forward", f"backtrace_rank_{rank}.txt"], expected, rank)
+    own_mpirun(row, "exit0@1:500", [1], ["rank 1 (node", "without a word"], expected)
+    own_mpirun(row, "throw@1:500", [75], ["rank 1: asked for by --inject"], expected)
+    own_mpirun(row, "abort@1:500:backward", [134], ["rank 1: SIGABRT, last seen in backward", "backtrace_rank_1.txt"], expected)
+    supervised(row, "segv@0:500", 0, "SIGSEGV", expected)
+    supervised(row, "throw@0:500", 0, "asked for by --inject", expected)
 
 
 ROWS = {f.__name__: f for f in (rank_0_gone, in_restore, in_mpi, before_the_first_collective, after_the_first_collective)}

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from supervised import main, time_of
+from rows import main, time_of
 
 SHORT = ["--train.steps", "800", "--train.evaluate_every", "400"]
 
@@ -20,7 +20,8 @@ def closed_output(row, expected):
 
 
 def injected(row, expected, fault, says):
-    """A fault inside a rank: the run ends with 75 within 3 s of the fault, names rank and cause, goes on, same bits."""
+    """A fault inside a rank: the run ends with 75 within 3 s of the fault, names rank and cause, goes on, same bits. A save that is due waits
+    for the one before it: behind step 400 there is a checkpoint."""
     run, row.run = row.run, row.run + "-" + fault.replace("@", "-").replace(":", "-")
     row.start(*SHORT, "--inject", fault)
     died = row.death_of(1)
@@ -30,21 +31,24 @@ def injected(row, expected, fault, says):
     row.check(code == 0 and [e["code"] for e in ends] == [75, 0], f"{fault}: one verdict of 75, then done", code, ends, said)
     row.check(bool(ends) and ends[0]["rank"] == 1 and says in ends[0]["cause"], f"{fault}: the cause names rank 1 and '{says}'", ends)
     row.check(row.hash() == expected, f"{fault}: the bits of an undisturbed run", row.hash())
+    if int(fault.split("@1:")[1].split(":")[0]) >= 400:
+        row.check_resumed(fault)
     row.run = run
 
 
 def ends_by_themselves(row, expected):
-    for place in ("200:forward", "0:read", "300:all_reduce", "250:update"):
+    for place in ("410:forward", "0:read", "500:all_reduce", "450:update"):
         injected(row, expected, "kill9@1:" + place, "SIGKILL")
     injected(row, expected, "exit0@1:0:init", "without a word")
-    injected(row, expected, "exit0@1:200", "without a word")
-    injected(row, expected, "throw@1:200", "asked for by --inject")
+    injected(row, expected, "exit0@1:500", "without a word")
+    injected(row, expected, "throw@1:500", "asked for by --inject")
     injected(row, expected, "throw@1:0:read", "asked for by --inject")
-    injected(row, expected, "abort@1:200", "SIGABRT")
-    injected(row, expected, "segv@1:200", "SIGSEGV")
+    injected(row, expected, "abort@1:500", "SIGABRT")
+    injected(row, expected, "segv@1:500", "SIGSEGV")
 
 
 def killed_in_a_save(row, expected):
+    shm = set(os.listdir("/dev/shm"))
     for point in ("snapshot", "read", "part_written"):
         injected(row, expected, f"kill9@1:400:save:{point}", "SIGKILL")
     for point in ("manifest", "rename", "prune"):  # rank 0's
@@ -56,7 +60,8 @@ def killed_in_a_save(row, expected):
         row.check(bool(ends) and time_of(ends[0]) - died <= 3, f"rank 0 killed at {point}: verdict within 3 s", ends, died)
         row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 0, f"rank 0 killed at {point}: goes on", code, ends, said)
         row.check(row.hash() == expected, f"rank 0 killed at {point}: same bits", row.hash())
-        row.check_clean(set(os.listdir("/dev/shm")))
+        row.check_resumed(f"rank 0 killed at {point}")
+        row.check_clean(shm)
         row.run = run
 
 

@@ -13,8 +13,7 @@ import sys
 import time
 
 from group import Group
-from ends import Mpirun
-from supervised import Row, main, time_of
+from rows import Mpirun, Row, main, time_of
 
 STEPS = ["--train.steps", "600", "--train.evaluate_every", "300"]
 USER = 54321  # nobody else's: limits of processes count all of a user's
@@ -179,15 +178,17 @@ def kill_for_memory(row, expected):
         row.check(ends[0]["rank"] == 1 and COUNTED.search(ends[0]["cause"]) and "oom_kill" in said, "named for what it was", ends, said)
         row.check(time_of(ends[0]) - died <= 3, "verdict within 3 s", time_of(ends[0]) - died)
         row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+        row.check_resumed()
     return None
 
 
 def killed_by_nobody_knows(row, expected):
-    row.start("--inject", "kill9@1:300")
+    row.start("--inject", "kill9@1:500")
     code, said = row.end()
     ends = row.events("end")
     row.check(code == 0 and "SIGKILL, cause unknown" in ends[0]["cause"], "a SIGKILL that no control group has counted: cause unknown", code, ends, said)
     row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+    row.check_resumed()
 
 
 ROWS = {f.__name__: f for f in (address_space, descriptors, threads, need_above_the_limit, killed_for_memory, killed_by_nobody_knows)}

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from ends import Mpirun, STEPS
-from supervised import main
+from ends import STEPS
+from rows import Mpirun, main
 
 OWN = 'cd "$0/$OMPI_COMM_WORLD_RANK" && exec "$0/$OMPI_COMM_WORLD_RANK/bin/chorale" "$@"'
 

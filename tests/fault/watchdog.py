@@ -11,7 +11,7 @@ import sys
 import time
 
 from ends import STEPS
-from supervised import main, Row, time_of
+from rows import Row, main, time_of
 
 EARLY = ["--checkpoint.every_steps", "5", "--checkpoint.keep_last", "1000"]
 
@@ -56,6 +56,8 @@ def restarted(run, expected, code, said, rank, step, says):
     run.check(bool(ends) and ends[0]["rank"] == rank and ends[0]["step"] == step and says in ends[0]["cause"], f"it names rank {rank}, step {step} and '{says}'", ends)
     run.check(bool(ends) and said.count(ends[0]["cause"][:200]) == 1, "the terminal has the same line, once", ends, said)
     run.check(run.hash() == expected, "the bits of an undisturbed run", run.hash())
+    if step > 400:  # a save that is due waits for the one before it
+        run.check_resumed()
 
 
 def finish(row, run, shm):
@@ -64,13 +66,13 @@ def finish(row, run, shm):
 
 
 def frozen_rank(row, expected):
-    row.start(*STEPS, "--inject", "freeze@1:300", "--watchdog.seconds", "2")
+    row.start(*STEPS, "--inject", "freeze@1:500", "--watchdog.seconds", "2")
     frozen = frozen_at(row, 1)
     code, said = row.end()
     ends = row.events("end")
-    restarted(row, expected, code, said, 1, 300, "waiting for rank 1, its process is stopped, last seen in forward of layer '0'")
+    restarted(row, expected, code, said, 1, 500, "waiting for rank 1, its process is stopped, last seen in forward of layer '0'")
     row.check(0 < time_of(ends[0]) - frozen <= 2 + 2, "verdict at the deadline and 2 s", time_of(ends[0]) - frozen)
-    row.check(ends[0]["where"] == "forward of layer '0' in step 300" and "(step 300)" in ends[0]["cause"], "its place is the one that the cause names", ends)
+    row.check(ends[0]["where"] == "forward of layer '0' in step 500" and "(step 500)" in ends[0]["cause"], "its place is the one that the cause names", ends)
     names_in_flight(row, 1)
 
 
@@ -91,7 +93,7 @@ def frozen_at_start(row, expected):
 
 def all_frozen(row, expected):
     """Nobody is left who could say who is missing."""
-    row.start(*STEPS, "--inject", "freeze@0:300", "--inject", "freeze@1:300", "--watchdog.seconds", "2")
+    row.start(*STEPS, "--inject", "freeze@0:500", "--inject", "freeze@1:500", "--watchdog.seconds", "2")
     frozen_at(row, 0)
     frozen = frozen_at(row, 1)
     code, said = row.end()
@@ -99,10 +101,11 @@ def all_frozen(row, expected):
     row.check(code == 0 and [e["code"] for e in ends] == [75, 0] and "its process is stopped" in ends[0]["cause"], "one verdict of 75, then done", code, ends, said)
     row.check(0 < time_of(ends[0]) - frozen <= 2 + 2, "verdict at the deadline and 2 s", time_of(ends[0]) - frozen)
     row.check(row.hash() == expected, "the bits of an undisturbed run", row.hash())
+    row.check_resumed()
 
 
 def woken_rank(row, expected):
-    row.start(*STEPS, "--inject", "freeze@1:300", "--watchdog.seconds", "20")
+    row.start(*STEPS, "--inject", "freeze@1:500", "--watchdog.seconds", "20")
     frozen_at(row, 1)
     time.sleep(1)
     os.kill(row.pid(1), signal.SIGCONT)
@@ -132,22 +135,23 @@ def straggler(row, expected):
 
 def not_a_number(row, expected):
     """One rank's loss: all do the same at the same step, as a single rank does that has the same trouble."""
-    says = "loss is not finite at step 300 on rank 1"
+    says = "loss is not finite at step 500 on rank 1"
     stop, shm = sub_row(row, "stop"), set(os.listdir("/dev/shm"))
-    stop.start(*STEPS, "--train.on_nan", "stop", "--inject", "nan@1:300")
+    stop.start(*STEPS, "--train.on_nan", "stop", "--inject", "nan@1:500")
     code, said = stop.end()
     ends = stop.events("end")
-    stop.check(code == 70 and [(e["code"], e["rank"], e["step"]) for e in ends] == [(70, 1, 300)] and says in ends[0]["cause"], "stop: final, with rank and step", ends, said)
+    stop.check(code == 70 and [(e["code"], e["rank"], e["step"]) for e in ends] == [(70, 1, 500)] and says in ends[0]["cause"], "stop: final, with rank and step", ends, said)
     stop.start(*STEPS, "--resume")
     code, said = stop.end()
     stop.check(code == 0 and stop.hash() == expected, "stop: goes on by hand to the bits of an undisturbed run", code, said)
+    stop.check_resumed("stop")
     finish(row, stop, shm)
     for policy, counted in (("skip", "skipped_steps"), ("rollback", "rollbacks")):
         two, one = sub_row(row, policy), sub_row(row, policy + "-alone")
-        for run, ranks, fault in ((two, 2, "nan@1:300"), (one, 1, "nan@0:300")):
+        for run, ranks, fault in ((two, 2, "nan@1:500"), (one, 1, "nan@0:500")):
             run.start(*STEPS, "--train.on_nan", policy, "--inject", fault, ranks=ranks)
             code, said = run.end()
-            run.check(code == 0 and [e["code"] for e in run.events("end")] == [0] and "loss is not finite at step 300" in said, f"{policy}: trains on and says so", code, said)
+            run.check(code == 0 and [e["code"] for e in run.events("end")] == [0] and "loss is not finite at step 500" in said, f"{policy}: trains on and says so", code, said)
             run.check(summary(run)[counted] == 1, f"{policy}: counted once", summary(run))
         two.check(expected != two.hash() == one.hash(), f"{policy}: the bits of one rank with the same trouble", two.hash(), one.hash())
         finish(row, one, shm)
@@ -155,20 +159,20 @@ def not_a_number(row, expected):
 
 
 def flipped_bit(row, expected):
-    row.start(*STEPS, "--parallel.exchange", "replicated", "--train.check_replicas", "4", "--inject", "bitflip@1:298:0.weight")
+    row.start(*STEPS, "--parallel.exchange", "replicated", "--train.check_replicas", "4", "--inject", "bitflip@1:498:0.weight")
     code, said = row.end()
-    restarted(row, expected, code, said, 1, 300, "copies of the parameters differ after step 300: tensor '0.weight' of rank 1")
+    restarted(row, expected, code, said, 1, 500, "copies of the parameters differ after step 500: tensor '0.weight' of rank 1")
 
 
 def crashes(row, expected):
     """The frames of every thread of the rank lie beside its words."""
     for kind in ("segv", "abort"):
         run, shm = sub_row(row, kind), set(os.listdir("/dev/shm"))
-        run.start(*STEPS, "--inject", f"{kind}@1:300")
+        run.start(*STEPS, "--inject", f"{kind}@1:500")
         died = run.death_of(1)
         code, said = run.end()
         ends = run.events("end")
-        restarted(run, expected, code, said, 1, 300, {"segv": "SIGSEGV", "abort": "SIGABRT"}[kind])
+        restarted(run, expected, code, said, 1, 500, {"segv": "SIGSEGV", "abort": "SIGABRT"}[kind])
         run.check(time_of(ends[0]) - died <= 3, "verdict within 3 s", time_of(ends[0]) - died)
         with open(run.run + "/logs/attempt_1/backtrace_rank_1.txt", encoding="utf-8") as file:
             frames = file.read()
@@ -179,12 +183,12 @@ def crashes(row, expected):
 
 def disagreement(row, expected):
     """Another collective, the same one with another size, an exception."""
-    for fault, rank, says in (("mismatch@1:300", 1, "injected mismatch"), ("shape@1:300", 1, "ranks disagree"), ("throw@1:300:backward", 1, "asked for by --inject throw@1:300:backward")):
+    for fault, rank, says in (("mismatch@1:500", 1, "injected mismatch"), ("shape@1:500", 1, "ranks disagree"), ("throw@1:500:backward", 1, "asked for by --inject throw@1:500:backward")):
         run, shm = sub_row(row, fault.split("@")[0]), set(os.listdir("/dev/shm"))
         run.start(*STEPS, "--inject", fault)
         died = run.death_of(1)
         code, said = run.end()
-        restarted(run, expected, code, said, rank, 300, says)
+        restarted(run, expected, code, said, rank, 500, says)
         ends = run.events("end")
         run.check(bool(ends) and time_of(ends[0]) - died <= 3, "verdict within 3 s", ends, died)
         if fault.startswith("mismatch"):

@@ -4,6 +4,7 @@
 #include <dnnl.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/device/cpu/convolution.hpp>
 #include <chorale/core/device/cpu/matmul.hpp>
 #include <chorale/core/device/cpu/pool.hpp>
 #include <chorale/core/device/device.hpp>
@@ -83,12 +84,19 @@ class CpuDevice : public Device {
     matmul_.run(p);
     if (p.bias) table_.f64.add_rows(p.c, p.bias, p.m, p.n);
   }
+  void convolve(const Convolution<float>& p) override { convolution_.run(p); }
+  void convolve(const Convolution<double>& p) override { convolve_plainly(p); }
+  void convolve(const ConvolutionDataGradient<float>& p) override { convolution_.run(p); }
+  void convolve(const ConvolutionDataGradient<double>& p) override { convolve_plainly(p); }
+  void convolve(const ConvolutionWeightGradient<float>& p) override { convolution_.run(p); }
+  void convolve(const ConvolutionWeightGradient<double>& p) override { convolve_plainly(p); }
 
  private:
   int level_, threads_;
   KernelTable table_{};
   CpuPool pool_;
   CpuMatmul matmul_;
+  CpuConvolution convolution_;
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-from processes import has_checkpoint, pid_of_rank
+from processes import pid_of_rank
+from run_folder import has_checkpoint
 
 RECIPE = """[data]
 file = rows.csv
