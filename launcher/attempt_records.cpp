@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <chorale/core/io/removal_place.hpp>
+
 namespace chorale {
 
 namespace {
@@ -49,7 +51,9 @@ void move_records(const fs::path& logs, int attempt) {
     fs::rename(path, kept / path.filename(), ignored);
   }
   std::map<int, fs::path> attempts = attempts_in(logs);
-  for (; attempts.size() > kKept; attempts.erase(attempts.begin())) fs::remove_all(attempts.begin()->second, ignored);
+  if (attempts.size() <= kKept) return;
+  const RemovalPlace place(logs);
+  for (; attempts.size() > kKept; attempts.erase(attempts.begin())) place.remove(attempts.begin()->second.filename().string());
 }
 
 }  // namespace
@@ -59,11 +63,14 @@ void remove_drafts(const fs::path& run) noexcept {
     static const std::regex draft(
         R"((summary\.json|recipe\.resolved\.ini|sharing\.jsonl|trace\.json|batch_step_\d+\.json)\.tmp\.\d+\.\d+)");
     std::error_code ignored;
-    for (const fs::path& folder : {run, run / "logs"})
-      for (const fs::path& path : entries_of(folder))
+    for (const fs::path& folder : {run, run / "logs"}) {
+      const bool is_named = folder == run;  // by the user: where it is a link, it is meant
+      const RemovalPlace place(is_named ? folder / "." : folder);
+      for (const fs::path& path : entries_of(place.path()))
         if (std::regex_match(path.filename().string(), draft) && fs::is_regular_file(fs::symlink_status(path, ignored)))
           fs::remove(path, ignored);
-  } catch (...) {  // of memory
+    }
+  } catch (...) {  // of memory, or a link of others, which start() refuses
   }
 }
 

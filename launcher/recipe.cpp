@@ -38,7 +38,7 @@ std::string text_of(const std::string& path) {
   constexpr std::streamsize kLongest = 1 << 20;
   if (std::filesystem::is_directory(path)) throw UsageError(path + " is a folder; train takes a recipe, as in chorale train my.ini");
   std::ifstream in(path, std::ios::binary);
-  if (!in) throw UsageError(path + ": the recipe cannot be read; check the path");
+  if (!in) throw UsageError(excerpt(path, 4096) + ": the recipe cannot be read; check the path");
   std::string text(static_cast<std::size_t>(kLongest) + 1, '\0');
   in.read(text.data(), kLongest + 1);
   if (in.bad()) throw IoError(path + ": reading the recipe failed");

@@ -13,6 +13,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/core/io/removal_place.hpp>
 #include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
@@ -128,10 +129,11 @@ void RunDirectory::start(const std::string& recipe_text) {
     fs::rename(path_, old, failed);
     if (failed) throw IoError(path_.string() + ": cannot be moved aside: " + failed.message());
   }
+  const bool was_there = fs::exists(path_, failed);
   try {
     fill(recipe_text);
   } catch (...) {
-    const bool made_here = !options_.resume && lock_;
+    const bool made_here = !was_there && lock_;
     lock_.reset();
     if (made_here) fs::remove_all(path_, failed);
     if (!old.empty()) fs::rename(old, path_, failed);
@@ -148,6 +150,8 @@ void RunDirectory::fill(const std::string& recipe_text) {
   fs::create_directories(path_ / "checkpoints", failed);
   if (!failed) fs::create_directories(path_ / "logs", failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
+  for (const char* folder : {"checkpoints", "logs"})
+    (void)RemovalPlace(path_ / folder);  // a link of others is refused now, not in the middle
   remove_leftovers(path_ / "checkpoints");
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
@@ -204,6 +208,7 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
   const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
+  if (!is_under_way) close_before(run, last.number + 1);
   event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
   return true;
 }

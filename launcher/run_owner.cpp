@@ -13,7 +13,7 @@
 
 #include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/spawn/child.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 

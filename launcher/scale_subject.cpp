@@ -7,7 +7,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/child.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 

@@ -116,10 +116,7 @@ std::string BackgroundSave::write_parts() {
 }
 
 /// Drafts of saves of this run that failed and could not be removed then: the disk had turned read-only.
-void BackgroundSave::remove_own_leftovers() const {
-  for (const std::filesystem::path& leftover : list_checkpoints(setup_.folder).leftovers)
-    if (leftover.filename().string().find(".tmp." + token_ + "-") != std::string::npos) remove_folder(leftover);
-}
+void BackgroundSave::remove_own_leftovers() const { remove_leftovers(setup_.folder, ".tmp." + token_ + "-"); }
 
 std::string BackgroundSave::commit(const std::vector<Result>& parts) {
   std::vector<nlohmann::json> hashes;

@@ -1,11 +1,12 @@
 #include <chorale/comm/backends/backing_folder.hpp>
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include <chorale/core/base/error.hpp>
 
 namespace chorale {
 namespace {
@@ -24,30 +25,28 @@ std::filesystem::path parent() {
 
 BackingFolder::BackingFolder() {
   if (std::getenv(kSetting) != nullptr) return;
-  std::string name = (parent() / "chorale-mpi-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) return;  // then MPI uses its own place
-  path_ = name;
-  setenv(kSetting, path_.c_str(), 0);
+  try {
+    folder_.emplace(parent(), "chorale-mpi-");
+  } catch (const IoError&) {
+    return;
+  }
+  setenv(kSetting, folder_->path().c_str(), 0);
 }
 
 BackingFolder::~BackingFolder() {
-  if (path_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-  unsetenv(kSetting);  // a child that starts MPI must not look for this folder
+  if (folder_) unsetenv(kSetting);  // a child that starts MPI must not look for this folder
 }
 
 void BackingFolder::hide() noexcept {
-  if (path_.empty()) return;
+  if (!folder_) return;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(path_, error)) files_.push_back(entry.path().string());
-  std::filesystem::remove_all(path_, error);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_->path(), error)) files_.push_back(entry.path().string());
+  folder_->remove();
 }
 
 void BackingFolder::restore() noexcept {
-  if (path_.empty() || files_.empty()) return;
-  std::error_code ignored;
-  std::filesystem::create_directory(path_, ignored);
+  if (!folder_ || files_.empty()) return;
+  folder_->make_again();
   for (const std::string& file : files_) std::ofstream{file};
 }
 

@@ -1,8 +1,11 @@
 // Open MPI's own shared memory between ranks lies in /dev/shm under a name, and a killed job leaves it there. It goes into a
 // folder of ours instead, which is gone from the moment when all ranks have opened what is in it.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 
@@ -20,7 +23,7 @@ class BackingFolder {
   void restore() noexcept;
 
  private:
-  std::string path_;  // empty: not ours
+  std::optional<PrivateFolder> folder_;  // empty: MPI uses a place of its own
   std::vector<std::string> files_;
 };
 

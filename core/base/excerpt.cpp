@@ -11,6 +11,8 @@ std::string excerpt(std::string_view text, std::size_t most) {
   for (const char c : text.substr(0, length)) {
     if (c == '\0')
       out += "\\0";
+    else if (c == '\n')
+      out += "\\n";
     else
       out += c;
   }

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include <chorale/core/base/error.hpp>
-#include <chorale/core/io/file.hpp>
+#include <chorale/core/io/removal_place.hpp>
 
 namespace chorale {
 
@@ -44,22 +44,16 @@ CheckpointListing list_checkpoints(const std::filesystem::path& checkpoints) {
   return listing;
 }
 
-void remove_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::remove_all(folder, error);
-  if (error) throw IoError("[remove] " + folder.string() + ": " + error.message());
-}
-
-void remove_leftovers(const std::filesystem::path& checkpoints) {
-  for (const std::filesystem::path& leftover : list_checkpoints(checkpoints).leftovers) remove_folder(leftover);
+void remove_leftovers(const std::filesystem::path& checkpoints, std::string_view part) {
+  const std::vector<std::filesystem::path> leftovers = list_checkpoints(checkpoints).leftovers;
+  if (leftovers.empty()) return;
+  const RemovalPlace place(checkpoints);
+  for (const std::filesystem::path& leftover : leftovers)
+    if (const std::string name = leftover.filename().string(); name.find(part) != std::string::npos) place.remove(name);
 }
 
 void remove_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step, const std::string& token) {
-  const std::filesystem::path folder = checkpoints / checkpoint_name(step);
-  const std::filesystem::path removed = checkpoints / (checkpoint_name(step) + ".tmp.removed." + token);
-  remove_folder(removed);
-  rename_and_sync(folder, removed);
-  remove_folder(removed);
+  RemovalPlace(checkpoints).remove_by(checkpoint_name(step), checkpoint_name(step) + ".tmp.removed." + token);
 }
 
 }  // namespace chorale

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chorale {
@@ -18,13 +19,10 @@ struct CheckpointListing {
 /// Empty when there is no such folder. Throws IoError when it cannot be read.
 CheckpointListing list_checkpoints(const std::filesystem::path& checkpoints);
 
-/// Removes all leftovers. Only for who owns the run directory: another attempt's draft would go too.
-void remove_leftovers(const std::filesystem::path& checkpoints);
+/// Removes all leftovers that have `part` in their name. Only for who owns the run directory: another attempt's draft would go too.
+void remove_leftovers(const std::filesystem::path& checkpoints, std::string_view part = {});
 
 /// Removes a checkpoint so that no half of it can be taken for one: it is renamed to step_N.tmp.removed.TOKEN first.
 void remove_checkpoint(const std::filesystem::path& checkpoints, std::int64_t step, const std::string& token);
-
-/// Removes a folder with all that is in it. Throws IoError.
-void remove_folder(const std::filesystem::path& folder);
 
 }  // namespace chorale

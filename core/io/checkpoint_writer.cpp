@@ -11,6 +11,7 @@
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/core/io/removal_place.hpp>
 
 namespace chorale {
 
@@ -121,7 +122,7 @@ void CheckpointWriter::publish() {
   // The same step again, after a resume from an earlier one. Exchanged, so that there is a whole step_N at every moment.
   if (::renameat2(AT_FDCWD, draft_.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) == 0) {
     sync_folder(setup_.checkpoints);
-    return remove_folder(draft_);
+    return RemovalPlace(setup_.checkpoints).remove(draft_.filename().string());
   }
   // Some network file systems cannot exchange.
   if (errno != EINVAL && errno != ENOSYS) throw_io_error("exchange with", target);
@@ -152,8 +153,10 @@ void CheckpointWriter::prune(const Retention& retention) {
 }
 
 void CheckpointWriter::abandon() noexcept {
-  std::error_code ignored;  // what cannot be removed is listed as a leftover at the next start
-  std::filesystem::remove_all(draft_, ignored);
+  try {
+    RemovalPlace(setup_.checkpoints).remove(draft_.filename().string());
+  } catch (const std::exception&) {  // what cannot be removed is listed as a leftover at the next start
+  }
 }
 
 }  // namespace chorale

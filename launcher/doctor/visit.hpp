@@ -8,7 +8,7 @@
 #include <chorale/launcher/doctor/report.hpp>
 #include <chorale/launcher/doctor/world.hpp>
 #include <chorale/launcher/ranks.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 #include <chorale/launcher/supervisor/host_list.hpp>
 
 namespace chorale {

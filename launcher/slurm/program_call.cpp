@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include <chorale/launcher/spawn/child.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 

@@ -16,7 +16,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/signals.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 

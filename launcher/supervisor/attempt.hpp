@@ -10,7 +10,7 @@
 
 #include <chorale/comm/control/hub.hpp>
 #include <chorale/launcher/ranks.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 #include <chorale/launcher/supervisor/silence.hpp>
 #include <chorale/launcher/verdict.hpp>
 #include <chorale/core/base/memory_kills.hpp>

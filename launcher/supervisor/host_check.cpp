@@ -16,7 +16,7 @@
 #include <chorale/core/base/build_id.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/spawn/child.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 

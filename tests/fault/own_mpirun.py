@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 
-from ends import Mpirun, STEPS
+from ends import STEPS
+from rows import Mpirun, main, time_of
+
 from processes import running
-from supervised import main, time_of
 
 DEADLINE = 2
 STOPPED_FIRST = '[ "$OMPI_COMM_WORLD_RANK" = "$0" ] && kill -STOP $$; exec "$@"'

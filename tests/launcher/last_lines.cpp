@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 #include <chorale/launcher/supervisor/last_lines.hpp>
 
 using namespace chorale;

@@ -12,7 +12,7 @@
 
 #include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/run_directory.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 using namespace chorale;
 

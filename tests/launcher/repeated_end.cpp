@@ -6,7 +6,7 @@
 
 #include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/run_directory.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 
 using namespace chorale;
@@ -41,15 +41,16 @@ TEST_CASE("another step or a new checkpoint begins the count anew") {
 namespace {
 /// A run whose attempts ended so, one line each: code, step, newest checkpoint.
 struct History {
-  PrivateFolder run;
-  History() { std::filesystem::create_directories(run.path() + "/checkpoints"); }
-  void checkpoint(std::int64_t step) const { std::filesystem::create_directory(run.path() + "/checkpoints/step_" + std::to_string(step)); }
+  PrivateFolder place;
+  std::string run = place.path() + "/run";
+  History() { std::filesystem::create_directories(run + "/checkpoints"); }
+  void checkpoint(std::int64_t step) const { std::filesystem::create_directory(run + "/checkpoints/step_" + std::to_string(step)); }
   void ended(const Verdict& verdict) {
-    RunDirectory::append_verdict(run.path(), verdict, "", {.lock = "", .attempt = attempts_});
-    attempts_ = RunDirectory::look(run.path()).attempt;
+    RunDirectory::append_verdict(run, verdict, "", {.lock = "", .attempt = attempts_});
+    attempts_ = RunDirectory::look(run).attempt;
   }
   bool is_third(const Verdict& verdict) const {
-    RepeatedEnd ends = RepeatedEnd::in_events_of(run.path());
+    RepeatedEnd ends = RepeatedEnd::in_events_of(run);
     return ends.add(verdict);
   }
 
@@ -83,8 +84,8 @@ TEST_CASE("a checkpoint or another end between two ends begins the count anew") 
   for (int i = 0; i < 2; ++i) final.ended(killed(300, i));
   final.ended({.code = 70, .cause = "step 300 has failed 3 times", .rank = 1, .step = 300});
   CHECK_FALSE(final.is_third(killed(300, 4)));  // somebody has looked at it, and tries again
-  std::ofstream(final.run.path() + "/events.jsonl", std::ios::app) << "no line of ours\n{\"event\":\"end\"}\n";
-  CHECK_NOTHROW(RepeatedEnd::in_events_of(final.run.path()));
+  std::ofstream(final.run + "/events.jsonl", std::ios::app) << "no line of ours\n{\"event\":\"end\"}\n";
+  CHECK_NOTHROW(RepeatedEnd::in_events_of(final.run));
 }
 
 TEST_CASE("the final verdict has code 70 and names the first samples of the batch") {

@@ -100,7 +100,7 @@ TEST_CASE("a damaged block in any rank's share is named on all ranks, and all fa
       CHECK_THAT(before.said, Catch::Contains("step 6 cannot be used") && Catch::Contains("falling back to the checkpoint of step 5"));
       flip(newest / "model.safetensors", at);
       CHECK(found_by(ranks, nodes, runs.path).by_rank == std::vector<std::string>(static_cast<std::size_t>(ranks), "6"));
-      remove_folder(runs.path / "step_5");
+      fs::remove_all(runs.path / "step_5");
     }
   }
 }

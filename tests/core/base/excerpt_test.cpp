@@ -13,4 +13,5 @@ TEST_CASE("an excerpt is short, ends at a whole letter and hides nothing behind 
                 3) == "ab...");
   CHECK(excerpt("\x80\x80\x80\x80", 2) == "...");
   CHECK(excerpt(std::string_view("a\0b", 3)) == "a\\0b");
+  CHECK(excerpt("a\nchorale: done") == "a\\nchorale: done");
 }

@@ -3,7 +3,7 @@
 
 #include <chorale/launcher/doctor/tools.hpp>
 #include <chorale/launcher/doctor/world.hpp>
-#include <chorale/launcher/spawn/private_folder.hpp>
+#include <chorale/core/base/private_folder.hpp>
 
 namespace chorale {
 
