@@ -156,7 +156,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
   const LastAttempt before = last_attempt(path_);
-  if (before.number > 0 && !before.has_ended) event(path_, before.number, "end", unrecorded_end(before), true, before.job);
+  close_last(path_);
   keep_records(path_, before.number);
   attempt_ = before.number + 1;
   event(path_, attempt_, "start", {}, false, own_job(), own_watcher());
@@ -181,6 +181,11 @@ bool RunDirectory::end_once(const fs::path& run, int attempt, const Verdict& ver
   if (has_ended(run, attempt)) return false;
   event(run, attempt, "end", verdict, true, own_job());
   return true;
+}
+
+void RunDirectory::close_last(const fs::path& run) {
+  const LastAttempt last = last_attempt(run);
+  if (last.number > 0 && !last.has_ended) event(run, last.number, "end", unrecorded_end(last), true, last.job);
 }
 
 void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "submit", {}, false, job); }
@@ -208,7 +213,7 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
   const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
-  if (!is_under_way) close_before(run, last.number + 1);
+  if (!is_under_way) close_last(run);
   event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
   return true;
 }

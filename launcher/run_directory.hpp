@@ -58,6 +58,8 @@ class RunDirectory {
 
  private:
   void fill(const std::string& recipe_text);
+  /// The end of the last attempt, where nobody was left to write it.
+  static void close_last(const std::filesystem::path& run);
   static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,
                     const std::string& job, const std::string& watcher = {});
   std::filesystem::path path_;
