@@ -16,10 +16,10 @@ namespace chorale {
 namespace {
 
 using dnnl::memory;
-using Key = std::array<std::int64_t, 17>;  // the extents, and whether there is a bias or the gradient is added
+using ConvKey = std::array<std::int64_t, 17>;  // the extents, and whether there is a bias or the gradient is added
 using Arguments = std::unordered_map<int, memory>;
 
-Key key_of(const ConvExtents& e, bool flag) {
+ConvKey conv_key(const ConvExtents& e, bool flag) {
   return {e.images,   e.height,   e.width, e.in,    e.out_height, e.out_width,  e.out,    e.kernel_h, e.kernel_w,
           e.stride_h, e.stride_w, e.pad_h, e.pad_w, e.dilation_h, e.dilation_w, e.groups, flag};
 }
@@ -73,10 +73,10 @@ struct Made {
 struct CpuConvolution::Primitives {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
-  std::map<Key, Made> forward, data, weights, weights_and_bias;
+  std::map<ConvKey, Made> forward, data, weights, weights_and_bias;
 
   Made& forward_at(const Convolution<float>& p) {
-    const auto [it, is_new] = forward.try_emplace(key_of(p.e, p.bias != nullptr));
+    const auto [it, is_new] = forward.try_emplace(conv_key(p.e, p.bias != nullptr));
     Made& m = it->second;
     if (!is_new) return m;
     const Descriptors d(p.e);
@@ -90,7 +90,7 @@ struct CpuConvolution::Primitives {
   }
 
   Made& data_at(const ConvolutionDataGradient<float>& p) {
-    const auto [it, is_new] = data.try_emplace(key_of(p.e, false));
+    const auto [it, is_new] = data.try_emplace(conv_key(p.e, false));
     Made& m = it->second;
     if (!is_new) return m;
     const Descriptors d(p.e);
@@ -106,7 +106,7 @@ struct CpuConvolution::Primitives {
 
   Made& weights_at(const ConvolutionWeightGradient<float>& p) {
     auto& made = p.db ? weights_and_bias : weights;
-    const auto [it, is_new] = made.try_emplace(key_of(p.e, p.accumulate));
+    const auto [it, is_new] = made.try_emplace(conv_key(p.e, p.accumulate));
     Made& m = it->second;
     if (!is_new) return m;
     const Descriptors d(p.e);
