@@ -6,7 +6,7 @@ import re
 # What scripts may rely upon.
 FIELDS = {"time", "attempt", "event", "rank", "where", "step", "code", "cause"}
 CODES = {0, 64, 65, 66, 70, 74, 75, 76, 99, 130}
-BELONGS = re.compile(r"checkpoints|logs|(events|metrics)\.jsonl|summary\.json|recipe\.resolved\.ini|curves\.svg|job\.(sh|ini)|\S+\.out")
+BELONGS = re.compile(r"checkpoints|logs|tasks|sharing\.jsonl|(events|metrics)\.jsonl|summary\.json|recipe\.resolved\.ini|curves\.svg|job\.(sh|ini)|\S+\.out")
 LOG = re.compile(r"rank_\d+\.jsonl|flight_rank_\d+\.json|backtrace_rank_\d+\.txt|batch_step_\d+\.json|attempt_\d+")
 
 
@@ -40,9 +40,15 @@ def hash_of(run):
         return "none"
 
 
-def has_checkpoint(run):
+def newest(run):
+    """The step of the newest checkpoint; 0: there is none."""
     folder = run + "/checkpoints"
-    return os.path.isdir(folder) and any(re.fullmatch(r"step_\d+", name) for name in os.listdir(folder))
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return max((int(name[5:]) for name in names if re.fullmatch(r"step_\d+", name)), default=0)
+
+
+def has_checkpoint(run):
+    return newest(run) > 0
 
 
 def not_resumed(run):
@@ -85,4 +91,5 @@ def leftovers(run, was_killed=False):
     for folder, belongs in (("checkpoints", re.compile(r"step_\d+")), ("logs", LOG)):
         if os.path.isdir(f"{run}/{folder}"):
             left += [f"{folder}/{name}" for name in os.listdir(f"{run}/{folder}") if not belongs.fullmatch(name)]
+    left += [os.path.relpath(f"{folder}/{name}", run) for folder, _, names in os.walk(f"{run}/tasks") for name in names if ".tmp." in name]
     return [name for name in left if not (was_killed and HELD.fullmatch(name))]
