@@ -78,6 +78,7 @@ RunLock::~RunLock() {
   ::unlink(beat_file(mine_.nonce).c_str());
   try {
     must_be_ours();
+    remove_other_beats();
     ::unlink(file().c_str());
   } catch (const Error&) {  // another's by now
   }
@@ -152,6 +153,14 @@ void RunLock::must_be_ours() const {
   if (holder && holder->nonce == mine_.nonce) return;
   throw OwnedError("run directory " + folder_.string() + " has another owner now (" + (holder ? owner_text(*holder) : "its lock is gone") +
                    "); this attempt ends and touches nothing in it");
+}
+
+/// Of attempts that were lost, and came back for a moment.
+void RunLock::remove_other_beats() const {
+  const std::string beats = beat_file("").filename().string();
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder_, failed), end; !failed && entry != end; entry.increment(failed))
+    if (entry->path().filename().string().starts_with(beats)) ::unlink(entry->path().c_str());
 }
 
 void RunLock::beat(const std::stop_token& stop) const {

@@ -40,6 +40,7 @@ class RunLock {
   bool is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const;
   bool heart_has_stopped(const RunOwner& holder) const;
   void beat(const std::stop_token& stop) const;
+  void remove_other_beats() const;
   std::filesystem::path folder_;
   RunOwner mine_;
   std::jthread heart_;

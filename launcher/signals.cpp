@@ -45,6 +45,14 @@ void catch_signals(bool leaves) {
   ::sigaction(SIGHUP, &action, nullptr);
 }
 
+TermEnds::TermEnds() {
+  struct sigaction leave {};
+  leave.sa_handler = SIG_DFL;
+  ::sigaction(SIGTERM, &leave, &caught_);
+}
+
+TermEnds::~TermEnds() { ::sigaction(SIGTERM, &caught_, nullptr); }
+
 Stop requested_stop() {
   if (ends.load(std::memory_order_relaxed) > 0) return Stop::interrupt;
   return requeues.load(std::memory_order_relaxed) > 0 ? Stop::requeue : Stop::none;

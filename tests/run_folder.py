@@ -42,9 +42,15 @@ def hash_of(run):
         return "none"
 
 
-def has_checkpoint(run):
+def newest(run):
+    """The step of the newest checkpoint; 0: there is none."""
     folder = run + "/checkpoints"
-    return os.path.isdir(folder) and any(re.fullmatch(r"step_\d+", name) for name in os.listdir(folder))
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return max((int(name[5:]) for name in names if re.fullmatch(r"step_\d+", name)), default=0)
+
+
+def has_checkpoint(run):
+    return newest(run) > 0
 
 
 def not_resumed(run):

@@ -2,6 +2,7 @@
 
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/collab/task_config.hpp>
 #include <chorale/launcher/settings_table.hpp>
 #include <chorale/launcher/training_start.hpp>
@@ -53,6 +54,7 @@ void CollabRank::make_folder() {
   begin_last_word(world_, run_, folder_, last_);
   if (comm_->rank() == 0) {
     std::filesystem::create_directories(task_folder_ / "logs");
+    remove_drafts(task_folder_);
     write_file_atomically(task_folder_ / "recipe.resolved.ini", resolved_recipe(recipe_.tasks[number_]->table));
     write_file_atomically(task_folder_ / "pipeline.json", data_.pipeline.to_json());
   }

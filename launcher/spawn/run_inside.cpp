@@ -11,6 +11,7 @@
 #include <chorale/comm/faults.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/last_word.hpp>
+#include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/end_words.hpp>
 #include <chorale/launcher/spawn/run_body.hpp>
 #include <chorale/launcher/supervisor/rank_control.hpp>
@@ -36,7 +37,10 @@ RankResult run_with_mpi(const Surroundings& around, std::chrono::milliseconds de
                         Faults& faults, RankEnd& mine) {
   std::unique_ptr<Communicator> comm;
   try {
-    comm = make_mpi_world(deadline);
+    {
+      const TermEnds until_they_have_met;
+      comm = make_mpi_world(deadline);
+    }
     if (comm->size() != around.outer_size && comm->size() == 1)
       throw UsageError("the launcher started " + std::to_string(around.outer_size) + " tasks, but MPI sees 1: " +
                        (around.slurm_step ? "PMIx did not connect. Use srun --mpi=pmix (libpmix-dev on every node), or mpirun inside sbatch"
@@ -118,6 +122,7 @@ int run_inside(const Surroundings& around, std::span<const std::string> words, c
   RankEnd mine = {.rank = around.outer_rank};
   RankResult result;
   try {
+    const TermEnds until_it_stands;
     if (around.outer_size > 1 || around.started_by_us) control = RankControl::open(around, {.last = last, .deadline = watching.deadline});
   } catch (const CommError&) {
     if (around.started_by_us) throw;

@@ -1,7 +1,10 @@
 """Jobs of the two-node Slurm that lose their time, a rank, a launcher or a daemon: verdict, time to it, what is left, and the bits in the end."""
+import glob
 import json
 import os
+import shutil
 import signal
+import tempfile
 import time
 
 from jobs import time_of
@@ -89,6 +92,8 @@ def mpirun_killed(t):
     os.kill(t.launcher(run, "mpirun"), signal.SIGKILL)
     t.slurm.wait_for(lambda: not set(t.ranks(run).values()) & ranks, 10, "orphans after 10 s")
     t.goes_on_from_checkpoint(job, run)
+    for folder in glob.glob(f"{tempfile.gettempdir()}/ompi.{t.slurm.nodes.hosts[0]}.*"):
+        shutil.rmtree(folder)  # mpirun's own, which it had no time to remove
 
 
 def supervisor_killed(t):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from rows import Row, main, running, time_of
+from rows import Row, main, run_folder, running, time_of
 
 def killed_rank(row, expected):
     row.start()
@@ -38,7 +38,8 @@ def killed_at_start(row, expected):
     code, said = row.end()
     ends = row.events("end")
     row.check(code == 0 and row.hash() == expected and "restart 1 of 3" in said, "a rank killed before MPI is up: started again, same bits", code, said)
-    row.check([e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 1 and "SIGKILL" in ends[0]["cause"], "one verdict of 75 names rank and signal", ends)
+    # Of a rank that was killed before it had a connection only mpirun knows, which kills the others.
+    row.check([e["code"] for e in ends] == [75, 0] and ends[0]["cause"], "one verdict of 75, then done", ends)
     row.check(bool(ends) and time_of(ends[0]) - killed <= 3, "verdict within 3 s", ends, killed)
 
 
@@ -179,9 +180,14 @@ def random_kills(row, expected, kills, *options):
     row.until(lambda: row.pid(rank=1))
     begun, killed = time.time(), []
     row.check(row.until(row.has_checkpoint), "trains")
-    first_save = time.time() - begun  # of this machine as it is now: some kills come before it, some after it
+    first_save = time.time() - begun  # of this machine as it is now
     while len(killed) < kills and row.until(lambda: row.pid(rank=0) not in killed + [0] and row.pid(rank=1) not in killed + [0]):
-        time.sleep(rng.uniform(0, 1.5 * first_save))
+        if rng.random() < 0.5:
+            time.sleep(rng.uniform(0, first_save))
+        else:  # what has come to a new checkpoint is started again without a wait
+            before = run_folder.newest(row.run)
+            row.until(lambda: run_folder.newest(row.run) > before)
+            time.sleep(rng.uniform(0, 0.1))
         pid = row.pid(rank=rng.randrange(2))
         if pid:
             os.kill(pid, signal.SIGKILL)
@@ -200,7 +206,7 @@ def few_random_kills(row, expected):
 
 def hundred_random_kills(row, expected):
     del expected
-    longer = ("--train.steps", "20000", "--train.evaluate_every", "20000")
+    longer = ("--train.steps", "40000", "--train.evaluate_every", "40000")
     whole, shm = Row(row.chorale, row.folder, row.name + "-whole"), set(os.listdir("/dev/shm"))
     whole.start(*longer)
     whole.end()
