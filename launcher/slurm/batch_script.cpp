@@ -52,11 +52,18 @@ say "start ${SLURM_RESTART_COUNT:-0}, $ranks ranks on $nodes nodes: $SLURM_JOB_N
 by_srun=(srun --mpi=pmix -K1 --nodes="$nodes" --ntasks="$ranks" --ntasks-per-node=%RANKS%)
 by_mpirun=(mpirun -q -np "$ranks" --map-by ppr:%RANKS%:node --bind-to none --mca ras_base_launch_orted_on_hn 1)
 probe=("$chorale" bench comm --op barrier --sizes 4 --repeat 1 --json)
-if said=$(timeout -k 5 120 "${by_srun[@]}" "${probe[@]}" 2>&1); then
-  start=("${by_srun[@]}")
-  say "ranks are started by srun --mpi=pmix"
-else
-  say "srun --mpi=pmix brings the ranks not together: $said"
+# Slurm's plug-in loses a task of a busy node while MPI starts, now and then: what works at a second or third try is used all the same.
+for try in 1 2 3; do
+  SECONDS=0
+  if said=$(timeout -k 5 120 "${by_srun[@]}" "${probe[@]}" 2>&1); then
+    start=("${by_srun[@]}")
+    say "ranks are started by srun --mpi=pmix"
+    break
+  fi
+  say "srun --mpi=pmix brings the ranks not together (try $try of 3): $said"
+  [ "$SECONDS" -lt 60 ] || break
+done
+if [ -z "${start:-}" ]; then
   if said=$(timeout -k 5 120 "${by_mpirun[@]}" "${probe[@]}" 2>&1); then
     start=("${by_mpirun[@]}")
     say "ranks are started by mpirun"

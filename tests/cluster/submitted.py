@@ -12,9 +12,9 @@ def submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called
     t.wait_end(job, run)
     assert t.hash_of(run) == t.expected, "other bits than mpirun -np 4 on one node"
     assert not os.path.exists(pwned) and not os.path.exists(run + "/" + os.path.basename(pwned)), "a name was run"
-    assert "by srun --mpi=pmix" in t.output(run)
-    assert "4 on 2 nodes" in t.output(run)
-    assert t.status(run)["state"] == "done"
+    assert "by srun --mpi=pmix" in t.output(run), t.output(run)
+    assert "4 on 2 nodes" in t.output(run), t.output(run)
+    assert t.status(run)["state"] == "done", (t.status(run), t.ends(run))
     for refused in ("two\nlines", "%j", "back\\slash"):
         code, said = t.slurm.run([t.chorale, "submit", *t.recipe, "--time", "01:00:00", "--run-dir", f"{t.work}/{refused}"], check=False)
         assert code == 64 and not os.path.exists(f"{t.work}/{refused}"), (refused, code, said)
@@ -23,9 +23,18 @@ def submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called
 def without_pmix_mpirun_starts_the_ranks_and_is_told_to_save(t):
     job, run = t.submit_without_pmix("mpirun")
     t.wait_step(run, 60)
-    assert "ranks are started by mpirun" in t.output(run)
+    assert "ranks are started by mpirun" in t.output(run), t.output(run)
     t.slurm.run(["scancel", "--signal=USR2", job])
     t.goes_on(job, run)
+
+
+def a_probe_that_fails_once_is_made_again(t):
+    once = t.work + "/probe-failed"
+    text = f'case " $* " in *" --mpi=pmix "*) [ -e "{once}" ] || {{ touch "{once}"; echo "srun: error: a task is lost" >&2; exit 1; }};; esac'
+    job, run = t.submit_by("srun", text, "probed_again")
+    t.wait_end(job, run)
+    assert "a task is lost" in t.output(run) and "ranks are started by srun --mpi=pmix" in t.output(run), t.output(run)
+    assert t.hash_of(run) == t.expected, "other bits"
 
 
 def a_run_of_an_array_requeues_itself_alone(t):
@@ -97,4 +106,5 @@ def the_templates_train_and_requeue(t):
 
 SHORT = [submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called,
          the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them]
-LONG = [without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue]
+LONG = [without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_probe_that_fails_once_is_made_again,
+        a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue]
