@@ -1,6 +1,7 @@
 // The fused update rules over one block: gradient in, state and parameters out. No contraction and no fast-math, so every exchange gives
 // equal bits. Sources: Adam, Kingma & Ba 2015 with PyTorch's placing of eps; decoupled decay, Loshchilov & Hutter 2019; Nesterov momentum,
 // Sutskever et al. 2013; RMSProp, Hinton 2012; Adagrad, Duchi et al. 2011.
+#include <chorale/core/device/cpu/flush_subnormals.hpp>
 #include <chorale/core/device/cpu/kernels/isa.hpp>
 #include <chorale/core/device/functors.hpp>
 
@@ -109,17 +110,6 @@ void apply(Rule rule, const Constants<T>& k, const Update<T>& u) {
       return adagrad<kClip>(k, u);
   }
 }
-
-/// Subnormal numbers are taken for 0 and become 0, in this thread and as long as this lives. Moments of a unit that nothing reaches any
-/// more (of a ReLU that is 0 for all rows) shrink into their range and stay there, where each operation takes a hundred times as long.
-struct FlushSubnormals {
-  static constexpr unsigned kFlushed = 0x8040;  // flush to zero, denormals are zeros
-  unsigned before = __builtin_ia32_stmxcsr();
-  FlushSubnormals() { __builtin_ia32_ldmxcsr(before | kFlushed); }
-  ~FlushSubnormals() { __builtin_ia32_ldmxcsr(before); }
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
-};
 
 template <class T>
 void update(Rule rule, const UpdateScalars& s, const Update<T>& u) {
