@@ -5,6 +5,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/train/data/encoded_file.hpp>
 #include <chorale/train/evaluator.hpp>
@@ -101,7 +102,7 @@ int run_predict(std::span<const std::string> arguments) {
     out.write(line + "\n");
   });
   out.finish();
-  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), w.out.c_str());
+  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), printable(w.out).c_str());
   if (const std::string unseen = run.unseen_text(*rows); !unseen.empty()) std::printf("%s\n", unseen.c_str());
   return 0;
 }

@@ -14,6 +14,7 @@
 #include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/model_parts.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
@@ -98,7 +99,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
       run.end({.code = code, .cause = summary.status, .step = summary.steps});
-      if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", folder.c_str());
+      if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", printable(folder.string()).c_str());
     }
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
     return code;

@@ -13,7 +13,7 @@ namespace chorale {
 
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kMagicOfNpy = "\x93NUMPY";
 constexpr std::size_t kLongestHeader = 1 << 16;  // numpy itself refuses more than 10,000 bytes
 
 struct Header {
@@ -160,7 +160,7 @@ std::string_view header_text(std::string_view bytes, const std::string& path, st
 
 }  // namespace
 
-bool is_npy(std::string_view bytes) { return bytes.size() >= 8 && bytes.starts_with(kMagic); }
+bool is_npy(std::string_view bytes) { return bytes.size() >= 8 && bytes.starts_with(kMagicOfNpy); }
 
 StoredArray parse_npy(std::string_view bytes, const std::string& path) {
   if (!is_npy(bytes)) throw DataError(path + ": an NPY file was expected, it begins with other bytes");
