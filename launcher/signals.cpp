@@ -7,8 +7,6 @@
 #include <csignal>
 #include <cstdlib>
 
-#include <chorale/launcher/run_owner.hpp>
-
 namespace chorale {
 
 namespace {
@@ -41,7 +39,8 @@ void catch_signals(bool leaves) {
   action.sa_handler = on_interrupt;
   // An mpirun that gets Ctrl-C sends its ranks SIGTERM. Slurm means time by it; and who watches a run passes Ctrl-C on, so that TERM comes
   // from others, who end that mpirun or one rank.
-  if (std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("SLURM_JOB_ID") && own_watcher().empty()) ::sigaction(SIGTERM, &action, nullptr);
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("SLURM_JOB_ID") && !std::getenv("CHORALE_SUPERVISOR"))
+    ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
   struct sigaction old {};
   if (::sigaction(SIGHUP, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;  // nohup
