@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/run_directory.hpp>
@@ -45,6 +46,11 @@ void LastWord::meet_first(const std::string& introduction) {
   if (const auto first = parse_owner(words.value("owner", ""))) watch_first(*first);
 }
 
+void LastWord::await_first(std::int64_t process) {
+  const std::lock_guard lock(mutex_);
+  if (process > 0) awaited_ = process, first_process_.emplace(process);
+}
+
 void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwner& first) {
   const std::lock_guard lock(mutex_);
   run_ = run, attempt_ = attempt;
@@ -53,6 +59,7 @@ void LastWord::begin(const std::filesystem::path& run, int attempt, const RunOwn
 
 void LastWord::watch_first(const RunOwner& first) {
   first_ = first;
+  if (first_process_ && std::exchange(awaited_, 0) == first.pid) return;
   first_process_.reset();
   if (is_alive_here(first).value_or(false)) first_process_.emplace(first.pid);
 }
@@ -117,6 +124,11 @@ bool LastWord::write(Verdict& verdict) const {
   }
   return attempt_ != 0 ? RunDirectory::end_once(run_, attempt_, verdict)
                        : RunDirectory::append_verdict(run_, verdict, own_watcher(), before_);
+}
+
+bool LastWord::first_has_died() const {
+  const std::lock_guard lock(mutex_);
+  return first_ && !is_alive_here(*first_).value_or(true);
 }
 
 /// Rank 0's process has died on this machine, and did not say why.

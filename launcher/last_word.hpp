@@ -25,6 +25,8 @@ class LastWord {
   /// Which folder rank 0 means, whose default holds the time, and its process: rank 0 says it, the others hear it.
   std::string introduction() const;
   void meet_first(const std::string& introduction);
+  /// This may be rank 0's process, which may have died before it is introduced: how it ends is seen from now on. 0: not known.
+  void await_first(std::int64_t process);
   /// The attempt has begun, its start is in events.jsonl of `run`; `first` is rank 0's process.
   void begin(const std::filesystem::path& run, int attempt, const RunOwner& first);
   /// What this process does when it has said all: gives the run directory back.
@@ -33,6 +35,8 @@ class LastWord {
   /// cause may come, unless that is its own. Another rank waits for that line, and writes one itself when rank 0 is known to have died or
   /// nothing has come 0.6 s later: mpirun kills 1 s after the first death. Returns what it has written; empty: nothing. Never throws.
   std::optional<Verdict> settle(const RankEnd& mine, const std::function<std::vector<RankEnd>()>& heard) noexcept;
+  /// Rank 0's process is known to have died: it was introduced, and was on this machine.
+  bool first_has_died() const;
   /// There is a verdict's line of this start.
   bool is_said() const noexcept;
   bool has_begun() const {
@@ -62,6 +66,7 @@ class LastWord {
   int attempt_ = 0;            // 0: it has not begun
   std::optional<RunOwner> first_;
   std::optional<ProcessEnd> first_process_;  // where it is on this machine
+  std::int64_t awaited_ = 0;                 // its process, before it was introduced
   MemoryKills kills_;
 };
 

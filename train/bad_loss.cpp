@@ -16,6 +16,17 @@ void Trainer::refuse_policy() const {
     throw UsageError("train.on_nan = rollback needs checkpoints to go back to; give a folder for them, or use skip or stop");
 }
 
+/// A check that misses what it is mostly wanted for says so.
+void Trainer::say_what_checks_miss() const {
+  if (config_.train.check_replicas == 0 || !replicas_->drifts() || parts_.comm.rank() != 0) return;
+  const bool has_outer_step = config_.parallel.outer_lr != 1 || config_.parallel.outer_momentum != 0;
+  parts_.log.warning(
+      std::string("train.check_replicas compares the copies of local_sgd after averages only: a bit that turns in one rank's "
+                  "parameters ") +
+      (has_outer_step ? "within a round" : "between two averages") +
+      " goes into the average of all ranks and is not found; the other exchanges compare after any step");
+}
+
 int Trainer::owner_of(std::int64_t worker) const {
   int owner = 0;
   for (int r = 0; r < parts_.comm.size(); ++r) {
@@ -102,9 +113,9 @@ void Trainer::take_position(const RunPosition& position) {
 void Trainer::check_replicas_if_due() {
   const std::int64_t every = config_.train.check_replicas;
   if (every == 0 || (step_ / every == checked_step_ / every && !saves_after(step_) && step_ != total_steps())) return;
-  // Between the averages of local_sgd replicas differ by design; then the next settled step is looked at.
+  // Between the averages of local_sgd replicas differ by design; then the next one is looked at.
   const bool settled = evaluates_after(step_) || saves_after(step_) || step_ == total_steps();
-  if (replicas_->drifts() && !settled) return;
+  if (replicas_->drifts() && !settled && step_ % config_.parallel.local_steps != 0) return;
   checked_step_ = step_;
   check_replicas(parts_.comm, params_, replicas_->fills(), step_);
 }

@@ -109,10 +109,11 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
         {.short_flag = "trace", .mathematics = false, .check = [](const std::string& value) { parse_trace_window(value); }});
   t.add("train.log_every", o.log_every, "Updates between lines of metrics.jsonl; 0: about 20 an epoch.",
         {.min = 0, .max = kMany, .mathematics = false});
-  t.add("train.check_replicas", o.check_replicas,
-        "Updates between comparisons of all copies of the parameters, and before each checkpoint: a difference ends the run and names "
-        "tensor, rank and step. 0: never.",
-        {.min = 0, .max = kMany, .mathematics = false});
+  t.add(
+      "train.check_replicas", o.check_replicas,
+      "Updates between comparisons of all copies of the parameters, and before each checkpoint: a difference ends the run and names "
+      "tensor, rank and step. Under local_sgd at the next average, and what a rank's copy has suffered before has gone into it. 0: never.",
+      {.min = 0, .max = kMany, .mathematics = false});
   t.add(
       "train.on_nan", o.on_nan,
       "What all ranks do at a step whose loss is not finite: stop, skip that step, or go back to the newest checkpoint with a lower rate.",

@@ -121,6 +121,7 @@ class Trainer {
   void roll_back(const std::string& why, bool is_own);
   void take_position(const RunPosition& position);
   void refuse_policy() const;
+  void say_what_checks_miss() const;
   void make_surgery();
   void spoil(Fault::Kind kind);  // for tests of failures
   void check_replicas_if_due();

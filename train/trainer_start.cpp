@@ -54,6 +54,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   check_memory_need();
   allocate();
   refuse_policy();
+  say_what_checks_miss();
   if (config.resume) restore();
   check_sizes();
   check_ranks();

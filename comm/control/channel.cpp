@@ -33,28 +33,6 @@ std::string seconds_of(Clock::duration time) {
 
 std::int64_t own_process_number() { return ::getpid(); }
 
-ControlChannel::ControlChannel(Options options, std::chrono::milliseconds limit)
-    : options_(std::move(options)), silence_(options_.silence), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (options_.local_rank == 0) neighbours_.emplace(options_.hub.secret);
-  hub_.emplace(connect_to(options_.hub.host, options_.hub.port, limit));
-  greet();
-  heard_ = Clock::now();
-  thread_ = std::thread([this] { run(); });
-  std::unique_lock lock(mutex_);
-  if (changed_.wait_for(lock, std::max(limit, options_.welcome_within), [this] { return is_welcome_ || hub_lost_; }) && is_welcome_) return;
-  const bool refused = hub_lost_ && !hub_silent_;
-  is_over_ = true;
-  lock.unlock();
-  ::eventfd_write(wake_.number(), 1);
-  thread_.join();
-  CommError error(options_.rank, "control", 0,
-                  "[control] " + options_.hub.text() + (refused ? " has refused rank " : " has not welcomed rank ") +
-                      std::to_string(options_.rank) +
-                      (refused ? ": it belongs to another run, or this rank is there already" : " in time"));
-  error.is_late = !refused;
-  throw error;
-}
-
 ControlChannel::~ControlChannel() {
   {
     const std::lock_guard lock(mutex_);
@@ -62,15 +40,6 @@ ControlChannel::~ControlChannel() {
   }
   ::eventfd_write(wake_.number(), 1);
   thread_.join();
-}
-
-void ControlChannel::greet() {
-  hub_->send({.kind = Kind::hello,
-              .rank = options_.rank,
-              .code = options_.local_rank,
-              .number = options_.process,
-              .port = neighbours_ ? neighbours_->port() : std::uint16_t{0},
-              .text = options_.hub.secret + "\n" + options_.host});
 }
 
 void ControlChannel::run() {
@@ -102,9 +71,9 @@ void ControlChannel::turn() {
   const bool stands = hub_->pump();
   for (const ControlMessage& message : hub_->take()) hear(message);
   if (hub_ && hub_->descriptor() != descriptor) return;  // sent on to a leader
-  if (!stands && hub_)
-    lose_hub("has gone");
-  else if (hub_ && is_silent(silence_))
+  if (!stands && hub_) {
+    if (!comes_again()) lose_hub("has gone");
+  } else if (hub_ && is_silent(silence_))
     lose_hub("has said nothing for " + seconds_of(Clock::now() - heard_) + " s", true);
 }
 
@@ -148,8 +117,7 @@ void ControlChannel::hear(const ControlMessage& message) {
       leader_.emplace(Departed{message.code, ProcessEnd(message.number), Clock::now()});
       hub_ = std::move(leader);  // the old one closes after the new one stands, so their numbers differ
       greet();
-    } catch (const CommError&) {
-      lose_hub("has sent us to a leader that does not answer");
+    } catch (const CommError&) {  // the hub has ended this connection too, and is asked again
     }
     return;
   }
@@ -163,6 +131,7 @@ void ControlChannel::hear(const ControlMessage& message) {
   }
   const std::lock_guard lock(mutex_);
   if (message.kind == Kind::welcome) is_welcome_ = true;
+  if (message.kind == Kind::refuse && !is_welcome_) is_refused_ = true;
   if (message.kind == Kind::answer) answer_ = message;
   changed_.notify_all();
 }
@@ -191,7 +160,7 @@ void ControlChannel::lose_hub(const std::string& why, bool is_silence) {
   bool is_expected = false;
   {
     const std::lock_guard lock(mutex_);
-    hub_lost_ = true, hub_silent_ = is_silence;
+    hub_lost_ = true, hub_silent_ = hub_silent_ || is_silence;
     is_expected = said_bye_ || !is_welcome_;
     changed_.notify_all();
   }

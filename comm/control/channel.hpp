@@ -13,6 +13,7 @@
 #include <chorale/comm/control/address.hpp>
 #include <chorale/comm/control/connection.hpp>
 #include <chorale/comm/control/neighbours.hpp>
+#include <chorale/core/base/error.hpp>
 #include <chorale/core/base/memory_kills.hpp>
 #include <chorale/core/base/process_end.hpp>
 
@@ -26,6 +27,11 @@ struct Whereabouts {
   std::chrono::milliseconds still{0};  // since it was last seen to get on
   std::string host;
   bool is_here = false;  // its connection stands
+};
+
+/// Who watches has ended before it welcomed this rank: it has listened, and does so no more.
+struct HubGone : CommError {
+  using CommError::CommError;
 };
 
 /// tell(), bye() and where() from any thread.
@@ -51,9 +57,12 @@ class ControlChannel {
     std::chrono::milliseconds silence{60000};                   // a hub that says nothing for so long is gone
     std::string hub_name = "the process that watches the run";  // for words on its end
     std::chrono::milliseconds welcome_within{0};                // while it says something: a leader may be late; 0: as to connect
+    /// Asked while it does not answer: its process is known to have ended.
+    std::function<bool()> is_hub_gone = {};
   };
-  /// Returns when the hub has welcomed this rank. Throws CommError when it does not answer within `limit`, refuses this rank, or, is_late,
-  /// has answered and then says nothing.
+  /// Returns when the hub has welcomed this rank. A connection that ends before (strangers may crowd a rank out that has not spoken yet) is
+  /// made again while there is time. Throws CommError when the hub does not answer within `limit`, refuses this rank, or, is_late, has
+  /// answered and then says nothing; HubGone when it has ended.
   explicit ControlChannel(Options options, std::chrono::milliseconds limit = std::chrono::seconds(30));
   ~ControlChannel();
   ControlChannel(const ControlChannel&) = delete;
@@ -75,6 +84,9 @@ class ControlChannel {
  private:
   void run();
   void turn();
+  void connect(std::chrono::milliseconds limit);
+  bool comes_again();
+  [[noreturn]] void throw_not_welcome() const;
   void greet();
   void say_where();
   void send_outbox();
@@ -94,12 +106,14 @@ class ControlChannel {
   std::optional<Neighbours> neighbours_;  // of who leads its node
   std::optional<Departed> leader_;        // that we go through
   std::chrono::steady_clock::time_point heard_, said_, over_at_, turned_;
+  std::chrono::steady_clock::time_point welcome_until_;
+  int came_again_ = 0;
   bool ordered_ = false;  // to leave
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::vector<ControlMessage> outbox_;
-  bool is_welcome_ = false, is_over_ = false, said_bye_ = false, hub_lost_ = false, hub_silent_ = false;
+  bool is_welcome_ = false, is_over_ = false, said_bye_ = false, hub_lost_ = false, hub_silent_ = false, is_refused_ = false;
   std::optional<ControlMessage> answer_;
   std::thread thread_;
 };

@@ -116,10 +116,10 @@ Descriptor accept_from(const Descriptor& listener) { return Descriptor(::accept4
 
 namespace {
 
-/// Empty, with the reason in `why`, when this one address does not answer in time.
-Descriptor try_address(const addrinfo& at, Clock::time_point until, std::string& why) {
+/// Empty, with the reason in `error`, when this one address does not answer in time.
+Descriptor try_address(const addrinfo& at, Clock::time_point until, int& error) {
   Descriptor socket(::socket(at.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  int error = socket ? 0 : errno;
+  error = socket ? 0 : errno;
   if (socket && ::connect(socket.number(), at.ai_addr, at.ai_addrlen) != 0) error = errno;
   if (error == EINPROGRESS) {
     pollfd waiting = {socket.number(), POLLOUT, 0};
@@ -130,17 +130,17 @@ Descriptor try_address(const addrinfo& at, Clock::time_point until, std::string&
     else
       ::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &length);
   }
-  if (error == 0) return socket;
-  why = std::strerror(error);
-  return Descriptor();
+  return error == 0 ? std::move(socket) : Descriptor();
 }
 
 }  // namespace
 
-Descriptor connect_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit) {
-  const Clock::time_point until = Clock::now() + limit;
+Descriptor connect_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit,
+                      const std::function<bool(int error)>& is_hopeless) {
+  const Clock::time_point begun = Clock::now(), until = begun + limit;
   std::string why;
   do {
+    int error = 0;
     addrinfo hints = {}, *found = nullptr;
     hints.ai_family = AF_INET, hints.ai_socktype = SOCK_STREAM;
     if (const int trouble = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); trouble != 0) {
@@ -148,12 +148,15 @@ Descriptor connect_to(const std::string& host, std::uint16_t port, std::chrono::
     } else {
       const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, ::freeaddrinfo);
       for (const addrinfo* at = found; at; at = at->ai_next)
-        if (Descriptor socket = try_address(*at, until, why)) return socket;
+        if (Descriptor socket = try_address(*at, until, error)) return socket;
+      why = std::strerror(error);
     }
+    if (is_hopeless && is_hopeless(error)) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   } while (Clock::now() < until);
+  const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
   throw CommError(-1, "control", 0,
-                  "[control] " + host + ":" + std::to_string(port) + " does not answer within " + std::to_string(limit.count()) +
+                  "[control] " + host + ":" + std::to_string(port) + " does not answer within " + std::to_string(waited.count()) +
                       " ms: " + why + "; ranks need a TCP connection to where the run was started");
 }
 

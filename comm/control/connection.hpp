@@ -2,6 +2,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,12 @@ class Descriptor {
   int number_;
 };
 
-/// Of a listener: connections that have not said hello, and how long they have for it. A rank whose leader is late waits as long.
+/// Of a listener: connections that have not said hello, and how long they have for it. One too many ends the oldest of them: who stays
+/// silent keeps nobody out. A rank whose leader is late waits as long.
 inline constexpr std::size_t kMostStrangers = 64;
 inline constexpr auto kHelloWithin = std::chrono::seconds(30);
+/// That a listener takes in one turn: a crowd of strangers must not hold it.
+inline constexpr int kMostComing = 256;
 
 /// One thread.
 class ControlConnection {
@@ -55,8 +59,10 @@ class ControlConnection {
 Descriptor listen_at(const std::string& address, std::uint16_t& port);
 /// An accepted connection, or none when nobody waits.
 Descriptor accept_from(const Descriptor& listener);
-/// Throws CommError when it is not there within `limit`. Any thread.
-Descriptor connect_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit);
+/// Throws CommError when it is not there within `limit`, or earlier where is_hopeless says so, which is asked after each failed attempt
+/// with its errno. Any thread.
+Descriptor connect_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit,
+                      const std::function<bool(int error)>& is_hopeless = {});
 /// As uname says.
 std::string host_name();
 

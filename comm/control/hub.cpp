@@ -50,11 +50,10 @@ void ControlHub::serve(std::chrono::milliseconds limit) {
   ::poll(waiting.data(), waiting.size(), static_cast<int>(limit.count()));
   accept_all();
   for (Peer& peer : peers_) {
-    const bool stands = peer.connection.pump();
-    for (const ControlMessage& message : peer.connection.take())
-      if (!peer.closed) handle(peer, message);
-    peer.closed = peer.closed || !stands;
-    if (!peer.closed && peer.rank < 0 && Clock::now() - peer.since > kHelloWithin) peer.closed = true, ++refused_;
+    hear(peer);
+    if (peer.closed || peer.rank >= 0 || Clock::now() - peer.since <= kHelloWithin) continue;
+    peer.closed = true;
+    if (!peer.waiting) ++refused_;
   }
   redirect_waiting();
   if (Clock::now() - last_beat_ >= kBeatEvery) {
@@ -73,13 +72,32 @@ void ControlHub::look_at_ends() {
 }
 
 void ControlHub::accept_all() {
-  while (Descriptor socket = accept_from(listener_)) {
-    const auto strangers = std::count_if(peers_.begin(), peers_.end(), [](const Peer& p) { return p.rank < 0 && !p.waiting; });
-    if (static_cast<std::size_t>(strangers) >= kMostStrangers)
-      ++refused_;
+  for (int i = 0; i < kMostComing; ++i) {
+    Descriptor socket = accept_from(listener_);
+    if (!socket) return;
+    peers_.push_back({.connection = ControlConnection(std::move(socket)), .since = Clock::now()});
+    hear(peers_.back());  // ranks that have come while we stood still have said hello, and are no strangers
+    if (peers_.back().closed && peers_.back().rank < 0)
+      peers_.pop_back();
     else
-      peers_.push_back({.connection = ControlConnection(std::move(socket)), .since = Clock::now()});
+      end_oldest_stranger();
   }
+}
+
+/// Where there are too many: more than the ranks that are still to come, which may all have connected and not spoken yet, and 64.
+void ControlHub::end_oldest_stranger() {
+  const auto is_stranger = [](const Peer& peer) { return peer.rank < 0 && !peer.waiting; };
+  const auto most = kMostStrangers + ranks_.size() - static_cast<std::size_t>(registered());
+  if (static_cast<std::size_t>(std::count_if(peers_.begin(), peers_.end(), is_stranger)) <= most) return;
+  peers_.erase(std::find_if(peers_.begin(), peers_.end(), is_stranger));
+  ++refused_;
+}
+
+void ControlHub::hear(Peer& peer) {
+  const bool stands = peer.connection.pump();
+  for (const ControlMessage& message : peer.connection.take())
+    if (!peer.closed) handle(peer, message);
+  peer.closed = peer.closed || !stands;
 }
 
 void ControlHub::handle(Peer& peer, const ControlMessage& message) {
@@ -122,14 +140,18 @@ void ControlHub::greet(Peer& peer, const ControlMessage& hello) {
       hello.rank >= 0 && hello.rank < options_.ranks && ranks_[static_cast<std::size_t>(hello.rank)].state == RankStatus::State::awaited;
   const bool is_relayed = peer.rank >= 0;
   if (!is_free || !knows_secret(hello)) {
-    peer.closed = !is_relayed;  // who shares a leader's connection takes nothing from it
     ++refused_;
+    if (is_relayed) return;  // who shares a leader's connection takes nothing from it
+    peer.connection.send({.kind = Kind::refuse, .rank = hello.rank});
+    peer.connection.flush(std::chrono::milliseconds(0));
+    peer.closed = true;
     return;
   }
   const std::string host(host_in(hello.text));
   // Ranks of the hub's own node come straight; those of others share their leader's connection.
   if (!is_relayed && hello.code > 0 && host != host_name()) {
     peer.waiting = hello;
+    if (leaving_) peer.connection.send(*leaving_);
     return;
   }
   if (!is_relayed) peer.rank = hello.rank, peer.port = hello.port;

@@ -60,7 +60,7 @@ class ControlHub {
   void stop(int kind);
   /// All ranks end now, with this code. Ranks that come later hear it too. culprit: the rank that it began with; -1: none.
   void leave(int code, const std::string& cause, int culprit = -1);
-  /// Connections refused because they did not know the secret, came twice or spoke another language.
+  /// Connections refused because they did not know the secret, said nothing, came twice or spoke another language.
   int refused() const { return refused_; }
 
  private:
@@ -73,6 +73,8 @@ class ControlHub {
     bool closed = false;
   };
   void accept_all();
+  void hear(Peer& peer);
+  void end_oldest_stranger();
   void handle(Peer& peer, const ControlMessage& message);
   void greet(Peer& peer, const ControlMessage& hello);
   bool knows_secret(const ControlMessage& hello) const;

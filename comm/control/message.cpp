@@ -54,8 +54,8 @@ std::optional<ControlMessage> ControlReader::next() {
     throw DataError("[control] a message of " + std::to_string(h.bytes) + " bytes is refused; who connects here is no rank of this run");
   if (bytes_.size() < sizeof h.bytes + h.bytes) return std::nullopt;
   std::memcpy(&h, bytes_.data(), sizeof h);
-  if (h.version != kVersion || h.kind > static_cast<std::uint8_t>(ControlMessage::Kind::witness) ||
-      h.text_bytes != h.bytes - kAfterLength || h.activity > static_cast<std::uint8_t>(Activity::ending) || h.is_whole > 1)
+  if (h.version != kVersion || h.kind > static_cast<std::uint8_t>(ControlMessage::Kind::refuse) || h.text_bytes != h.bytes - kAfterLength ||
+      h.activity > static_cast<std::uint8_t>(Activity::ending) || h.is_whole > 1)
     throw DataError("[control] a message of version " + std::to_string(h.version) + ", kind " + std::to_string(h.kind) +
                     " is refused; do all ranks run one build?");
   ControlMessage m;

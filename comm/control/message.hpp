@@ -37,6 +37,7 @@ struct ControlMessage {
     ask,       // rank to hub: where is rank `code`?
     answer,    // hub to rank: rank `code` was seen there; number = ms since it got on, -1: never here; port = 1: it is here; text = host
     witness,   // stranger to hub, once: text = secret, host; the leader of that host, rank `code`, has ended; number = 1 + its status
+    refuse,    // hub to rank `rank`: it does not know the secret, there is no such rank, or it is there already
   };
   Kind kind = Kind::beat;
   std::int32_t rank = -1;  // from whom, or for whom; -1: everybody

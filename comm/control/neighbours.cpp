@@ -19,9 +19,9 @@ void Neighbours::watch(std::vector<pollfd>& waiting) const {
 }
 
 void Neighbours::serve(ControlConnection* hub) {
-  accept_all();
+  accept_all(hub);
   for (Neighbour& n : neighbours_) {
-    hear(n, hub);
+    if (!n.closed) hear(n, hub);
     if (!n.closed || n.rank < 0 || !hub) continue;
     hub->send({.kind = Kind::gone, .rank = n.rank});
     if (n.process) departed_.push_back({n.rank, std::move(*n.process), Clock::now()});
@@ -30,10 +30,15 @@ void Neighbours::serve(ControlConnection* hub) {
   follow_departed(hub);
 }
 
-void Neighbours::accept_all() {
-  while (Descriptor socket = accept_from(listener_)) {
-    const auto strangers = std::count_if(neighbours_.begin(), neighbours_.end(), [](const Neighbour& n) { return n.rank < 0; });
-    if (static_cast<std::size_t>(strangers) < kMostStrangers) neighbours_.push_back({.connection = ControlConnection(std::move(socket))});
+void Neighbours::accept_all(ControlConnection* hub) {
+  const auto is_stranger = [](const Neighbour& n) { return n.rank < 0; };
+  for (int i = 0; i < kMostComing; ++i) {
+    Descriptor socket = accept_from(listener_);
+    if (!socket) return;
+    neighbours_.push_back({.connection = ControlConnection(std::move(socket))});
+    hear(neighbours_.back(), hub);  // who has come while we stood still, and said hello, is no stranger
+    if (static_cast<std::size_t>(std::count_if(neighbours_.begin(), neighbours_.end(), is_stranger)) > kMostStrangers)
+      neighbours_.erase(std::find_if(neighbours_.begin(), neighbours_.end(), is_stranger));
   }
 }
 

@@ -24,8 +24,8 @@ struct Departed {
 /// The channel's thread.
 class Neighbours {
  public:
-  /// Listens on the loopback: a neighbour is on this node. secret: who does not know it, says nothing within 30 s or is one too many of
-  /// those that have said nothing is cut off; the hub does not hear of it. Throws IoError.
+  /// Listens on the loopback: a neighbour is on this node. secret: who does not know it, says nothing within 30 s or is the oldest
+  /// of too many that have said nothing is cut off; the hub does not hear of it. Throws IoError.
   explicit Neighbours(std::string secret) : secret_(std::move(secret)), listener_(listen_at("127.0.0.1", port_)) {}
   std::uint16_t port() const { return port_; }
   bool empty() const { return neighbours_.empty(); }
@@ -48,7 +48,7 @@ class Neighbours {
     std::optional<ProcessEnd> process = {};
     std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
   };
-  void accept_all();
+  void accept_all(ControlConnection* hub);
   void hear(Neighbour& neighbour, ControlConnection* hub);
   void follow_departed(ControlConnection* hub);
   std::string secret_;

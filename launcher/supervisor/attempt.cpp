@@ -130,9 +130,11 @@ std::optional<AttemptEnd> Attempt::verdict() const {
   std::vector<RankEnd> ends = ends_in(hub_, {.memory_kills_here = kills_.count(), .launcher_status = launcher_status_});
   // Where another rank had fallen silent before, a death without a word, and what only follows, is not the cause.
   if (silent_ >= 0) std::erase_if(ends, [](const RankEnd& end) { return end.cause.empty() || end.kind == CauseKind::follows; });
-  if (const std::optional<Verdict> found = verdict_of(ends)) return AttemptEnd{*found};
-  if (trouble_.empty()) return std::nullopt;
-  return AttemptEnd{{.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = trouble_where_}};
+  std::optional<Verdict> out = verdict_of(ends);
+  if (!out && trouble_.empty()) return std::nullopt;
+  if (!out) out = {.code = kComm, .cause = trouble_, .rank = troubled_rank_, .where = trouble_where_};
+  out->cause += strangers_text(hub_);
+  return AttemptEnd{*out};
 }
 
 AttemptEnd Attempt::orderly_end() const {

@@ -68,7 +68,9 @@ std::optional<Silence> HostedHub::absent_rank() {
 void HostedHub::note_ends() {
   std::vector<RankEnd> now = ends_in(hub_, {.memory_kills_here = kills_.count()});
   if (unheard_)
-    now.insert(now.begin(), {.rank = unheard_->rank, .kind = CauseKind::unheard, .cause = unheard_->cause, .where = unheard_->where});
+    now.insert(
+        now.begin(),
+        {.rank = unheard_->rank, .kind = CauseKind::unheard, .cause = unheard_->cause + strangers_text(hub_), .where = unheard_->where});
   const std::lock_guard lock(mutex_);
   ends_ = std::move(now);
 }

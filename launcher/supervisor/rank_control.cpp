@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 #include <thread>
+#include <tuple>
 
 #include <chorale/comm/missed_rank.hpp>
 #include <chorale/comm/rank_watch.hpp>
@@ -35,6 +36,13 @@ MissedRank first_is_absent(std::chrono::duration<double> waited) {
   error.is_late = true, error.where = absence.where;
   return error;
 }
+
+/// It has been there, and its process is gone. Where it was on this machine the verdict says how.
+MissedRank first_has_ended(const HubGone& gone) {
+  MissedRank error(0, "start", 0, std::string("rank 0, which watches the run, has ended: ") + gone.what());
+  error.where = "its start";
+  return error;
+}
 }  // namespace
 
 std::unique_ptr<RankControl> RankControl::open(const Surroundings& around, const Watching& watching) {
@@ -44,6 +52,7 @@ std::unique_ptr<RankControl> RankControl::open(const Surroundings& around, const
                                                  .rank = around.outer_rank,
                                                  .local_rank = around.local_rank,
                                                  .deadline = watching.deadline});
+  if (watching.last && around.outer_rank != 0) watching.last->await_first(sibling_of_rank(0));
   auto board = std::make_unique<JobBoard>();
   if (!board->has_joined()) return nullptr;
   return around.outer_rank == 0 ? host(around, watching, std::move(board)) : join(around, watching, std::move(board));
@@ -85,6 +94,9 @@ std::unique_ptr<RankControl> RankControl::join(const Surroundings& around, const
                                                      .last = watching.last});
     out->board_ = std::move(board);
     return out;
+  } catch (const HubGone& gone) {
+    std::ignore = board.release();  // mpirun, which is ending all, does not answer who leaves PMIx in order
+    throw first_has_ended(gone);
   } catch (const CommError& e) {
     if (e.is_late) throw first_is_absent(std::chrono::steady_clock::now() - begun);
     // A firewall between nodes must not keep a run from starting that needs no watching.
@@ -105,6 +117,7 @@ RankControl::RankControl(const Options& options) : options_(options) {
   if (options.is_hub_in_first) {
     channel.hub_name = "rank 0, which watches the run";
     channel.silence = options.deadline + kOverDeadline;
+    channel.is_hub_gone = [last = options.last] { return last && last->first_has_died(); };
     channel.welcome_within = channel.silence + kTraining;  // while it speaks: the leader of this node may be the one that is late
     limit = std::clamp<std::chrono::milliseconds>(options.deadline / 2, 1s, kConnectWithin);
   }

@@ -59,6 +59,13 @@ std::vector<RankEnd> ends_in(const ControlHub& hub, const Surmise& surmise) {
   return out;
 }
 
+std::string strangers_text(const ControlHub& hub) {
+  if (hub.refused() == 0) return "";
+  return fmt::format(
+      "; {} were ended at port {}, where the ranks say how they are: who had made them did not know the run's secret, or said nothing",
+      hub.refused() == 1 ? "1 connection" : fmt::format("{} connections", hub.refused()), hub.port());
+}
+
 std::string place_of(const ControlHub& hub, int rank) {
   const RankStatus& status = hub.ranks()[static_cast<std::size_t>(rank)];
   return fmt::format("rank {} (node {}, process {})", rank, status.host, status.process);

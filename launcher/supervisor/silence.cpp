@@ -1,6 +1,7 @@
 #include <chorale/launcher/supervisor/silence.hpp>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -29,6 +30,18 @@ bool has_variable(const std::string& environment, const std::string& setting) {
 }
 }  // namespace
 
+namespace {
+/// Of this process's job, as its environment says.
+bool is_of_rank(std::int64_t process, int rank) {
+  const char* job = std::getenv("PMIX_NAMESPACE");
+  std::ifstream in("/proc/" + std::to_string(process) + "/environ", std::ios::binary);
+  if (!job || !in) return false;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return has_variable(text.str(), std::string("PMIX_NAMESPACE=") + job) && has_variable(text.str(), "PMIX_RANK=" + std::to_string(rank));
+}
+}  // namespace
+
 bool is_stopped(std::int64_t process) {
   const std::string stat = process_stat(process);
   const std::size_t name_end = stat.rfind(") ");
@@ -38,21 +51,24 @@ bool is_stopped(std::int64_t process) {
 bool is_stopped(const RankStatus& rank) { return rank.host == host_name() && is_stopped(rank.process); }
 
 std::int64_t process_of_rank(int rank) {
-  const char* job = std::getenv("PMIX_NAMESPACE");
-  if (!job) return 0;
   std::int64_t found = 0;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", ignored)) {
     const std::int64_t process = std::strtoll(entry.path().filename().c_str(), nullptr, 10);
-    std::ifstream in(entry.path() / "environ", std::ios::binary);
-    if (process <= 0 || !in) continue;
-    std::ostringstream text;
-    text << in.rdbuf();
-    if (!has_variable(text.str(), std::string("PMIX_NAMESPACE=") + job) || !has_variable(text.str(), "PMIX_RANK=" + std::to_string(rank)))
-      continue;
+    if (process <= 0 || !is_of_rank(process, rank)) continue;
     if (found == 0 || is_stopped(process)) found = process;  // a shell around it has the same environment
   }
   return found;
+}
+
+std::int64_t sibling_of_rank(int rank) {
+  std::error_code ignored;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(::getppid()) + "/task", ignored)) {
+    std::ifstream in(thread.path() / "children");
+    for (std::int64_t process = 0; in >> process;)
+      if (is_of_rank(process, rank)) return process;
+  }
+  return 0;
 }
 
 Silence silence_of(const ControlHub& hub, int rank) {

@@ -21,6 +21,8 @@ bool is_stopped(std::int64_t process);
 bool is_stopped(const RankStatus& rank);
 /// The process of that rank of our job on this host, as PMIx numbers ranks; 0: it is not here, or not ours to look at.
 std::int64_t process_of_rank(int rank);
+/// The same, where one launcher has started it and this process: quicker.
+std::int64_t sibling_of_rank(int rank);
 
 Silence silence_of(const ControlHub& hub, int rank);
 /// Of a rank that has never come.

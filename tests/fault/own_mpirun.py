@@ -10,7 +10,7 @@ import sys
 import time
 
 from ends import STEPS
-from rows import Mpirun, main, time_of
+from rows import Mpirun, main, signal_is_known, time_of
 
 from processes import running
 
@@ -73,6 +73,29 @@ def stopped_at_start(row, expected):
         stopped_rank(row, expected, "init", rank, lambda run, options, rank=rank: run.start(*options, "--inject", f"freeze@{rank}:0:init"), resume=False)
 
 
+def first_killed_at_init(row, expected):
+    """It has said where it listens, and perhaps welcomed the others: one of them writes the verdict, however far it has come."""
+    del expected
+    run = Mpirun(row.chorale, row.folder, row.name + "-run")
+    shm = set(os.listdir("/dev/shm"))
+    for start in range(1, 6):
+        resumes, begun = start > 2, time.time()
+        attempt = start + resumes  # the one between has trained
+        run.start(*STEPS, "--inject", "kill9@0:0:init", *(["--resume"] if resumes else []))
+        code, said = run.end(60)
+        ends = run.events("end")
+        run.check(code == 137 and time.time() - begun < 20, f"start {start} ends", code, said)
+        run.check([(e["attempt"], e["code"], e["rank"]) for e in ends[attempt - 1 :]] == [(attempt, 75, 0)], f"start {start} has one verdict, of rank 0", ends, said)
+        run.check("the verdict in place of rank 0: rank 0 (node" in said, "and another rank says it", said)
+        run.check(not signal_is_known() or "SIGKILL" in ends[-1]["cause"], "with the signal", ends)
+        if start == 2:
+            run.start(*STEPS, "--train.steps", "400")
+            code, said = run.end()
+            run.check(code == 0, "the same command then trains", code, said)
+    run.check_clean(shm)
+    row.wrong += run.wrong
+
+
 def all_stopped(row, expected):
     """There is nobody left to say so. Continued before the deadline or after it, they find no fault in one another."""
     run = Stopped(row.chorale, row.folder, row.name + "-run")
@@ -114,7 +137,7 @@ def said_once(row, expected):
         row.wrong += run.wrong
 
 
-ROWS = {f.__name__: f for f in (stopped_at_start, all_stopped, said_once)}
+ROWS = {f.__name__: f for f in (stopped_at_start, first_killed_at_init, all_stopped, said_once)}
 
 if __name__ == "__main__":
     sys.exit(main(ROWS, *STEPS))

@@ -4,10 +4,12 @@
 
 Processes are really killed and frozen. Each row has a hard limit.
 """
+import contextlib
 import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +43,36 @@ def killed_at_start(row, expected):
     # Of a rank that was killed before it had a connection only mpirun knows, which kills the others.
     row.check([e["code"] for e in ends] == [75, 0] and ends[0]["cause"], "one verdict of 75, then done", ends)
     row.check(bool(ends) and time_of(ends[0]) - killed <= 3, "verdict within 3 s", ends, killed)
+
+
+def port_of(pid):
+    """On which that process listens; 0: on none."""
+    mine = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            mine.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for words in (line.split() for line in file.readlines()[1:]):
+            if words[3] == "0A" and f"socket:[{words[9]}]" in mine:
+                return int(words[1].split(":")[1], 16)
+    return 0
+
+
+def strangers(row, expected):
+    """Who does not know the secret connects first, and stays silent."""
+    row.start("--inject", "kill9@1:1000", "--restarts", "1")
+    ports = []
+    row.check(row.until(lambda: ports.append(port_of(row.child.pid)) or ports[-1], 20), "listens")
+    silent = [socket.create_connection(("127.0.0.1", ports[-1]), 5) for _ in range(100)]
+    code, said = row.end()
+    for one in silent:
+        one.close()
+    ends = row.events("end")
+    row.check(code == 0 and [e["code"] for e in ends] == [75, 0], "they keep no rank out", code, ends, said)
+    row.check(bool(ends) and ends[0]["rank"] == 1 and "SIGKILL" in ends[0]["cause"] and "connections were ended at port" in ends[0]["cause"],
+              "the verdict of the killed rank says how many there were", ends)
+    row.check(row.hash() == expected, "ends with the bits of an undisturbed run", row.hash())
+    row.check_resumed()
 
 
 def killed_launcher(row, expected):
@@ -244,7 +276,8 @@ def hundred_random_kills(row, expected):
     row.wrong += whole.wrong
 
 
-ROWS = {f.__name__: f for f in (killed_rank, overwritten, launcher_asked_to_end, killed_at_start, killed_launcher, frozen_launcher, frozen_launcher_of_dead_ranks, killed_supervisor, paused_supervisor, gone_for_good,
+ROWS = {f.__name__: f for f in (killed_rank, overwritten, strangers, launcher_asked_to_end, killed_at_start, killed_launcher, frozen_launcher,
+                                frozen_launcher_of_dead_ranks, killed_supervisor, paused_supervisor, gone_for_good,
                                 waits_that_grow, few_random_kills, hundred_random_kills)}
 
 if __name__ == "__main__":
