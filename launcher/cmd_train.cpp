@@ -11,6 +11,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/find_lr.hpp>
 #include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/model_parts.hpp>
@@ -36,8 +37,15 @@ namespace {
 
 /// Both tables in one, so that every flag is known in one pass.
 struct TrainTable : RecipeTable {
-  TrainTable() { describe(table, words); }
+  TrainTable() {
+    describe(table, words);
+    table.add(
+        "find-lr", find_lr,
+        "Do not train, but look for a learning rate: it rises from 1e-7 to 10 over 200 updates, until the loss flies off. Prints what "
+        "to begin with, and writes find_lr.json.");
+  }
   StartWords words;
+  bool find_lr = false;
 };
 
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
@@ -81,6 +89,8 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
                              session.log, data.train,      data.validation,     data.test};
   if (const MultiTask* model = parts.model.multi_task)
     trainer_parts.is_shared = [model](std::string_view parameter) { return model->is_shared(parameter); };
+  std::optional<RateFinder> finder;
+  if (t.find_lr) finder.emplace().prepare(config, trainer_parts);
   Trainer trainer(trainer_parts, config);
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
@@ -92,8 +102,13 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
   if (!t.words.quiet) trainer.add(progress);
   trainer.add(files);
+  if (finder) trainer.add(*finder);
   try {
-    const Summary summary = trainer.run();
+    const Summary summary = finder ? finder->run(trainer) : trainer.run();
+    if (finder && comm.rank() == 0) {
+      write_file_atomically(folder / "find_lr.json", finder->json());
+      std::printf("%s\n", finder->text().c_str());
+    }
     say_unmet_faults(comm, session.log);
     const int code = exit_code_of(summary.status);
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
@@ -132,6 +147,7 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   for (std::string& file : t.settings.data.file)

@@ -60,6 +60,7 @@ TrainedRun::TrainedRun(const std::string& path, const OpenAs& as) : comm(make_se
   for (const NamedTensor& wanted : named_parameters(*params, params->values())) {
     const NamedTensor* found = state.find("best." + wanted.name);
     best = best || found;
+    if (!found) found = state.find("ema." + wanted.name);  // where no best weights are kept
     if (!found) found = &last.at(wanted.name);
     if (found->shape != wanted.shape || found->dtype != wanted.dtype)
       throw CheckpointError(checkpoint->folder().string() + ": " + wanted.name + " has another shape or type than the recipe's model");
