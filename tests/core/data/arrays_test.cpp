@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/array_dataset.hpp>
@@ -12,6 +13,7 @@
 #include <chorale/core/data/data_options.hpp>
 #include <chorale/core/data/extents.hpp>
 #include <chorale/core/io/idx.hpp>
+#include <chorale/train/data/reader.hpp>
 
 using namespace chorale;
 using namespace std::string_literals;
@@ -112,7 +114,11 @@ TEST_CASE("scaling by the training rows does not depend on how they are shared o
 TEST_CASE("what is drawn for an image follows from the step and its position in the batch, whoever loads it") {
   Changed changed;
   const Shape shape{6, 6, 2};
-  const std::vector<std::string> words = {"flip", "crop(2)", "cutout(3)"};
+  std::vector<std::string> words;  // all that are registered
+  for (const std::string& name : changed.registry.of<AugmentEntry>().names())
+    words.push_back(name + (changed.registry.of<AugmentEntry>().at(name, "").takes_size ? "(2)" : ""));
+  REQUIRE(words.size() >= 3);
+  for (const std::string& word : words) CHECK(changed({word}, shape, 40, {.key = 5}) != changed({}, shape, 40, {.key = 5}));
   const Pixels all = changed(words, shape, 20, {.key = 5, .first_position = 40});
   const Pixels last = changed(words, shape, 7, {.key = 5, .first_position = 53});
   CHECK(std::equal(last.begin(), last.end(), all.begin() + 13 * 72));
@@ -214,4 +220,48 @@ TEST_CASE("a key that a format has no use for is refused, with those that it tak
              Catch::Contains("data.separator does nothing with data.format = idx") && Catch::Contains("file labels"));
   data.separator = "auto", data.labels = "y";
   CHECK_NOTHROW(check_taken(data, "idx", taken));
+}
+
+TEST_CASE("a pipeline of arrays survives the way through its file, and a damaged one is refused") {
+  Pipeline p;
+  p.array = {.row_shape = {4, 4, 3}, .stored = DType::u8, .shift = {1, 2, 3.5}, .factor = {0.1, 0.2, 1.0 / 3}};
+  p.targets.push_back({.name = "label", .kind = TargetKind::classes, .classes = {"2", "5"}, .class_rows = {7, 8}});
+  p.split = "validation 0.1, test in a file of its own", p.training_rows = 15;
+  const std::string text = p.to_json();
+  const Pipeline back = Pipeline::from_json(text);
+  CHECK(back.to_json() == text);
+  CHECK(back.row_shape() == Shape{4, 4, 3});
+  CHECK(back.features() == 48);
+  CHECK(back.array.stored == DType::u8);
+  CHECK(back.array.factor == p.array.factor);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string other = text;
+    const std::size_t at = other.find(from);
+    REQUIRE(at != std::string::npos);
+    return other.replace(at, from.size(), to);
+  };
+  CHECK_THROWS_AS(Pipeline::from_json(with("\"u8\"", "\"u9\"")), CheckpointError);
+  CHECK_THROWS_AS(Pipeline::from_json(with("3.5", "3.5, 4")), CheckpointError);
+  CHECK_THROWS_AS(Pipeline::from_json(with("\"row_shape\": [", "\"row_shape\": [0,")), CheckpointError);
+}
+
+TEST_CASE("every reader takes keys that there are, and every key of [data] is some reader's") {
+  Changed all;
+  DataOptions data;
+  OptionTable table;
+  describe(table, data);
+  std::set<std::string> left;
+  for (const Option& option : table.all()) left.insert(option.key);
+  left.erase("data.format");
+  for (const std::string& name : all.registry.of<ReaderEntry>().names()) {
+    CAPTURE(name);
+    const ReaderEntry& entry = all.registry.of<ReaderEntry>().at(name, "");
+    CHECK_NOTHROW(check_taken(data, name, entry.keys));
+    for (const std::string_view key : entry.keys) {
+      CHECK(table.find("data." + std::string(key)) != nullptr);
+      left.erase("data." + std::string(key));
+    }
+  }
+  CAPTURE(left);
+  CHECK(left.empty());
 }
