@@ -34,8 +34,7 @@ void describe_reading(OptionTable& table, DataOptions& o, const std::vector<std:
       {.check = [](const std::string& value) { bad_row_limit(value); }});
   table.add("data.memory", o.memory,
             "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a file in TMPDIR, and pieces are read "
-            "again. auto takes half "
-            "of what is free.",
+            "again, while idx and npy are refused. auto takes half of what is free.",
             {.mathematics = false, .check = [](const std::string& value) { memory_budget(value); }});
 }
 
