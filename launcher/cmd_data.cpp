@@ -10,6 +10,7 @@
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/session.hpp>
+#include <chorale/train/data/prepare.hpp>
 
 namespace chorale {
 
@@ -81,6 +82,7 @@ int describe_file(std::span<const std::string> words) {
   if (files.empty() && data.file.empty()) throw UsageError("data describe needs a file");
   data.file.insert(data.file.end(), files.begin(), files.end());
   if (!w.target.empty()) data.target = w.target;
+  check_taken(data, data.format, table_keys());
   const DataDescription description = describe_data(data);
   if (!w.write_recipe.empty()) {
     std::string name = data.file[0];

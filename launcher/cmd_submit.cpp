@@ -84,7 +84,7 @@ int run_submit(std::span<const std::string> arguments) {
   read_flags(arguments, t.table, 1);
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
-  for (std::string& file : t.settings.data.file) file = fs::absolute(file).lexically_normal().string();
+  make_paths_absolute(t.settings.data, ".");
   const std::string name = fs::path(rest[0]).stem().string();
   const JobRequest job = checked(t.words.job, name, t.settings.parallel.threads);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");

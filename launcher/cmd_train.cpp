@@ -28,7 +28,7 @@
 #include <chorale/launcher/start_check.hpp>
 #include <chorale/launcher/training_start.hpp>
 #include <chorale/train/agreement.hpp>
-#include <chorale/train/data/prepare.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -66,7 +66,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
   claim_together(comm, run, s.watchdog.seconds, session.log);
   comm.watch().enter(Activity::reading, "data");
-  const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
+  const DataParts data = read_data({s.data, s.train, comm, session.log, session.registry});
   comm.watch().enter(Activity::starting, "training");
   const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
@@ -79,7 +79,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.identity = t.identity();
   // Before "data", which differs too: the message is to name the versions.
   if (const PublishedFeatures& rows = data.pipeline.published; !rows.tasks.empty()) config.identity["collab.rows"] = rows.version;
-  config.identity["data"] = data.identity();
+  config.identity["data"] = data.identity;
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
@@ -150,9 +150,8 @@ int run_train(std::span<const std::string> arguments) {
   if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
-  for (std::string& file : t.settings.data.file)
-    file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here
-  ::umask(::umask(0) | 027);                                             // what a run writes is its owner's, and the group's to read
+  make_paths_absolute(t.settings.data, ".");  // a flag's is relative to here
+  ::umask(::umask(0) | 027);                  // what a run writes is its owner's, and the group's to read
   return start_training(
       {.command = {"train"},
        .arguments = arguments,

@@ -5,6 +5,7 @@
 #include <chorale/core/data/target_words.hpp>
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/multi_task.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 #include <chorale/train/optimizer_settings.hpp>
 #include <chorale/train/parameter_groups.hpp>
@@ -79,11 +80,12 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
   t.add("train.accumulate", o.accumulate, "Parts that each virtual worker's share is computed in, one after the other, to save memory.",
         {.min = 1, .max = kMany});
   t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
-  t.add("train.metrics", o.metrics,
-        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2. Of "
-        "several "
-        "targets all that can have it, or one: income.auc.",
-        {.mathematics = false});
+  t.add(
+      "train.metrics", o.metrics,
+      "Scores beside the loss: auc accuracy top2_accuracy top3_accuracy top5_accuracy top10_accuracy precision recall f1 macro_f1 micro_f1 "
+      "weighted_f1 average_precision log_loss brier calibration confusion rmse mae r2. Of several "
+      "targets all that can have it, or one: income.auc.",
+      {.mathematics = false});
   t.add(
       "train.early_stop", o.early_stop,
       "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept. Of several targets "
@@ -244,7 +246,7 @@ KeyTexts checked_texts(const OptimizerOptions& options, const Registry& registry
 }
 
 void describe(OptionTable& table, Settings& settings, const Registry& registry) {
-  describe(table, settings.data);
+  describe(table, settings.data, registry.of<ReaderEntry>().names());
   describe_model(table, settings.model, registry);
   describe_train(table, settings.train, registry);
   describe_transfer(table, settings.train);

@@ -9,7 +9,7 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr std::array<std::string_view, 4> kTypes = {"number", "category", "text", "date"};
 constexpr std::array<std::string_view, 3> kOrders = {"ymd", "dmy", "mdy"};
@@ -78,9 +78,36 @@ FittedTarget target_from(const Json& in) {
   return t;
 }
 
+Json to_json(const ArrayFeatures& a) {
+  const auto dims = a.row_shape.dims();
+  return {{"row_shape", std::vector<std::int64_t>(dims.begin(), dims.end())},
+          {"stored", std::string(name(a.stored))},
+          {"shift", a.shift},
+          {"factor", a.factor}};
+}
+
+ArrayFeatures array_from(const Json& in) {
+  const auto dims = in.at("row_shape").get<std::vector<std::int64_t>>();
+  std::int64_t elements = 1;
+  bool is_sound = !dims.empty() && dims.size() < static_cast<std::size_t>(Shape::kMaxRank);
+  for (const std::int64_t n : dims)
+    is_sound = is_sound && n > 0 && !__builtin_mul_overflow(elements, n, &elements) && elements <= std::int64_t{1} << 40;
+  const auto stored = in.at("stored").get<std::string>();
+  ArrayFeatures a{.row_shape = is_sound ? Shape(dims) : Shape(),
+                  .stored = stored == "u8" ? DType::u8 : DType::f32,
+                  .shift = in.at("shift").get<std::vector<double>>(),
+                  .factor = in.at("factor").get<std::vector<double>>()};
+  const std::size_t places = a.factor.size();
+  is_sound = is_sound && a.shift.size() == places && (places <= 1 || static_cast<std::int64_t>(places) == dims.back()) &&
+             (stored == "u8" || stored == "f32");
+  if (!is_sound) throw CheckpointError("pipeline.json: its array has an impossible shape, type or scale; it is damaged");
+  return a;
+}
+
 /// What an older program can read, it may.
 int version_of(const Pipeline& p) {
-  if (p.targets.size() > 1 || !p.published.tasks.empty()) return kVersion;
+  if (p.array.is_there()) return 4;
+  if (p.targets.size() > 1 || !p.published.tasks.empty()) return 3;
   return p.targets.empty() || p.targets[0].positive.empty() ? 1 : 2;
 }
 
@@ -104,6 +131,7 @@ std::string Pipeline::to_json() const {
   if (!published.tasks.empty())
     out["published"] = {{"run", published.run},     {"kind", published.kind},   {"column", published.column},
                         {"tasks", published.tasks}, {"width", published.width}, {"version", published.version}};
+  if (array.is_there()) out["array"] = chorale::to_json(array), out["schema"] = Json::array();
   out["feature_names"] = feature_names();
   return out.dump(1) + "\n";
 }
@@ -129,6 +157,7 @@ Pipeline Pipeline::from_json(const std::string& text) {
     p.split = in.at("split").get<std::string>(), p.split_seed = in.at("split_seed").get<std::int64_t>();
     p.training_rows = in.at("training_rows").get<std::int64_t>();
     for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
+    if (in.contains("array")) p.array = array_from(in.at("array"));
     if (in.contains("published")) {
       const Json& r = in.at("published");
       p.published = {r.at("run"),   r.at("kind"),   r.at("column"), r.at("tasks").get<std::vector<std::string>>(),
