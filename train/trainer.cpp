@@ -5,11 +5,12 @@
 #include <cmath>
 #include <optional>
 
+#include <chorale/train/elapsed.hpp>
+
 namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point from) { return std::chrono::duration<double, std::milli>(Clock::now() - from).count(); }
 }  // namespace
 
 std::int64_t Trainer::total_steps() const {

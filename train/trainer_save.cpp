@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/train/elapsed.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -12,8 +13,6 @@ namespace chorale {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point from) { return std::chrono::duration<double, std::milli>(Clock::now() - from).count(); }
 
 double now_s() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 

@@ -6,14 +6,12 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/memory_budget.hpp>
 #include <chorale/core/tensor/tensor.hpp>
+#include <chorale/train/data/aligned.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
 
 namespace {
-
-constexpr std::int64_t kAlign = 64;
-std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 template <class T>
 void fill_numbers(const ArrayView& view, std::int64_t row, std::int64_t per_row, std::byte* to, std::vector<double>& scratch) {
