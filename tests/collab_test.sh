@@ -306,6 +306,14 @@ for launch in threads mpirun; do
   expect 65 "customer_id" collab train two.ini --run-dir x --launch $launch --task.buys.entity "person : customer_id"
   expect 65 "no person in common: 0 of the 600 keys in $PWD/answers.csv, column 'person', are among those in $PWD/buys.csv, column 'visit'" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
 done
+# Rows of one person that say two things, in a table where each has one.
+{ cat answers.csv; echo "17,0.111,0.222,1"; echo "18,0.333,0.444,0"; sed -n 31p answers.csv; } >twice.csv
+for launch in threads mpirun; do
+  expect 65 "$PWD/twice.csv:1:1: column 'person': 2 persons have several rows that contradict each other, where one row is the rule: 17 (rows 17 and 601: 'a' " \
+    collab train two.ini --run-dir x --launch $launch --task.answers.data.file twice.csv
+done
+expect 65 "column 'person': 600 persons have several rows" collab train two.ini --run-dir x --launch threads --task.buys.repeats refuse
+expect 0 "" collab train two.ini --run-dir twice --launch threads --quiet --task.answers.data.file twice.csv --task.answers.repeats allow
 expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for instance 1" collab train stitch.ini --run-dir y --overwrite --launch threads --task.answers.ranks 2
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
 expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"

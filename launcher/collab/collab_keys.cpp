@@ -151,6 +151,10 @@ void CollabRecipe::describe(TaskSection& section) {
             {.min = 0, .max = 20});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");
   table.add(at + "time", section.time, "As collab.time, for this task.");
+  table.add(at + "repeats", section.repeats,
+            "Rows of one entity that differ. auto: refused where one row an entity is the rule (for 99 of 100 entities, without a time); "
+            "refuse: always, with a time within a period; allow: rows are events.",
+            {.choices = {"auto", "refuse", "allow"}});
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
   table.add(at + "columns", section.keys[kColumns], "Short for data.columns: what of a table this task sees.", {.verbatim = true});

@@ -168,6 +168,7 @@ std::string CollabRecipe::resolved() const {
     out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nat_end = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.at_end,
                        s.weight, recipe_value(*table.find("task." + s.name + ".entity")));
     if (s.folds > 0) out += fmt::format("folds = {}\n", s.folds);
+    if (s.repeats != "auto") out += "repeats = " + s.repeats + "\n";
     if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
       if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";

@@ -55,6 +55,7 @@ struct TaskSection {
   std::int64_t folds = 0;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
   std::string time;                         // column; empty: that of [collab]
+  std::string repeats = "auto";             // of rows of one entity
   std::map<std::string, std::string> keys;  // of the task's recipe, given here
 };
 
