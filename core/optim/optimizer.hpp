@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct ParameterGroup {
   std::int64_t first = 0, last = 0;  // elements [first, last)
   double lr_factor = 1;
   std::int64_t first_step = 1;  // of its updates; before, parameters and state stay as they are, and its own count of steps begins there
+  std::int64_t last_step = std::numeric_limits<std::int64_t>::max();  // behind it they stay as they are
 };
 
 /// One rank, one thread. State lies in the arena's layout and is handed in, so that it can be shared, cut and saved like parameters.
@@ -50,7 +52,7 @@ class Optimizer {
     if (groups_.empty()) return apply_run(device, scalars_, parameter, gradient, first, n);
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       const std::int64_t from = std::max(first, groups_[g].first), to = std::min(first + n, groups_[g].last);
-      if (from >= to || step_ < groups_[g].first_step) continue;
+      if (from >= to || step_ < groups_[g].first_step || step_ > groups_[g].last_step) continue;
       apply_run(device, group_scalars_[g], parameter + (from - first), gradient + (from - first), from, to - from);
     }
   }

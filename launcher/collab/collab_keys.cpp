@@ -60,6 +60,11 @@ void CollabRecipe::describe(CollabSettings& s) {
       "Share of the ticks in which a task with role = target and fewer than 200 training rows first learns to use what it hears, its own "
       "layers being left as they are.",
       {.min = 0, .max = 0.9});
+  table.add(
+      "collab.finalise", s.finalise,
+      "Share of the ticks, at the end: every task goes back to its best weights, publishes all of its entities anew, and its fusion alone "
+      "learns on with what all have published then. 0: vectors of the end are of different ages.",
+      {.min = 0, .max = 0.5});
   table.add("collab.sweep", s.sweep,
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});

@@ -138,7 +138,8 @@ void CollabRecipe::check_folds() const {
 
 std::string CollabRecipe::idle_without(const std::string& key) const {
   if (!key.starts_with("collab.")) return "";
-  const std::string name = key.substr(7), owner = name == "guard" || name == "probe" ? "store" : name.substr(0, name.find('.'));
+  const std::string name = key.substr(7),
+                    owner = name == "guard" || name == "probe" || name == "finalise" ? "store" : name.substr(0, name.find('.'));
   const bool is_owned = owner != name && std::find(settings.strategy.begin(), settings.strategy.end(), owner) == settings.strategy.end();
   if (!is_owned && settings.distill_form == "checkpoint" && (name == "distill.entities" || name == "distill.share"))
     return "distill.form = predictions";
