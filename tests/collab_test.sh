@@ -67,6 +67,18 @@ for forms in "sharded replicated" "replicated sharded"; do
   expect 0 "" collab train two.ini --run-dir "from_$first" --resume --launch mpirun --task.answers.ranks 2 --collab.store $second "${cut[@]}"
   check "a run that goes on with a $second store ends with other bits" [ "$(hashes one)" = "$(hashes from_$first)" ]
 done
+# What a run leaves behind: rows of all entities that the weights of its end make, in the same bytes whatever the ranks; it is scored with them.
+newest() { ls -d $1/checkpoints/step_* | sort -V | tail -n 1; }
+final() { cksum <"$(newest $1)/store.safetensors"; }
+for run in two three share sharded sharded_mpi from_sharded from_replicated; do
+  check "rows of the end of $run differ" [ "$(final one)" = "$(final $run)" ]
+done
+check "rows of another seed are the same" [ "$(final one)" != "$(final seed)" ]
+said_auc() { sed -n '/"test"/,$p' one/tasks/answers/summary.json | grep -o '"auc": [0-9.]*' | head -n 1; }
+scored_as_told() { [ "$(said_auc)" = "$("$chorale" eval one/tasks/answers --json | grep -o '"auc": [0-9.]*')" ]; }
+check "eval gives other scores than the run" scored_as_told
+expect 0 "" collab train two.ini --run-dir end_off --launch threads --quiet --collab.finalise 0
+check "collab.finalise = 0 changes nothing" [ "$(hashes one)" != "$(hashes end_off)" ]
 # Vectors in fewer bytes, cut, with noise: the same bits in either form, and a task of it is scored with what it heard.
 less=(--collab.wire int8 --collab.clip 2 --collab.noise 0.1 --quiet)
 expect 0 "" collab train two.ini --run-dir less --launch threads "${less[@]}"
@@ -187,7 +199,7 @@ expect 64 "the mean of collab.trunk.average_every takes the values of every task
 # Bytes: a tick of one epoch, and a sweep of all rows in each tick. Six ticks more send heads, what the affinity matrix
 # is made of (32 rows of 16 units, 8 words and a head) and an entry for each training row and each row of
 # the table six times more.
-whole=(--launch threads --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
+whole=(--launch threads --collab.finalise 0 --task.answers.role both --task.buys.role both --collab.sweep 1 --collab.steps_per_tick "answers:6 buys:12" --collab.checkpoint_every 0)
 bytes() { grep -o '"sharing_bytes": [0-9]*' "$1/summary.json" | head -n 1 | grep -o '[0-9]*$'; }
 rows=$("$chorale" collab train two.ini "${whole[@]}" --run-dir twelve 2>&1 </dev/null | sed -n 's/^  rows  *\([0-9]*\) train.*/\1/p')
 expect 0 "" collab train two.ini "${whole[@]}" --task.answers.train.epochs 18 --task.buys.train.epochs 18 --run-dir eighteen --quiet
@@ -306,6 +318,14 @@ for launch in threads mpirun; do
   expect 65 "customer_id" collab train two.ini --run-dir x --launch $launch --task.buys.entity "person : customer_id"
   expect 65 "no person in common: 0 of the 600 keys in $PWD/answers.csv, column 'person', are among those in $PWD/buys.csv, column 'visit'" collab train two.ini --run-dir y --overwrite --launch $launch --task.buys.entity "person : visit" --task.buys.data.drop person
 done
+# Rows of one person that say two things, in a table where each has one.
+{ cat answers.csv; echo "17,0.111,0.222,1"; echo "18,0.333,0.444,0"; sed -n 31p answers.csv; } >twice.csv
+for launch in threads mpirun; do
+  expect 65 "$PWD/twice.csv:1:1: column 'person': 2 persons have several rows that contradict each other, where one row is the rule: 17 (rows 17 and 601: 'a' " \
+    collab train two.ini --run-dir x --launch $launch --task.answers.data.file twice.csv
+done
+expect 65 "column 'person': 600 persons have several rows" collab train two.ini --run-dir x --launch threads --task.buys.repeats refuse
+expect 0 "" collab train two.ini --run-dir twice --launch threads --quiet --task.answers.data.file twice.csv --task.answers.repeats allow
 expect 64 "answers has 2, half has 1; give all the same task.NAME.ranks, for instance 1" collab train stitch.ini --run-dir y --overwrite --launch threads --task.answers.ranks 2
 expect 64 "there is no such layer; there are 0 1 2" collab train stitch.ini --run-dir y --overwrite --launch threads --collab.stitch.layer tower
 expect 64 "collab.trunk.parameters: 'tower.*' means no parameter of the model, which has" collab train trunk.ini --run-dir y --overwrite --launch threads --collab.trunk.parameters "tower.*"

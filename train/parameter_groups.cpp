@@ -74,7 +74,7 @@ Module& freeze(Module& model, const TrainOptions& options) {
 }
 
 ParameterGroups::ParameterGroups(FlatParams& params, const TrainOptions& options, const std::vector<std::string>& lr_factors,
-                                 const Optimizer& optimizer, std::int64_t steps_per_epoch)
+                                 const Optimizer& optimizer, std::int64_t steps_per_epoch, const HoldRule& hold)
     : params_(params) {
   const ParameterNames names(names_of(params));
   const std::vector<PatternNumber> later = unfreezing(options, static_cast<double>(steps_per_epoch));
@@ -88,8 +88,10 @@ ParameterGroups::ParameterGroups(FlatParams& params, const TrainOptions& options
     rule.decays = !leaves_out || e.parameter->shape().rank() > 1;
     if (const PatternNumber* found = rule_for(names, rates, e.name)) rule.lr_factor = found->number;
     if (const PatternNumber* found = rule_for(names, later, e.name)) rule.first_step = static_cast<std::int64_t>(found->number) + 1;
+    const bool ends = hold.last_step > 0 && hold.holds(e.name);
+    if (ends) rule.last_step = hold.last_step;
     rules_.push_back(rule);
-    holds_ = holds_ || rule.first_step > 1;
+    holds_ = holds_ || rule.first_step > 1 || ends;
   }
 }
 
@@ -99,10 +101,16 @@ std::vector<ParameterGroup> ParameterGroups::groups() const {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     const FlatParams::Entry& e = params_.entries()[i];
     if (e.parameter->segment() != Segment::trainable) break;
-    const auto [factor, first_step, decays] = rules_[i];
-    differ = differ || rules_[i] != Rule();
-    if (i == 0 || rules_[i] != rules_[i - 1])
-      out.push_back({.first = e.first, .last = 0, .lr_factor = factor, .first_step = first_step, .decays = decays});
+    const Rule& rule = rules_[i];
+    differ = differ || rule != Rule();
+    const bool goes_on = !out.empty() && rules_[i - 1] == rule;
+    if (!goes_on)
+      out.push_back({.first = e.first,
+                     .last = 0,
+                     .lr_factor = rule.lr_factor,
+                     .first_step = rule.first_step,
+                     .last_step = rule.last_step,
+                     .decays = rule.decays});
     const bool is_last = i + 1 == rules_.size() || params_.entries()[i + 1].parameter->segment() != Segment::trainable;
     out.back().last = is_last ? params_.trainable_elements() : params_.entries()[i + 1].first;  // the gap behind it is nobody else's
   }
@@ -111,7 +119,8 @@ std::vector<ParameterGroup> ParameterGroups::groups() const {
 
 void ParameterGroups::begin_step(std::int64_t step) {
   if (!holds_) return;
-  for (std::size_t i = 0; i < rules_.size(); ++i) params_.entries()[i].parameter->set_held(step < rules_[i].first_step);
+  for (std::size_t i = 0; i < rules_.size(); ++i)
+    params_.entries()[i].parameter->set_held(step < rules_[i].first_step || step > rules_[i].last_step);
 }
 
 std::int64_t ParameterGroups::without_decay() const {
@@ -121,7 +130,8 @@ std::int64_t ParameterGroups::without_decay() const {
 std::string ParameterGroups::text() const {
   std::string out;
   for (std::size_t i = rules_.size(); i-- > 0;) {
-    const auto [factor, first_step, decays] = rules_[i];
+    const double factor = rules_[i].lr_factor;
+    const std::int64_t first_step = rules_[i].first_step;
     const FlatParams::Entry& e = params_.entries()[i];
     const bool is_frozen = e.parameter->segment() == Segment::frozen;
     if (!is_frozen && factor == 1 && first_step == 1) continue;

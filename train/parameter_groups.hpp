@@ -6,7 +6,10 @@
 // let go, its state is as new as at step 0, and so is its count of steps (bias correction of Adam).
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <chorale/core/nn/flat_params.hpp>
@@ -27,18 +30,24 @@ struct PatternNumber {
 };
 std::vector<PatternNumber> parse_pattern_numbers(const std::string& key, const std::vector<std::string>& words, const std::string& what);
 
+/// Parameters that stay as they are behind a step: an encoder whose results others have stored, while what reads those goes on learning.
+struct HoldRule {
+  std::int64_t last_step = 0;                             // of their updates; 0: they are never held
+  std::function<bool(std::string_view name)> holds = {};  // which
+};
+
 /// One thread. A pure function of rules and step, the same on all ranks and after a resume.
 class ParameterGroups {
  public:
   /// lr_factors: of optimizer.lr_factors. Throws UsageError for patterns without a parameter. Weight decay leaves out parameters of one
   /// dimension, norms and biases, unless `optimizer` is to decay all.
   ParameterGroups(FlatParams& params, const TrainOptions& options, const std::vector<std::string>& lr_factors, const Optimizer& optimizer,
-                  std::int64_t steps_per_epoch);
+                  std::int64_t steps_per_epoch, const HoldRule& hold = {});
   /// Runs of the arena for Optimizer::set_groups; empty: all are trained alike.
   std::vector<ParameterGroup> groups() const;
   /// Before the forward pass of update `step` (from 1): who takes part in it.
   void begin_step(std::int64_t step);
-  /// Some parameter is held at first.
+  /// Some parameter is held at first, or in the end.
   bool holds() const { return holds_; }
   /// How many parameters weight decay leaves out.
   std::int64_t without_decay() const;
@@ -49,6 +58,7 @@ class ParameterGroups {
   struct Rule {
     double lr_factor = 1;
     std::int64_t first_step = 1;
+    std::int64_t last_step = std::numeric_limits<std::int64_t>::max();
     bool decays = true;
     bool operator==(const Rule&) const = default;
   };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include <chorale/train/elapsed.hpp>
@@ -186,7 +187,20 @@ void Trainer::tell_step(const StepOutcome& outcome, double step_ms) {
 
 bool Trainer::evaluation_due(std::int64_t step) const {
   const std::int64_t every = config_.train.evaluate_every;
-  return step % (every > 0 ? every : config_.train.evaluate_every_epochs * sampler_.steps_per_epoch()) == 0;
+  return goes_back_after(step) || step % (every > 0 ? every : config_.train.evaluate_every_epochs * sampler_.steps_per_epoch()) == 0;
+}
+
+bool Trainer::goes_back_after(std::int64_t step) const {
+  return config_.hold.last_step > 0 && step == config_.hold.last_step && parts_.hook && parts_.hook->goes_back_after(step);
+}
+
+/// To the best weights so far. What they are scored with is other from here on, so that scores begin anew, with theirs.
+void Trainer::go_back() {
+  if (!early_.active() || early_.best_step == 0) return;
+  replicas_->write_back(best_);
+  if (keeps_average()) replicas_->begin_average();
+  parts_.hook->use_best();
+  early_.restore(std::numeric_limits<double>::quiet_NaN(), 0, 0);
 }
 
 bool Trainer::evaluates_after(std::int64_t step) const {
@@ -194,6 +208,7 @@ bool Trainer::evaluates_after(std::int64_t step) const {
 }
 
 void Trainer::after_step() {
+  if (goes_back_after(step_)) go_back();
   if (parts_.hook) {
     parts_.hook->after_step(step_);
     if (stopped_ == Stop::none) stopped_ = parts_.hook->stop();

@@ -49,6 +49,7 @@ struct TrainerConfig {
   std::function<void()> still_ours;                        // of CheckpointWriter, on rank 0
   std::function<void(SavePoint)> at_save;                  // on every rank, also from its writing thread
   bool final_evaluation = true;
+  HoldRule hold = {};       // behind its step the run goes on from its best weights, whose scores begin anew where the hook says so
   bool stops_early = true;  // false: the best weights are kept, and all steps are made
   TraceWindow trace;        // empty: none
   std::string trace_file;
@@ -140,6 +141,8 @@ class Trainer {
   void evaluate_weights();
   void lower_rate(const EvaluationEvent& event);
   void end_weights(Summary& summary, bool has_best);
+  bool goes_back_after(std::int64_t step) const;
+  void go_back();
   Scores judged_scores(Scores scores) const;
   void make_checkpointing();
   std::string checkpoints_text() const;

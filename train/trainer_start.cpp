@@ -30,7 +30,7 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
       config_(config),
       params_(freeze(parts.model, config.train), parts.device, model_dtype(config.train)),
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
-      groups_(params_, config.train, config.lr_factors, parts.optimizer, sampler_.steps_per_epoch()),
+      groups_(params_, config.train, config.lr_factors, parts.optimizer, sampler_.steps_per_epoch(), config.hold),
       rate_(parts.optimizer.config().schedule, parts.registry, sampler_.steps_per_epoch(), std::max<std::int64_t>(1, total_steps())),
       early_(config.train.early_stop, parts.registry),
       schedule_(config.checkpoint, sampler_.steps_per_epoch(),
@@ -149,7 +149,8 @@ void Trainer::check_costs() const {
 void Trainer::make_groups() {
   if (groups_.holds() && config_.parallel.exchange == "local_sgd")
     throw UsageError(
-        "train.unfreeze holds parameters as they are, and the averages of parallel.exchange = local_sgd would round them; use another "
+        "train.unfreeze, or the end of a collaboration, holds parameters as they are, and the averages of parallel.exchange = local_sgd "
+        "would round them; use another "
         "exchange, or train.freeze");
   parts_.optimizer.set_groups(groups_.groups());
   if (const std::string text = groups_.text(); !text.empty() && parts_.comm.rank() == 0) parts_.log.info("trained otherwise: " + text);

@@ -65,6 +65,10 @@ void FusedModel::train_beside(const std::string& name, std::unique_ptr<Module> o
   beside_ = std::move(other);
 }
 
+bool FusedModel::is_of_fusion(std::string_view parameter) {
+  return parameter == "gates" || parameter.starts_with("join.") || parameter.starts_with("join_own.") || parameter.starts_with("fusion.");
+}
+
 bool FusedModel::any_open() const { return std::find(open_.begin(), open_.end(), true) != open_.end(); }
 
 Variable FusedModel::gated(const Variable& shared, const Pass& pass) const {
@@ -93,7 +97,7 @@ Variable FusedModel::entity(const Variable& x, const Pass& pass) { return export
 
 Values FusedModel::forward(const Values& in, const Pass& pass) {
   Pass own_pass = pass;
-  own_pass.training = pass.training && !(is_probing_ && fusion_ && any_open());
+  own_pass.training = pass.training && !is_settled_ && !(is_probing_ && fusion_ && any_open());
   const Variable phi = own_->forward_through(in.at("x"), 0, head_, own_pass);
   Variable y = own_->forward_through(phi, head_, own_->layers().size(), own_pass);
   if (fusion_ && any_open()) y = y + fusion_->forward(joined(gated(in.at("shared"), pass), phi, pass), pass);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <chorale/core/nn/linear.hpp>
@@ -48,6 +49,10 @@ class FusedModel final : public Module {
   bool any_open() const;
   /// The fusion alone learns: own layers and exporter are used as they are. Equal on all ranks, between steps.
   void set_probing(bool is_probing) { is_probing_ = is_probing; }
+  /// From now on own layers and exporter are used as they are, whoever is heard: others have stored what they make of all rows.
+  void set_settled(bool is_settled) { is_settled_ = is_settled; }
+  /// Whether a parameter, by its name, is the fusion's: what learns on where the rest is settled.
+  static bool is_of_fusion(std::string_view parameter);
 
  private:
   Variable exported(const Variable& x, const Variable& phi, const Pass& pass);
@@ -63,7 +68,7 @@ class FusedModel final : public Module {
   std::unique_ptr<Sequential> fusion_;
   std::unique_ptr<Module> beside_;
   std::vector<bool> open_;
-  bool is_probing_ = false;
+  bool is_probing_ = false, is_settled_ = false;
 };
 
 }  // namespace chorale

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,7 +37,8 @@ struct ParameterGroup {
   std::int64_t first = 0, last = 0;  // elements [first, last)
   double lr_factor = 1;
   std::int64_t first_step = 1;  // of its updates; before, parameters and state stay as they are, and its own count of steps begins there
-  bool decays = true;           // weight_decay acts; and lars and lamb scale by norms
+  std::int64_t last_step = std::numeric_limits<std::int64_t>::max();  // behind it they stay as they are
+  bool decays = true;                                                 // weight_decay acts; and lars and lamb scale by norms
 };
 
 /// A trainable tensor, for rules that look at whole ones.
@@ -154,7 +156,7 @@ class Optimizer {
   /// lars and lamb scale by its norm.
   bool is_scaled(std::size_t tensor) const { return runs_[tensor].decays; }
   /// The tensor is updated in this step: none of a group that is still held.
-  bool is_due(std::size_t tensor) const { return step_ >= runs_[tensor].first_step; }
+  bool is_due(std::size_t tensor) const { return step_ >= runs_[tensor].first_step && step_ <= runs_[tensor].last_step; }
 
  private:
   template <class T>
@@ -174,7 +176,7 @@ class Optimizer {
   void each_run(std::int64_t first, std::int64_t n, F&& f) const {
     for (std::size_t r = run_at(first); r < runs_.size() && runs_[r].first < first + n; ++r) {
       const std::int64_t from = std::max(first, runs_[r].first), to = std::min(first + n, runs_[r].last);
-      if (from < to && step_ >= runs_[r].first_step) f(r, from, to - from);
+      if (from < to && is_due(r)) f(r, from, to - from);
     }
   }
   std::size_t run_at(std::int64_t element) const;

@@ -34,6 +34,7 @@ EntityRequest CollabRecipe::request(std::size_t task) const {
   out.columns = parse_entities(sections[task]->entity, "task." + sections[task]->name + ".entity");
   out.seed = static_cast<std::uint64_t>(settings.split_seed);
   out.key = settings.proto.key;
+  out.repeats = parse_repeats(sections[task]->repeats);
   out.time = time_request(task);
   if (settings.split.empty() || !out.time.cutoffs.empty()) return out;
   const std::string kind = settings.split[0];

@@ -60,6 +60,11 @@ void CollabRecipe::describe(CollabSettings& s) {
       "Share of the ticks in which a task with role = target and fewer than 200 training rows first learns to use what it hears, its own "
       "layers being left as they are.",
       {.min = 0, .max = 0.9});
+  table.add(
+      "collab.finalise", s.finalise,
+      "Share of the ticks, at the end: every task goes back to its best weights, publishes all of its entities anew, and its fusion alone "
+      "learns on with what all have published then. 0: vectors of the end are of different ages.",
+      {.min = 0, .max = 0.5});
   table.add("collab.sweep", s.sweep,
             "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
             {.min = 0, .max = 1e6});
@@ -151,6 +156,10 @@ void CollabRecipe::describe(TaskSection& section) {
             {.min = 0, .max = 20});
   table.add(at + "entity", section.entity, "What rows are about: KIND : COLUMN, several parted by commas; a kind alone: each row is one.");
   table.add(at + "time", section.time, "As collab.time, for this task.");
+  table.add(at + "repeats", section.repeats,
+            "Rows of one entity that differ. auto: refused where one row an entity is the rule (for 99 of 100 entities, without a time); "
+            "refuse: always, with a time within a period; allow: rows are events.",
+            {.choices = {"auto", "refuse", "allow"}});
   const RecipeTable keys;
   for (const Option& option : keys.table.all()) section.keys[option.key];
   table.add(at + "columns", section.keys[kColumns], "Short for data.columns: what of a table this task sees.", {.verbatim = true});

@@ -138,7 +138,8 @@ void CollabRecipe::check_folds() const {
 
 std::string CollabRecipe::idle_without(const std::string& key) const {
   if (!key.starts_with("collab.")) return "";
-  const std::string name = key.substr(7), owner = name == "guard" || name == "probe" ? "store" : name.substr(0, name.find('.'));
+  const std::string name = key.substr(7),
+                    owner = name == "guard" || name == "probe" || name == "finalise" ? "store" : name.substr(0, name.find('.'));
   const bool is_owned = owner != name && std::find(settings.strategy.begin(), settings.strategy.end(), owner) == settings.strategy.end();
   if (!is_owned && settings.distill_form == "checkpoint" && (name == "distill.entities" || name == "distill.share"))
     return "distill.form = predictions";
@@ -168,6 +169,7 @@ std::string CollabRecipe::resolved() const {
     out += fmt::format("\n[task.{}]\nranks = {}\nrole = {}\nat_end = {}\nweight = {}\nentity = {}\n", s.name, s.ranks, s.role, s.at_end,
                        s.weight, recipe_value(*table.find("task." + s.name + ".entity")));
     if (s.folds > 0) out += fmt::format("folds = {}\n", s.folds);
+    if (s.repeats != "auto") out += "repeats = " + s.repeats + "\n";
     if (!s.time.empty()) out += "time = " + recipe_value(*table.find("task." + s.name + ".time")) + "\n";
     for (const Option& option : tasks[t]->table.all())
       if (!option.text().empty()) out += option.key + " = " + recipe_value(option) + "\n";

@@ -32,6 +32,7 @@ struct CollabSettings {
   StitchPlan stitch;
   double burn_in = 0.4;            // share of the ticks
   double probe = 0.2;              // share of the ticks
+  double finalise = 0.1;           // share of the ticks
   std::int64_t sweep = 10;         // ticks
   std::vector<std::string> split;  // "customer 0.70 0.15 0.15", "time 2011-09-01 2011-10-01"; empty: each task's data.split
   std::string time;                // column; empty: rows have no time
@@ -55,6 +56,7 @@ struct TaskSection {
   std::int64_t folds = 0;
   std::string entity;                       // "customer : customer_id, product : product_id"; without a column: the number of the row
   std::string time;                         // column; empty: that of [collab]
+  std::string repeats = "auto";             // of rows of one entity
   std::map<std::string, std::string> keys;  // of the task's recipe, given here
 };
 

@@ -32,6 +32,7 @@ TrainerConfig CollabRank::config(bool trial) const {
     config.train.freeze = config.train.unfreeze = config.train.unfreeze_steps = config.lr_factors = {};  // of the model that shares
     return config;
   }
+  config.hold = hold_at_end(final_ticks(recipe_, pace_.ticks), pace_.per_tick[number_], pace_.ticks, begins_late_);
   config.parallel.virtual_workers = pace_.workers[number_];
   if (recipe_.at_end(number_) == AtEnd::serve)
     config.train.steps = (last_tick() - first_tick()) * pace_.per_tick[number_], config.stops_early = true;
@@ -56,6 +57,7 @@ CollabTask::Setup CollabRank::setup(std::unique_ptr<Sequential> own, Loss& loss)
             .probe_ticks = ticks_of(recipe_.settings.probe, pace_.ticks),
             .first_tick = first_tick(),
             .save_ticks = recipe_.settings.checkpoint_every,
+            .final_ticks = final_ticks(recipe_, pace_.ticks),
             .sweep_ticks = recipe_.settings.sweep,
             .at_end = recipe_.at_end(number_),
             .last_tick = last_tick(),

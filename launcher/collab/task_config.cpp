@@ -18,6 +18,23 @@ std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows) {
 
 std::int64_t ticks_of(double share, const TickCount& ticks) { return std::llround(share * static_cast<double>(ticks.ticks)); }
 
+std::int64_t final_ticks(const CollabRecipe& recipe, const TickCount& ticks) {
+  const CollabSettings& s = recipe.settings;
+  const bool has_fusion = std::find(s.strategy.begin(), s.strategy.end(), "store") != s.strategy.end();
+  // Ranks that average their weights would round those that are to stay as they are.
+  const bool drifts = std::any_of(recipe.tasks.begin(), recipe.tasks.end(),
+                                  [](const auto& task) { return task->settings.parallel.exchange == "local_sgd"; });
+  const std::int64_t room = ticks.ticks - std::max<std::int64_t>(1, ticks.burn_in) - ticks_of(s.probe, ticks);
+  if (!has_fusion || drifts || s.finalise <= 0 || room < 2) return 0;
+  return std::clamp<std::int64_t>(ticks_of(s.finalise, ticks), 1, room / 2);
+}
+
+HoldRule hold_at_end(std::int64_t final_ticks, std::int64_t k, const TickCount& ticks, bool begins_late) {
+  if (final_ticks == 0) return {};
+  return {.last_step = (ticks.ticks - final_ticks - (begins_late ? ticks.burn_in : 0)) * k,
+          .holds = [](std::string_view name) { return !FusedModel::is_of_fusion(name); }};
+}
+
 TrainerConfig task_config(const Settings& settings, std::int64_t train_rows, std::int64_t k, const TickCount& ticks, bool begins_late) {
   TrainerConfig config;
   config.train = settings.train, config.parallel = settings.parallel, config.watchdog = settings.watchdog;

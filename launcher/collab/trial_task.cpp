@@ -119,6 +119,7 @@ class TaskRun {
   TrainerConfig config_of(bool is_late) const {
     const TrialPlan& plan = at_.plan;
     TrainerConfig config = task_config(settings_, rows_.train->rows(), plan.per_tick[at_.place], plan.ticks, is_late);
+    if (plan.shares) config.hold = hold_at_end(final_ticks(at_.data.recipe(), plan.ticks), plan.per_tick[at_.place], plan.ticks, is_late);
     std::vector<std::string>& metrics = config.train.metrics;
     if (std::find(metrics.begin(), metrics.end(), task_.metric) == metrics.end()) metrics.push_back(task_.metric);
     // Copies that draw the same batches would stay one and the same.
@@ -147,6 +148,8 @@ class TaskRun {
               .ticks = plan.ticks.ticks,
               .burn_in_ticks = plan.ticks.burn_in,
               .probe_ticks = ticks_of(recipe.settings.probe, plan.ticks),
+              .first_tick = infos_[at_.place].role == TaskRole::target ? plan.ticks.burn_in : 0,
+              .final_ticks = final_ticks(recipe, plan.ticks),
               .sweep_ticks = recipe.settings.sweep};
     o.guard = has_guard(plan.key.arm, recipe.settings.guard);
     o.control = control_of(plan.key.arm), o.control_seed = mix(plan.key.seed, 0x636F6E74u) >> 16;

@@ -15,7 +15,8 @@ namespace chorale {
 namespace {
 
 constexpr std::int64_t kEntities = 256, kBatch = 32, kFewest = 8;  // of a pair of tasks
-constexpr std::size_t kLast = 10;                                  // ticks of the mean
+constexpr std::size_t kLast = 10;                                  // batches of the mean
+constexpr std::int64_t kMostTicks = 4;                             // from batch to batch
 constexpr std::uint64_t kSeed = 0x616666u;
 constexpr std::size_t kHeadWords = 8;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -87,7 +88,10 @@ Dependence dependence(std::span<const float> x, std::span<const float> y, std::i
   return {criterion(of_x, of_y), criterion(of_x, of_x), criterion(of_y, of_y)};
 }
 
-Affinity::Affinity(const Setup& setup) : setup_(setup), gather_(setup.sharing, "affinity") {
+Affinity::Affinity(const Setup& setup)
+    : setup_(setup),
+      gather_(setup.sharing, "affinity"),
+      stride_(std::clamp<std::int64_t>(setup.ticks / static_cast<std::int64_t>(kLast), 1, kMostTicks)) {
   const ProbeRows own = probe_rows(setup.rows);
   const auto ids = gather_ids(setup.sharing, setup.number, setup.tasks, own.ids);
   std::vector<EntityId> mine;
@@ -102,11 +106,11 @@ Affinity::Affinity(const Setup& setup) : setup_(setup), gather_(setup.sharing, "
   probes_ = only(own, mine);
 }
 
-/// Every n / 32nd of them, from another one at each tick.
-std::vector<EntityId> Affinity::Pair::batch(std::int64_t tick) const {
+/// Every n / 32nd of them, from another one in each batch.
+std::vector<EntityId> Affinity::Pair::batch(std::int64_t number) const {
   const auto n = static_cast<std::int64_t>(common.size()), batches = std::max<std::int64_t>(1, n / kBatch);
   std::vector<EntityId> out;
-  for (std::int64_t i = tick % batches; i < n && n >= kFewest; i += batches) out.push_back(common[static_cast<std::size_t>(i)]);
+  for (std::int64_t i = number % batches; i < n && n >= kFewest; i += batches) out.push_back(common[static_cast<std::size_t>(i)]);
   return out;
 }
 
@@ -114,7 +118,7 @@ std::vector<EntityId> Affinity::told_by(std::size_t task, std::int64_t tick) con
   std::vector<EntityId> out;
   for (const Pair& pair : pairs_) {
     if (pair.a != task && pair.b != task) continue;
-    const std::vector<EntityId> batch = pair.batch(tick);
+    const std::vector<EntityId> batch = pair.batch(batch_of(tick));
     out.insert(out.end(), batch.begin(), batch.end());
   }
   make_rising(out);
@@ -132,8 +136,9 @@ void Affinity::tick(std::int64_t number, const TaskNews& mine) {
     append(words, mine.steps), append(words, mine.bytes);
     for (const std::int64_t each : {static_cast<std::int64_t>(mine.stage), mine.open_peers, mine.peers, std::int64_t{0}})
       words.push_back(static_cast<std::int32_t>(each));
-    const ProbeRows now = only(probes_, told_by(static_cast<std::size_t>(setup_.number), number));
-    if (mine.stage != TaskStage::idle && !now.rows.empty()) {
+    ProbeRows now;
+    if (is_due(number) && mine.stage != TaskStage::idle) now = only(probes_, told_by(static_cast<std::size_t>(setup_.number), number));
+    if (!now.rows.empty()) {
       const Values in = Replica::gather(*setup_.rows.all, now.rows, setup_.device, setup_.dtype);
       const Tensor phi = setup_.model.hidden(in.at("x"), {.device = setup_.device}).value();
       words[kHeadWords - 1] = static_cast<std::int32_t>(phi.row_elements());
@@ -158,9 +163,16 @@ TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) {
                     .peers = w[6]};
     width[t] = static_cast<std::size_t>(w[7]);
   }
+  if (is_due(told_at_)) add_batch(told, width);
+  out.affinity = matrix();
+  return out;
+}
+
+/// width: by task, of what it told of a row; 0: nothing.
+void Affinity::add_batch(const std::vector<std::vector<std::int32_t>>& told, const std::vector<std::size_t>& width) {
   std::vector<double> found;
   for (const Pair& pair : pairs_) {
-    const std::vector<EntityId> batch = pair.batch(told_at_);
+    const std::vector<EntityId> batch = pair.batch(batch_of(told_at_));
     const auto rows_of = [&](std::size_t t) {
       const std::vector<std::int32_t> at = places_of(batch, told_by(t, told_at_));
       return picked(told[t], width[t], {at.begin(), at.end()});
@@ -172,8 +184,6 @@ TickNews Affinity::read(const std::vector<std::vector<std::int32_t>>& told) {
   }
   last_.push_back(std::move(found));
   if (last_.size() > kLast) last_.pop_front();
-  out.affinity = matrix();
-  return out;
 }
 
 std::vector<NamedTensor> Affinity::state() const {

@@ -1,5 +1,5 @@
-// How alike tasks see what they have in common: linear CKA between what their last layers read, on a batch of common entities at every
-// tick, whichever strategies run; and what else there is to say of a tick. What is posted at one tick is known at the next.
+// How alike tasks see what they have in common: linear CKA between what their last layers read, on batches of common entities, whichever
+// strategies run; and what else there is to say of a tick. What is posted at one tick is known at the next.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -43,12 +43,14 @@ struct TaskNews {
 struct TickNews {
   std::int64_t tick = 0;
   std::vector<TaskNews> tasks;
-  std::vector<double> affinity;  // [tasks, tasks] of the last ten ticks; -1: too few entities in common, or a task that does not train yet
+  std::vector<double>
+      affinity;  // [tasks, tasks] of the last ten batches; -1: too few entities in common, or a task that does not train yet
 };
 
-/// Two tasks' common entities, 256 of them at most and drawn once, take turns in batches of 32 (up to 63 where there are fewer than 64).
-/// One thread a rank. A tick sends 16 bytes a rank and, of each task's first rank, 32 and 4 for each number of what the last layer reads of
-/// a batch for each other task, less what these have in common; a forward pass makes them.
+/// Two tasks' common entities, 256 of them at most and drawn once, take turns in batches of 32 (up to 63 where there are fewer than 64),
+/// one at every fourth tick, or at more of them where a run is too short for ten. One thread a rank. A tick sends 16 bytes a rank and, of
+/// each task's first rank, 32, and with a batch 4 for each number of what the last layer reads of it for each other task, less what these
+/// have in common; a forward pass makes them, which is why there is none at every tick.
 class Affinity {
  public:
   struct Setup {
@@ -60,6 +62,7 @@ class Affinity {
     FusedModel& model;
     Device& device;
     DType dtype;
+    std::int64_t ticks = 0;                             // of the run; 0: a batch at every tick
     std::function<void(const TickNews&)> on_news = {};  // on rank 0 of `sharing`
   };
   /// Collective over all tasks.
@@ -68,7 +71,7 @@ class Affinity {
   void tick(std::int64_t number, const TaskNews& mine);
   void advance() { gather_.advance(); }
   void settle() { gather_.settle(); }
-  /// Over the last ten ticks, [tasks, tasks], as in TickNews; on rank 0 of `sharing`, elsewhere empty.
+  /// Over the last ten batches, [tasks, tasks], as in TickNews; on rank 0 of `sharing`, elsewhere empty.
   std::vector<double> matrix() const;
   /// For a checkpoint, after settle() and valid until the next call: what is under way and, on rank 0 of `sharing`, what the last
   /// ticks found. Equal on all ranks of a task but task 0's, whose first rank's counts.
@@ -80,17 +83,21 @@ class Affinity {
   struct Pair {
     std::size_t a, b;
     std::vector<EntityId> common;  // rising
-    std::vector<EntityId> batch(std::int64_t tick) const;
+    std::vector<EntityId> batch(std::int64_t number) const;
   };
+  /// Whether a batch is told at a tick, and its number.
+  bool is_due(std::int64_t tick) const { return (tick - 1) % stride_ == 0; }
+  std::int64_t batch_of(std::int64_t tick) const { return 1 + (tick - 1) / stride_; }
   std::vector<EntityId> told_by(std::size_t task, std::int64_t tick) const;
   TickNews read(const std::vector<std::vector<std::int32_t>>& told);
+  void add_batch(const std::vector<std::vector<std::int32_t>>& told, const std::vector<std::size_t>& width);
   Setup setup_;
   TickGather gather_;
   ProbeRows probes_;  // all that this task ever tells of
   std::vector<Pair> pairs_;
-  std::int64_t told_at_ = 0;
-  std::deque<std::vector<double>> last_;  // by pair three numbers; NaN: unknown
-  mutable std::vector<double> kept_;      // for a checkpoint
+  std::int64_t told_at_ = 0, stride_ = 1;  // ticks from batch to batch
+  std::deque<std::vector<double>> last_;   // by pair three numbers; NaN: unknown
+  mutable std::vector<double> kept_;       // for a checkpoint
 };
 
 }  // namespace chorale

@@ -31,10 +31,15 @@ struct SharingPlan {
   std::int64_t probe_ticks = 0;    // then the fusion learns alone for so many
   std::int64_t first_tick = 0;     // ticks before this task's first step
   std::int64_t save_ticks = 0;     // ticks between checkpoints of all tasks; 0: only at the end
-  std::int64_t sweep_ticks = 10;   // a sweep over all rows of the table takes so many ticks; 0: no sweep
+  std::int64_t final_ticks = 0;   // at the end: all rows are made anew of each task's best weights, and the fusion alone learns on; 0: none
+  std::int64_t sweep_ticks = 10;  // a sweep over all rows of the table takes so many ticks; 0: no sweep
   AtEnd at_end = AtEnd::cycle;
   std::int64_t last_tick = 0;  // of the task's own steps
   std::int64_t patience = 0;   // of early stopping, in evaluations; 0: none
+  /// At which all rows are made anew; 0: at none.
+  std::int64_t final_tick() const { return final_ticks > 0 ? ticks - final_ticks : 0; }
+  /// Whether it is that one, or a later one.
+  bool is_final(std::int64_t tick) const { return final_ticks > 0 && tick >= final_tick(); }
 };
 
 struct DistillOptions {

@@ -75,6 +75,7 @@ CollabTask::CollabTask(Setup setup) : tasks_(setup.tasks), number_(setup.number)
                                                          .model = *model_,
                                                          .device = setup.device,
                                                          .dtype = setup.dtype,
+                                                         .ticks = options_.plan.ticks,
                                                          .on_news = setup.on_news});
   sharing_ = std::make_unique<Sharing>(Sharing::Parts{.sharing = setup.sharing,
                                                       .task = setup.task,

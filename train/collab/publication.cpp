@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/sampler.hpp>
 #include <chorale/train/evaluator.hpp>
@@ -52,17 +53,23 @@ void Publication::complete(bool hears) {
   if (parts_.fetched && hears) parts_.fetched->refresh();
 }
 
+void Publication::drop_seen() {
+  passes_.clear(), rows_.clear(), vectors_.clear();
+  seen_.clear();
+}
+
 void Publication::post(std::int64_t tick, bool publishes) {
   add_waiting();
   seen_.bound(parts_.clip, parts_.noise, mix(mix(parts_.noise_seed, 0x6E6F697365u), static_cast<std::uint64_t>(tick)));
   parts_.store.post(publishes ? parts_.publisher : -1, seen_);
   seen_.clear();
+  chunks_ = 0;
 }
 
 /// A tick then sees all rows of a key or none, so that the mean of a sweep is the key's own. Rows that have no entity of the first kind,
 /// but of another one, come last, each by itself.
 void Publication::order_sweep() {
-  if (parts_.publisher < 0 || parts_.sweep_ticks == 0) return;
+  if (parts_.publisher < 0) return;
   const auto keys_of = [&](std::int64_t row) {
     std::vector<std::int32_t> keys;
     for (const std::vector<std::int32_t>& kind : parts_.entities) keys.push_back(kind[static_cast<std::size_t>(parts_.all->row_id(row))]);
@@ -83,14 +90,20 @@ void Publication::order_sweep() {
 }
 
 void Publication::sweep(std::int64_t tick) {
+  if (parts_.sweep_ticks > 0) sweep_part((tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
+}
+
+void Publication::sweep_part(std::int64_t part, std::int64_t parts) {
   if (order_.empty()) return;
   add_waiting();
   FusedModel& exporter = parts_.untrained ? *parts_.untrained : parts_.model;
-  const Share keys = share_of(static_cast<std::int64_t>(starts_.size()) - 1, (tick - 1) % parts_.sweep_ticks, parts_.sweep_ticks);
+  const Share keys = share_of(static_cast<std::int64_t>(starts_.size()) - 1, part, parts);
   const std::int64_t first = starts_[static_cast<std::size_t>(keys.first)];
   const std::int64_t rows = starts_[static_cast<std::size_t>(keys.first + keys.count)] - first;
   for (std::int64_t chunk = 0; chunk * kEvaluationRows < rows; ++chunk) {
-    if (chunk % parts_.task.size() != parts_.task.rank()) continue;
+    const std::int64_t number = chunks_++;
+    if (number % parts_.task.size() != parts_.task.rank()) continue;
+    parts_.task.watch().beat();
     const auto from = order_.begin() + first + chunk * kEvaluationRows;
     std::vector<std::int64_t> numbers(from, from + std::min(kEvaluationRows, rows - chunk * kEvaluationRows));
     const Values in = Replica::gather(*parts_.all, numbers, parts_.device, parts_.dtype);
@@ -99,8 +112,8 @@ void Publication::sweep(std::int64_t tick) {
         parts_.folds ? parts_.folds->entity(in.at("x"), in.at("folds").value(), pass) : exporter.entity(in.at("x"), pass).value();
     with_float_type(entity.dtype(), [&]<class T>() {
       const T* vector = entity.data<T>();
-      for (const std::int64_t number : numbers) {
-        add_row(parts_.all->row_id(number), static_cast<std::int32_t>(parts_.virtual_workers + chunk), vector);
+      for (const std::int64_t row : numbers) {
+        add_row(parts_.all->row_id(row), static_cast<std::int32_t>(parts_.virtual_workers + number), vector);
         vector += entity.row_elements();
       }
     });

@@ -40,6 +40,10 @@ class Publication {
   void complete(bool hears);
   /// Forward over all rows of this tick's part of the keys of the first kind, where the task publishes. Ticks count from 1.
   void sweep(std::int64_t tick);
+  /// The same over part `part` of `parts`. What is swept between two posts must be swept in the order of parts.
+  void sweep_part(std::int64_t part, std::int64_t parts);
+  /// What was seen since the last post is of weights that the task has left.
+  void drop_seen();
   /// Collective over all tasks: begins to send what this rank has seen since the last post. publishes: false: nothing.
   void post(std::int64_t tick, bool publishes);
   Store& store() { return parts_.store; }
@@ -54,6 +58,7 @@ class Publication {
   std::vector<std::int64_t> order_;   // rows of `all` that have an entity, those of one key of the first kind together
   std::vector<std::int64_t> starts_;  // in it, of each key, and its end
   EntitySums seen_;
+  std::int64_t chunks_ = 0;  // of sweeps since the last post
   // What batches gave lies here in their order until a tick, or until there is much of it: adding it up at once would meet cold caches
   // at every row of every step.
   struct Rows {

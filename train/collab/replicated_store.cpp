@@ -62,6 +62,7 @@ void ReplicatedStore::complete() {
     rescale(p);
   }
   is_restored_ = false;
+  for (std::vector<std::int32_t>& words : posted_) words.clear();  // a checkpoint of a run that posts no more has none
   gather_.clear();
   ++version_;
 }

@@ -22,8 +22,7 @@ double seconds_since(Clock::time_point from) { return std::chrono::duration<doub
 Sharing::Sharing(Parts parts, const SharingPlan& plan)
     : parts_(std::move(parts)), plan_(plan), notices_(static_cast<std::size_t>(parts_.sharing.size())) {
   count(0, true);
-  keep_best();
-  since_best_ = kNoBest;
+  keep_best(), since_best_ = kNoBest;
 }
 
 void Sharing::count(std::int64_t ticks, bool trains) {
@@ -32,7 +31,7 @@ void Sharing::count(std::int64_t ticks, bool trains) {
 
 void Sharing::on_results(const WorkerPass& pass) {
   if (plan_.at_end == AtEnd::mask && has_ended()) return;
-  if (parts_.publication) parts_.publication->on_results(pass);
+  if (parts_.publication && !plan_.is_final(tick_.number)) parts_.publication->on_results(pass);
   for (const auto& strategy : parts_.strategies) strategy->on_results(pass);
 }
 
@@ -168,13 +167,16 @@ void Sharing::tick(const Part& part) {
   hear_notices();
   settle();
   waiting_seconds_ += seconds_since(start);
-  if (parts_.publication) parts_.publication->complete(part.hears);
+  const bool is_over = plan_.is_final(tick_.number);  // rows stay as they are
+  if (parts_.publication && !is_over) parts_.publication->complete(part.hears);
   count(tick_.number + 1, part.trains);
   for (const auto& strategy : parts_.strategies) strategy->tick(tick_);
   const Clock::time_point swept = Clock::now();
-  if (parts_.publication && part.publishes) parts_.publication->sweep(tick_.number);
+  const bool is_final = plan_.is_final(tick_.number), posts = parts_.publication && !is_final;
+  if (parts_.publication && is_final && !is_over) finalise(part.hears);
+  if (posts && part.publishes) parts_.publication->sweep(tick_.number);
   sweep_seconds_ += seconds_since(swept);
-  if (parts_.publication) parts_.publication->post(tick_.number, part.publishes);
+  if (posts) parts_.publication->post(tick_.number, part.publishes);
   if (parts_.affinity) {
     TaskNews news = parts_.news ? parts_.news() : TaskNews();
     news.steps = steps_, news.stage = stage();
@@ -184,6 +186,30 @@ void Sharing::tick(const Part& part) {
   }
   post_notice();
   tick_seconds_ += seconds_since(start);
+}
+
+/// All rows anew, of the weights that each task is left with: those of the run so far were made by exporters of different ages, and of some
+/// entities there was none. Whoever hears learns with these from here on. Where a row is a running mean, it stays one (StoreOptions::keep).
+void Sharing::finalise(bool hears) {
+  parts_.publication->drop_seen();
+  const std::int64_t parts = std::max<std::int64_t>(1, plan_.sweep_ticks);
+  for (std::int64_t part = 0; part < parts; ++part) {
+    parts_.publication->sweep_part(part, parts);
+    parts_.sharing.barrier("last sweep").wait();  // nobody waits for longer than at a tick
+  }
+  parts_.publication->post(tick_.number, true);
+  parts_.publication->complete(hears);
+}
+
+/// A task that makes steps of which nothing comes has no use for scores that begin anew.
+bool Sharing::is_masked_at_end() const {
+  if (plan_.at_end != AtEnd::mask) return false;
+  return (plan_.last_tick > 0 && plan_.final_tick() >= plan_.last_tick) || (plan_.patience > 0 && since_best_ >= plan_.patience);
+}
+
+bool Sharing::goes_back_after(std::int64_t step) const {
+  return plan_.final_ticks > 0 && plan_.first_tick + step / plan_.steps_per_tick == plan_.final_tick() &&
+         step % plan_.steps_per_tick == 0 && !is_masked_at_end();
 }
 
 void Sharing::settle() {

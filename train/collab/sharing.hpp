@@ -41,6 +41,7 @@ class Sharing final : public TrainingHook {
   void between_layers() override;
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
+  bool goes_back_after(std::int64_t step) const override;
   void after_save(std::int64_t step, bool is_good) override;
   std::string pinned() const override { return parts_.pinned ? parts_.pinned() : ""; }
   Stop stop() const override { return stop_; }
@@ -78,6 +79,8 @@ class Sharing final : public TrainingHook {
   };
   void tick(const Part& part);
   void serve();
+  void finalise(bool hears);
+  bool is_masked_at_end() const;
   bool has_ended() const;
   bool ends_all(std::int64_t tick) const { return plan_.ticks > 0 && tick >= plan_.ticks; }
   void count(std::int64_t ticks, bool trains);

@@ -50,11 +50,13 @@ bool Store::fetch(int publisher, std::int32_t position, T* out) const {
     std::fill_n(out, width, T{0});
     return false;
   }
-  const ColumnScale& of = scale(publisher);
+  // Of pointers: a listener comes by here with all of its entities at every tick.
+  const double *mean = scale(publisher).mean.data(), *deviation = scale(publisher).deviation.data();
+  const float* row = found_.data();
   const double norm = 1 / std::sqrt(static_cast<double>(options_.width));
   for (std::size_t j = 0; j < width; ++j) {
-    const double s = of.deviation[j];
-    const double standard = s > 0 ? (static_cast<double>(found_[j]) - of.mean[j]) / s : 0;
+    const double s = deviation[j];
+    const double standard = s > 0 ? (static_cast<double>(row[j]) - mean[j]) / s : 0;
     out[j] = static_cast<T>(std::clamp(standard, -4.0, 4.0) * norm);
   }
   return true;

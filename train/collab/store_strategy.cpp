@@ -41,6 +41,7 @@ class StoreStrategy final : public Strategy {
 
 void StoreStrategy::open_or_close(const Tick& tick) {
   const SharingPlan& plan = setup_.options.plan;
+  setup_.model.set_settled(plan.is_final(tick.number));
   setup_.model.set_probing(!burns_in(tick) && tick.number < std::max<std::int64_t>(1, plan.burn_in_ticks) + plan.probe_ticks);
   for (std::int64_t peer = 0; peer < setup_.model.options().peers; ++peer)
     setup_.model.set_open(peer, !burns_in(tick) && guard_.is_open(peer));

@@ -69,13 +69,13 @@ bool StoreTable::read(std::int32_t position, float* out) const {
 }
 
 namespace {
-/// The row's numbers, or with means their squared distances, onto sums.
-void add_row(std::span<const float> row, const double* means, std::span<double> sums) {
+/// The row's numbers, or with means their squared distances, onto sums. Of pointers: all rows of the store come by here at every tick.
+void add_row(const float* row, std::size_t width, const double* means, double* sums) {
   if (!means) {
-    for (std::size_t j = 0; j < row.size(); ++j) sums[j] += static_cast<double>(row[j]);
+    for (std::size_t j = 0; j < width; ++j) sums[j] += static_cast<double>(row[j]);
     return;
   }
-  for (std::size_t j = 0; j < row.size(); ++j) {
+  for (std::size_t j = 0; j < width; ++j) {
     const double d = static_cast<double>(row[j]) - means[j];
     sums[j] += d * d;
   }
@@ -93,7 +93,7 @@ void StoreTable::sum_buckets(const double* means, const OnBucket& on_bucket) con
     for (; i < ids.size() && bucket_of(ids[i]) == bucket; ++i) {
       if (!counts(i)) continue;
       ++count;
-      add_row(std::span(rows_).subspan(i * width, width), means, sums);
+      add_row(rows_.data() + i * width, width, means, sums.data());
     }
     on_bucket(bucket, count, sums);
   }

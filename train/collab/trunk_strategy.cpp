@@ -69,7 +69,7 @@ class TrunkStrategy final : public Strategy {
   }
 
   void tick(const Tick& tick) override {
-    const std::int64_t every = setup_.options.trunk.average_every;
+    const std::int64_t every = setup_.options.plan.is_final(tick.number) ? 0 : setup_.options.trunk.average_every;
     if (every > 0 && tick.number % every == 0) change_values([&]<class T>(std::span<T> values) { trunk_.average(values); });
   }
 

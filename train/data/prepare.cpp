@@ -48,6 +48,7 @@ class Preparation {
     preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
     read_entities(out);
     read_times(out);
+    check_entities(out);
     split(out);
     fit(out);
     if (published_) publish(out, log);
@@ -77,6 +78,15 @@ class Preparation {
     return table_.row_values("entities", [&](const TableChunk& chunk) {
       return entity_ids(entity.kind, chunk.columns[static_cast<std::size_t>(column)], chunk.rows, type);
     });
+  }
+
+  void check_entities(const PreparedData& out) {
+    std::vector<int> read;
+    for (const ColumnPlan& column : preprocess_.features) read.push_back(column.source);
+    for (const TargetPlan& target : preprocess_.targets) read.push_back(target.source);
+    for (std::size_t e = 0; e < request_.columns.size(); ++e)
+      check_repeats(comm_, table_,
+                    {request_.columns[e].kind, request_.columns[e].column, out.entities[e], out.periods, read, request_.repeats});
   }
 
   void publish(PreparedData& out, Log& log) {

@@ -16,6 +16,7 @@
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
 #include <chorale/train/collab/entity.hpp>
+#include <chorale/train/data/repeated_entities.hpp>
 #include <chorale/train/data/representations.hpp>
 #include <chorale/train/data/row_times.hpp>
 #include <chorale/train/settings.hpp>
@@ -35,6 +36,7 @@ struct EntityRequest {
   std::string split_kind;  // a row's part follows from its entity of this kind alone; empty: data.split decides
   std::array<double, 3> share = {0.7, 0.15, 0.15};
   std::uint64_t seed = 1;
+  Repeats repeats = Repeats::allow;
   TimeRequest time;  // its cut-offs, where given, part the rows instead
 };
 

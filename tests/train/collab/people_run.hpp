@@ -80,6 +80,7 @@ struct Collab {
     std::vector<double> affinity;      // of rank 0
     std::vector<TickNews> news;
     std::map<std::string, std::map<EntityId, std::vector<float>>> published;  // raw, at the end
+    std::map<std::string, std::map<EntityId, std::vector<float>>> by_model;   // what the weights of the end make of the same people
   };
 
   Result run() const {
@@ -132,6 +133,9 @@ struct Collab {
     config.train.seed = 5 + number;
     config.parallel.virtual_workers = virtual_workers, config.parallel.exchange = exchange;
     config.stops_early = stops_early && number == 0;
+    if (options.plan.final_ticks > 0 && !alone)
+      config.hold = {.last_step = options.plan.final_tick() * options.plan.steps_per_tick,
+                     .holds = [](std::string_view name) { return !FusedModel::is_of_fusion(name); }};
     CollabOptions mine = options;
     if (number == 0) {
       mine.plan.at_end = at_end, mine.plan.last_tick = buys_ends > 0 ? buys_ends : options.plan.ticks;
@@ -176,6 +180,13 @@ struct Collab {
     if (comm->rank() == 0) result.tasks[tasks[t].name] = summary;
     if (task) result.ticks = task->hook().ticks();
     if (task) result.bytes[static_cast<std::size_t>(world.rank())] = task->bytes_sent();
+    if (task && comm->rank() == 0 && task->model().options().exports) {
+      const Tensor x = Tensor::from(*device, {kPeople, kFeatures}, table->x.data());
+      const Tensor e = task->model().entity(Variable(x), {.device = *device}).value();
+      for (std::int64_t p = 0; p < kPeople; ++p)
+        result.by_model[tasks[t].name][table->ids[static_cast<std::size_t>(p)]].assign(e.data<float>() + p * options.width,
+                                                                                       e.data<float>() + (p + 1) * options.width);
+    }
     if (task && world.rank() == 0) result.affinity = task->affinity();
     if (task) result.guard[tasks[t].name] = task->hook().guard_events();
     const auto* store = task && world.rank() == 0 ? dynamic_cast<const ReplicatedStore*>(task->store()) : nullptr;
@@ -184,7 +195,7 @@ struct Collab {
       for (std::size_t i = 0; i < ids.size(); ++i) {
         std::vector<float>& row = result.published[store->tasks()[p]][ids[i]];
         row.resize(static_cast<std::size_t>(options.width));
-        store->read(static_cast<int>(p), static_cast<std::int32_t>(i), row.data());
+        if (!store->read(static_cast<int>(p), static_cast<std::int32_t>(i), row.data())) row.clear();
       }
     }
   }
