@@ -21,17 +21,20 @@ constexpr std::size_t kStackBytes = 128 * 1024;
 std::array<std::atomic<RankWatch*>, kMost> watches;
 std::atomic_flag dying = ATOMIC_FLAG_INIT;
 
+constexpr std::array<std::pair<int, std::string_view>, 9> kSignals = {{{SIGSEGV, "SIGSEGV"},
+                                                                       {SIGBUS, "SIGBUS"},
+                                                                       {SIGFPE, "SIGFPE"},
+                                                                       {SIGABRT, "SIGABRT"},
+                                                                       {SIGILL, "SIGILL"},
+                                                                       {SIGSYS, "SIGSYS"},
+                                                                       {SIGTRAP, "SIGTRAP"},
+                                                                       {SIGXCPU, "SIGXCPU"},
+                                                                       {SIGQUIT, "SIGQUIT"}}};
+
 std::string_view text_of(int number) {
-  switch (number) {
-    case SIGSEGV:
-      return "SIGSEGV";
-    case SIGBUS:
-      return "SIGBUS";
-    case SIGFPE:
-      return "SIGFPE";
-    default:
-      return "SIGABRT";
-  }
+  for (const auto& [signal, text] : kSignals)
+    if (signal == number) return text;
+  return "a signal";
 }
 
 /// The first words about it come from the rank itself: others only see that it has gone. Before there is a run directory the frames follow.
@@ -81,7 +84,7 @@ CrashWatch::CrashWatch(RankWatch& watch) : watch_(&watch), stack_(std::make_uniq
   struct sigaction action {};
   action.sa_handler = on_crash;
   action.sa_flags = SA_ONSTACK;
-  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGABRT}) ::sigaction(number, &action, nullptr);
+  for (const auto& [number, text] : kSignals) ::sigaction(number, &action, nullptr);
 }
 
 CrashWatch::~CrashWatch() {

@@ -1,4 +1,5 @@
-// A rank that dies by a signal of its own (SIGSEGV, SIGBUS, SIGFPE, SIGABRT) leaves its flight record and the frames of all threads first.
+// A rank that dies by a signal of its own (SIGSEGV, SIGABRT, SIGILL, its limit of processor time ...) leaves its flight record and the
+// frames of all threads first.
 #pragma once
 #include <memory>
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -19,7 +20,7 @@ struct Name {
   std::string_view place;  // where it happens when nobody says; empty: the caller's
 };
 
-constexpr std::array<Name, 11> kNames = {{
+constexpr std::array<Name, 12> kNames = {{
     {Fault::Kind::kill9, "kill9", "forward"},
     {Fault::Kind::freeze, "freeze", "forward"},
     {Fault::Kind::sleep, "sleep", "forward"},
@@ -27,6 +28,7 @@ constexpr std::array<Name, 11> kNames = {{
     {Fault::Kind::throws, "throw", "forward"},
     {Fault::Kind::abort, "abort", "forward"},
     {Fault::Kind::segv, "segv", "forward"},
+    {Fault::Kind::full_disk, "full-disk", "save:part_written"},
     {Fault::Kind::nan, "nan", ""},
     {Fault::Kind::bitflip, "bitflip", ""},
     {Fault::Kind::shape, "shape", ""},
@@ -36,6 +38,9 @@ constexpr std::array<Name, 11> kNames = {{
 const Name& name_of(Fault::Kind kind) { return kNames[static_cast<std::size_t>(kind)]; }
 
 constexpr std::chrono::milliseconds kDelay(50);
+
+/// Where a checkpoint is written, and a disk may be full.
+constexpr std::array<std::string_view, 3> kWrites = {"save:part_written", "save:manifest", "save:rename"};
 
 [[noreturn]] void refuse(const std::string& text) {
   std::string kinds;
@@ -68,6 +73,8 @@ Fault parse_fault(const std::string& text) {
   out.step = whole(step, text);
   if (second != std::string::npos) out.where = text.substr(second + 1);
   if (second != std::string::npos && out.where.empty()) refuse(text);
+  if (out.kind == Fault::Kind::full_disk && !out.where.empty() && std::find(kWrites.begin(), kWrites.end(), out.where) == kWrites.end())
+    throw UsageError("--inject " + text + " is refused: a disk is full at save:part_written, save:manifest or save:rename");
   return out;
 }
 
@@ -112,6 +119,8 @@ void Faults::commit(Fault& fault) {
       ::_exit(0);
     case Fault::Kind::throws:
       throw std::runtime_error("asked for by --inject " + fault.text);
+    case Fault::Kind::full_disk:
+      throw IoError("no space is left on the device: asked for by --inject " + fault.text);
     case Fault::Kind::abort:
       std::abort();
     case Fault::Kind::segv: {

@@ -12,7 +12,7 @@
 namespace chorale {
 
 struct Fault {
-  enum class Kind : std::uint8_t { kill9, freeze, sleep, exit0, throws, abort, segv, nan, bitflip, shape, mismatch };
+  enum class Kind : std::uint8_t { kill9, freeze, sleep, exit0, throws, abort, segv, full_disk, nan, bitflip, shape, mismatch };
   Kind kind = Kind::kill9;
   int rank = 0;
   std::int64_t step = 0;  // 0: before the first
@@ -33,7 +33,7 @@ class Faults {
   void begin_step(std::int64_t step) { step_.store(step, std::memory_order_relaxed); }
   /// The rank has come to this place: init, forward, backward, update, evaluate, save, save:POINT, restore, finalize, or a verb of the
   /// communicator; a checkpoint is written beside later steps, so save:POINT is met from the step on; all_reduce stands for every verb.
-  /// Does what is asked for here: ends, stops, delays or throws std::runtime_error.
+  /// Does what is asked for here: ends, stops, delays or throws std::runtime_error (throw) or IoError (full-disk).
   void at(std::string_view place) {
     if (!faults_.empty()) act(place);
   }

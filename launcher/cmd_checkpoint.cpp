@@ -139,7 +139,7 @@ int prune(std::span<const std::string> words) {
   const std::vector<std::int64_t> old = outdated(all, w.keep);
   if (!old.empty()) must_hold_a_sound_one(checkpoints, all, old);
   for (const std::int64_t step : old) {
-    std::printf("%s %s\n", w.dry_run ? "would remove" : "removed", (checkpoints / checkpoint_name(step)).c_str());
+    std::printf("%s %s\n", w.dry_run ? "would remove" : "removed", printable((checkpoints / checkpoint_name(step)).string()).c_str());
     if (w.dry_run) continue;
     lock->must_be_ours();
     remove_checkpoint(checkpoints, step, "prune");
@@ -156,7 +156,7 @@ int convert(std::span<const std::string> words) {
   ConsoleLog log(0);
   const Checkpoint checkpoint = find_checkpoint(path, log);
   const Converted done = convert_checkpoint(checkpoint, {.out = w.out, .best = w.weights == "best", .dtype = w.dtype});
-  std::printf("wrote %s: %zu tensors, %s weights of step %lld\n", w.out.c_str(), done.tensors, done.best ? "best" : "last",
+  std::printf("wrote %s: %zu tensors, %s weights of step %lld\n", printable(w.out).c_str(), done.tensors, done.best ? "best" : "last",
               static_cast<long long>(checkpoint.manifest().step));
   return 0;
 }

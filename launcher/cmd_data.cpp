@@ -10,6 +10,7 @@
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/session.hpp>
+#include <chorale/train/data/prepare.hpp>
 
 namespace chorale {
 
@@ -68,7 +69,7 @@ int features(std::span<const std::string> words) {
   read_flags(words, table, 0);
   if (w.out.empty()) throw UsageError("data features needs --out FILE");
   generate_features(w.rows, w.features, static_cast<std::uint64_t>(w.seed), w.out);
-  std::printf("wrote %s\n", w.out.c_str());
+  std::printf("wrote %s\n", printable(w.out).c_str());
   return 0;
 }
 
@@ -81,6 +82,7 @@ int describe_file(std::span<const std::string> words) {
   if (files.empty() && data.file.empty()) throw UsageError("data describe needs a file");
   data.file.insert(data.file.end(), files.begin(), files.end());
   if (!w.target.empty()) data.target = w.target;
+  check_taken(data, data.format, table_keys());
   const DataDescription description = describe_data(data);
   if (!w.write_recipe.empty()) {
     std::string name = data.file[0];
@@ -88,7 +90,7 @@ int describe_file(std::span<const std::string> words) {
   }
   std::fputs((w.json ? describe_json(description) + "\n" : printable(describe_text(description))).c_str(), stdout);
   if (!w.write_recipe.empty() && !w.json)
-    std::printf("wrote %s; train with: chorale train %s\n", w.write_recipe.c_str(), w.write_recipe.c_str());
+    std::printf("wrote %s; train with: chorale train %s\n", printable(w.write_recipe).c_str(), printable(w.write_recipe).c_str());
   return 0;
 }
 

@@ -20,7 +20,8 @@ struct Words {
 
 void describe(OptionTable& t, Words& w) {
   describe(t, w.ranks);
-  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8.");
+  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8.",
+        {.check = [](const std::string& text) { parse_hosts(text); }});
   t.add("run-dir", w.run_dir, "Folder that runs are to be written to, tried by all ranks; the working directory where it is not given.");
   t.add("json", w.json, "One object; docs/doctor.md lists its fields.");
 }

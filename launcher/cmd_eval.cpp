@@ -14,23 +14,25 @@ namespace chorale {
 
 namespace {
 struct Words {
-  std::string file, part = "test", missing_rows = "refuse";
+  std::string file, labels, part = "test", missing_rows = "refuse";
   bool json = false;
 };
 void describe(OptionTable& t, Words& w) {
   t.add("file", w.file, "Score all rows of this file instead of a part of the run's own.");
+  t.add("labels", w.labels, "With --file, of a run on arrays: their labels, as data.labels.");
   t.add("part", w.part, "Which part of the run's own data.", {.choices = {"train", "validation", "test"}});
   t.add("json", w.json, "One object.");
   describe_missing_rows(t, w.missing_rows);
 }
 
-std::shared_ptr<const Dataset> rows_of_file(TrainedRun& run, const std::string& file) {
-  const auto encoded = std::make_shared<EncodedFile>(run.pipeline, run.reading(file, true), *run.comm, run.session->log);
-  return run.for_model({encoded, &encoded->rows()}, run.keys_of(*encoded, file));
+std::shared_ptr<const Dataset> rows_of_file(TrainedRun& run, const Words& w) {
+  const std::shared_ptr<OpenedRows> opened = run.open_file(w.file, w.labels, true);
+  const auto rows = opened->shared_rows();
+  return run.for_model({opened, rows.get()}, run.keys_of(*opened, w.file));
 }
 
 std::shared_ptr<const Dataset> rows_of_part(TrainedRun& run, const std::string& part) {
-  const PreparedData data = run.own_data();
+  const DataParts data = run.own_parts();
   const auto rows = part == "train" ? data.train : part == "validation" ? data.validation : data.test;
   if (rows->rows() == 0) throw UsageError("the run has no " + part + " rows; its split is " + run.pipeline.split);
   return run.for_model(rows, {.entities = data.entities, .periods = data.periods});
@@ -44,9 +46,10 @@ int run_eval(std::span<const std::string> arguments) {
   describe(table, w);
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty()) throw UsageError("eval needs a run directory");
+  if (w.file.empty() && !w.labels.empty()) throw UsageError("--labels are those of --file; give that too");
   TrainedRun run(rest[0], {.missing_rows = w.missing_rows});
   const Settings& s = run.recipe.settings;
-  const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w.file);
+  const std::shared_ptr<const Dataset> rows = w.file.empty() ? rows_of_part(run, w.part) : rows_of_file(run, w);
   Evaluator evaluator(
       {*run.comm, *run.model.module, *run.loss, *run.params, run.session->registry, s.train.metrics, outputs_of(run.model, run.pipeline)});
   const auto scores = evaluator.evaluate(*rows);

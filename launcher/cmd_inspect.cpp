@@ -60,11 +60,11 @@ Json recipe_json(const std::string& path) {
   const auto comm = make_self_communicator();
   ConsoleLog log(0);
   try {
-    const PreparedData data = prepare_data(s.data, s.train, *comm, log);
+    const DataParts data = read_data({s.data, s.train, *comm, log, recipe.registry});
     j["data"] = data_summary(data.pipeline);
     j["data"]["validation_rows"] = data.validation->rows(), j["data"]["test_rows"] = data.test->rows();
     const AnyModel model = build_model(s.model, s.train, data.pipeline, recipe.registry);
-    j["layers"] = layers_of(model, {data.pipeline.features()});
+    j["layers"] = layers_of(model, data.pipeline.row_shape());
     j["parameters"] = count_of(*model.module);
   } catch (const DataError& e) {
     log.warning(std::string("the model's sizes need the data: ") + e.what());
@@ -84,7 +84,7 @@ Json run_json(const std::string& path) {
   if (run.published)
     j["representations"] = {
         {"run", run.pipeline.published.run}, {"version", run.pipeline.published.version}, {"tasks", run.pipeline.published.tasks}};
-  j["layers"] = layers_of(run.model, {run.pipeline.features()});
+  j["layers"] = layers_of(run.model, run.pipeline.row_shape());
   if (run.task) {
     const PinnedVersion& v = run.task->version();
     j["collaboration"] = {{"task", run.task->name()}, {"tick", v.tick}, {"width", v.width}, {"kinds", v.kinds}};

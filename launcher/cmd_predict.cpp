@@ -5,6 +5,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/trained_run.hpp>
 #include <chorale/train/data/encoded_file.hpp>
 #include <chorale/train/evaluator.hpp>
@@ -84,12 +85,12 @@ int run_predict(std::span<const std::string> arguments) {
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
   TrainedRun run(rest[0], {.missing_rows = w.missing_rows});
-  EncodedFile file(run.pipeline, run.reading(w.file, false), *run.comm, run.session->log);
-  const std::shared_ptr<const Dataset> rows = run.for_model(file.shared_rows(), run.keys_of(file, w.file));
+  const std::unique_ptr<OpenedRows> file = run.open_file(w.file, {}, false);
+  const std::shared_ptr<const Dataset> rows = run.for_model(file->shared_rows(), run.keys_of(*file, w.file));
   const std::vector<std::vector<Prediction>> predictions = predict_all(run, *rows);
   AtomicWriter out(w.out);
   out.write(header(run));
-  file.each_id([&](std::int64_t row, std::span<const std::string> ids) {
+  file->each_id([&](std::int64_t row, std::span<const std::string> ids) {
     std::string line;
     for (const std::string& id : ids) line += csv_field(id) + ",";
     for (std::size_t t = 0; t < predictions.size(); ++t) {
@@ -101,7 +102,7 @@ int run_predict(std::span<const std::string> arguments) {
     out.write(line + "\n");
   });
   out.finish();
-  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file.rows().rows()), w.out.c_str());
+  std::printf("wrote %lld predictions to %s\n", static_cast<long long>(file->shared_rows()->rows()), printable(w.out).c_str());
   if (const std::string unseen = run.unseen_text(*rows); !unseen.empty()) std::printf("%s\n", unseen.c_str());
   return 0;
 }

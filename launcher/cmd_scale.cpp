@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/scale_subject.hpp>
 #include <chorale/launcher/scaling.hpp>
@@ -93,7 +94,7 @@ int run_scale(std::span<const std::string> arguments) {
   write_file_atomically(folder / "scale.json", scaling_json(scaling));
   std::fputs((w.json ? scaling_json(scaling) : scaling_table(scaling)).c_str(), stdout);
   const bool drawn = draw_scaling(folder / "scale.svg", scaling);
-  std::fprintf(stderr, "chorale: wrote %s\n", (folder / (drawn ? "scale.json, scale.svg" : "scale.json")).c_str());
+  std::fprintf(stderr, "chorale: wrote %s\n", printable((folder / (drawn ? "scale.json, scale.svg" : "scale.json")).string()).c_str());
   if (!drawn) std::fprintf(stderr, "chorale: no picture: gnuplot is not installed (package gnuplot-nox)\n");
   return 0;
 }

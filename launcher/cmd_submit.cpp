@@ -8,6 +8,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/init_from.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/slurm/batch_script.hpp>
@@ -68,8 +69,8 @@ void report(const JobRequest& job, const SaveLead& lead, const std::string& id, 
   std::printf("job %s: %lld nodes of %lld ranks, told to save %lld s before its limit (%s)\n", id.c_str(),
               static_cast<long long>(job.nodes), static_cast<long long>(job.ranks_per_node), static_cast<long long>(lead.seconds),
               lead.reason.c_str());
-  std::printf("  follow   chorale status %s\n", run.c_str());
-  std::printf("  output   tail -F %s/slurm-%s%s.out\n", run.c_str(), id.c_str(), is_array ? "_SEED" : "");
+  std::printf("  follow   chorale status %s\n", printable(run.string()).c_str());
+  std::printf("  output   tail -F %s/slurm-%s%s.out\n", printable(run.string()).c_str(), id.c_str(), is_array ? "_SEED" : "");
   std::printf("  stop     scancel %s\n", id.c_str());
 }
 
@@ -83,7 +84,7 @@ int run_submit(std::span<const std::string> arguments) {
   read_flags(arguments, t.table, 1);
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
-  for (std::string& file : t.settings.data.file) file = fs::absolute(file).lexically_normal().string();
+  make_paths_absolute(t.settings.data, ".");
   const std::string name = fs::path(rest[0]).stem().string();
   const JobRequest job = checked(t.words.job, name, t.settings.parallel.threads);
   if (t.words.resume && t.words.run_dir.empty()) throw UsageError("--resume needs --run-dir: which run is to go on?");

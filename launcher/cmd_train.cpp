@@ -11,9 +11,11 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/command.hpp>
+#include <chorale/launcher/find_lr.hpp>
 #include <chorale/launcher/init_from.hpp>
 #include <chorale/launcher/last_word.hpp>
 #include <chorale/launcher/model_parts.hpp>
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
@@ -26,7 +28,7 @@
 #include <chorale/launcher/start_check.hpp>
 #include <chorale/launcher/training_start.hpp>
 #include <chorale/train/agreement.hpp>
-#include <chorale/train/data/prepare.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -35,8 +37,15 @@ namespace {
 
 /// Both tables in one, so that every flag is known in one pass.
 struct TrainTable : RecipeTable {
-  TrainTable() { describe(table, words); }
+  TrainTable() {
+    describe(table, words);
+    table.add(
+        "find-lr", find_lr,
+        "Do not train, but look for a learning rate: it rises from 1e-7 to 10 over 200 updates, until the loss flies off. Prints what "
+        "to begin with, and writes find_lr.json.");
+  }
   StartWords words;
+  bool find_lr = false;
 };
 
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
@@ -57,7 +66,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
   claim_together(comm, run, s.watchdog.seconds, session.log);
   comm.watch().enter(Activity::reading, "data");
-  const PreparedData data = prepare_data(s.data, s.train, comm, session.log);
+  const DataParts data = read_data({s.data, s.train, comm, session.log, session.registry});
   comm.watch().enter(Activity::starting, "training");
   const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
@@ -70,7 +79,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   config.identity = t.identity();
   // Before "data", which differs too: the message is to name the versions.
   if (const PublishedFeatures& rows = data.pipeline.published; !rows.tasks.empty()) config.identity["collab.rows"] = rows.version;
-  config.identity["data"] = data.identity();
+  config.identity["data"] = data.identity;
   config.texts = {{"pipeline.json", data.pipeline.to_json()}, {"recipe.ini", recipe}};
   config.stop_requested = requested_stop;
   config.still_ours = [&run] { run.must_be_ours(); };
@@ -80,6 +89,8 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
                              session.log, data.train,      data.validation,     data.test};
   if (const MultiTask* model = parts.model.multi_task)
     trainer_parts.is_shared = [model](std::string_view parameter) { return model->is_shared(parameter); };
+  std::optional<RateFinder> finder;
+  if (t.find_lr) finder.emplace().prepare(config, trainer_parts);
   Trainer trainer(trainer_parts, config);
   Progress progress(settings_table(t.table));
   RunFiles files(folder, session.log, [&run] { run.must_be_ours(); });
@@ -91,14 +102,19 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
   if (!t.words.quiet) trainer.add(progress);
   trainer.add(files);
+  if (finder) trainer.add(*finder);
   try {
-    const Summary summary = trainer.run();
+    const Summary summary = finder ? finder->run(trainer) : trainer.run();
+    if (finder && comm.rank() == 0) {
+      write_file_atomically(folder / "find_lr.json", finder->json());
+      std::printf("%s\n", finder->text().c_str());
+    }
     say_unmet_faults(comm, session.log);
     const int code = exit_code_of(summary.status);
     session.log.note(LogLevel::info, summary.status + " after step " + std::to_string(summary.steps));
     if (comm.rank() == 0) {
       run.end({.code = code, .cause = summary.status, .step = summary.steps});
-      if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", folder.c_str());
+      if (!t.words.quiet) std::fprintf(stderr, "run directory: %s\n", printable(folder.string()).c_str());
     }
     comm.barrier("end of run").wait();  // nobody leaves before rank 0 has written all
     return code;
@@ -131,11 +147,11 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
-  for (std::string& file : t.settings.data.file)
-    file = std::filesystem::absolute(file).lexically_normal().string();  // a flag's is relative to here
-  ::umask(::umask(0) | 027);                                             // what a run writes is its owner's, and the group's to read
+  make_paths_absolute(t.settings.data, ".");  // a flag's is relative to here
+  ::umask(::umask(0) | 027);                  // what a run writes is its owner's, and the group's to read
   return start_training(
       {.command = {"train"},
        .arguments = arguments,

@@ -50,6 +50,7 @@ Converted convert_checkpoint(const Checkpoint& checkpoint, const ConvertOrder& o
   std::vector<std::unique_ptr<std::byte[]>> memory;
   for (NamedTensor tensor : last.tensors()) {
     const NamedTensor* best = order.best ? state.find("best." + tensor.name) : nullptr;
+    if (order.best && !best) best = state.find("ema." + tensor.name);  // what is evaluated where no best weights are kept
     if (best) tensor.data = best->data, done.best = true;
     const DType type = order.dtype == "same" ? tensor.dtype : parse_dtype(order.dtype);
     if (type != tensor.dtype) {

@@ -35,6 +35,7 @@ InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipel
     for (const NamedTensor& last : files_[0].tensors()) {
       const NamedTensor* best = files_[1].find("best." + last.name);
       is_best_ = is_best_ || best;
+      if (!best) best = files_[1].find("ema." + last.name);  // what is evaluated where no best weights are kept
       source.tensors.push_back(best ? *best : last);
       source.tensors.back().name = last.name;
     }

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/device/cpu/flush_subnormals.hpp>
 #include <chorale/launcher/command.hpp>
 #include <chorale/launcher/said_once.hpp>
 
@@ -34,8 +35,9 @@ int flushed(int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe makes writes fail, not the run
-  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes too
+  std::signal(SIGPIPE, SIG_IGN);                  // a closed pipe makes writes fail, not the run
+  std::signal(SIGXFSZ, SIG_IGN);                  // a limit on file sizes too
+  const chorale::FlushSubnormals of_all_threads;  // before any of them is there
   try {
     return flushed(run({argv + 1, argv + argc}));
   } catch (const chorale::Error& error) {

@@ -69,7 +69,7 @@ AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pip
     if (pipeline.targets.size() != 1)
       throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) +
                        " targets, which model.kind = layers cannot learn together; use shared_bottom, mmoe or ple");
-    std::unique_ptr<Sequential> layers = build_layers(o.layers, {pipeline.features()}, registry);
+    std::unique_ptr<Sequential> layers = build_layers(o.layers, pipeline.row_shape(), registry);
     out.layers = layers.get();
     out.module = std::move(layers);
     return out;
@@ -89,7 +89,7 @@ AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pip
 }
 
 std::vector<std::int64_t> outputs_of(const AnyModel& model, const Pipeline& pipeline) {
-  if (model.layers) return {model.layers->output_shape({pipeline.features()}).elements()};
+  if (model.layers) return {model.layers->output_shape(pipeline.row_shape()).elements()};
   std::vector<std::int64_t> out;
   for (const FittedTarget& target : pipeline.targets) out.push_back(outputs_of(target));
   return out;
@@ -109,10 +109,10 @@ LayerParts build_layer_parts(const Settings& s, const Pipeline& pipeline, const 
     throw UsageError("a task that shares has one target and model.kind = layers; for several targets in one process use chorale train");
   refuse_idle(s.model);
   LayerParts out;
-  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, {pipeline.features()}, registry); });
+  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, pipeline.row_shape(), registry); });
   out.loss = make_target_loss(s.train, pipeline.targets, 0, registry);
   out.optimizer = make_optimizer(s.optimizer, registry);
-  check_scores(s.train, out.loss->tasks(), {out.model->output_shape({pipeline.features()}).elements()}, registry);
+  check_scores(s.train, out.loss->tasks(), {out.model->output_shape(pipeline.row_shape()).elements()}, registry);
   return out;
 }
 

@@ -47,7 +47,7 @@ std::string text_of(const std::string& path) {
   return text;
 }
 
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 32 && c != '\t' && c != '\r') || c == 127; }
+bool is_odd_control(char c) { return (static_cast<unsigned char>(c) < 32 && c != '\t' && c != '\r') || c == 127; }
 
 }  // namespace
 
@@ -57,7 +57,7 @@ void read_recipe(const std::string& path, OptionTable& table) {
   std::string line, section;
   for (int number = 1; std::getline(in, line); ++number) {
     const std::string where = path + ":" + std::to_string(number) + ": ";
-    if (std::any_of(line.begin(), line.end(), is_control))
+    if (std::any_of(line.begin(), line.end(), is_odd_control))
       throw UsageError(where + "a control character stands in the line; a recipe is plain text");
     const std::string_view text = trimmed(without_comment(line));
     if (text.empty()) continue;

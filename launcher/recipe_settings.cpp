@@ -16,8 +16,7 @@ RecipeTable::RecipeTable() {
 void RecipeTable::read(const std::string& path) {
   read_recipe(path, table);
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  for (std::string& file : settings.data.file)
-    if (!std::filesystem::path(file).is_absolute()) file = std::filesystem::absolute(folder / file).lexically_normal().string();
+  make_paths_absolute(settings.data, folder.string());
   settings.data.representations = absolute_representations(settings.data.representations, folder.string());
   settings.train.init_from = absolute_run(settings.train.init_from, folder.string());
 }

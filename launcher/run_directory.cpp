@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -75,20 +76,51 @@ class FolderGuard {
   int descriptor_;
 };
 
-/// In events.jsonl of `run`.
-LastAttempt last_attempt(const fs::path& run) {
-  LastAttempt last;
+/// Lines of events.jsonl in `run` that say something of an attempt; others are passed over: shared folders hold what others write.
+template <class F>
+void for_each_line(const fs::path& run, const F& use) {
+  constexpr std::int64_t kMostAttempts = 1'000'000;
   std::ifstream events(run / "events.jsonl");
   for (std::string line; std::getline(events, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
+    auto json = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("attempt") || !json["attempt"].is_number_integer()) continue;
-    const int number = json["attempt"];
-    if (number < last.number) continue;
-    last.has_ended = json.value("event", "") == "end";
-    if (number > last.number || !last.has_ended) last.watcher = json.value("watcher", ""), last.job = json.value("job", "");
-    last.number = number;
+    const auto number = json["attempt"].get<std::int64_t>();
+    if (number >= 0 && number <= kMostAttempts) use(json, static_cast<int>(number));
   }
+}
+
+std::string text_in(const nlohmann::ordered_json& json, const char* key) {
+  return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
+}
+
+LastAttempt last_attempt(const fs::path& run) {
+  LastAttempt last;
+  for_each_line(run, [&](const nlohmann::ordered_json& json, int number) {
+    if (number < last.number) return;
+    last.has_ended = text_in(json, "event") == "end";
+    if (number > last.number || !last.has_ended) last.watcher = text_in(json, "watcher"), last.job = text_in(json, "job");
+    last.number = number;
+  });
   return last;
+}
+
+void append_line(const fs::path& run, const nlohmann::ordered_json& json) {
+  File file = File::open_write(run / "events.jsonl");
+  (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then: a writer that was stopped in between overwrites no line
+  const std::string line = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  file.write_at(file.size(), std::as_bytes(std::span(line)));
+  file.sync();
+  file.close();
+}
+
+/// Ends of attempts under our own watcher that came before they could replace `old`, in whose lines they were written.
+void take_over_ends(const fs::path& old, const fs::path& run) {
+  int attempt = 0;
+  for_each_line(old, [&](nlohmann::ordered_json& json, int) {
+    if (text_in(json, "event") != "end" || text_in(json, "watcher") != own_watcher()) return;
+    json["attempt"] = ++attempt, json["checkpoint"] = nullptr;
+    append_line(run, json);
+  });
 }
 
 /// Of an attempt that is over and has none: whoever would have written it has gone too.
@@ -131,7 +163,7 @@ void RunDirectory::start(const std::string& recipe_text) {
   }
   const bool was_there = fs::exists(path_, failed);
   try {
-    fill(recipe_text);
+    fill(recipe_text, old);
   } catch (...) {
     const bool made_here = !was_there && lock_;
     lock_.reset();
@@ -142,7 +174,7 @@ void RunDirectory::start(const std::string& recipe_text) {
   if (!old.empty()) fs::remove_all(old, failed);
 }
 
-void RunDirectory::fill(const std::string& recipe_text) {
+void RunDirectory::fill(const std::string& recipe_text, const fs::path& old) {
   std::error_code failed;
   fs::create_directories(path_, failed);
   if (failed) throw IoError(path_.string() + ": cannot be made: " + failed.message());
@@ -155,6 +187,7 @@ void RunDirectory::fill(const std::string& recipe_text) {
   remove_leftovers(path_ / "checkpoints");
   remove_drafts(path_);
   write_file_atomically(path_ / "recipe.resolved.ini", recipe_text);
+  if (!old.empty() && !own_watcher().empty()) take_over_ends(old, path_);
   const LastAttempt before = last_attempt(path_);
   close_last(path_);
   keep_records(path_, before.number);
@@ -193,7 +226,26 @@ void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "su
 RunDirectory::Seen RunDirectory::look(const fs::path& run) {
   const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
-  return {holder ? holder->nonce : "", last.number, last.has_ended, last.watcher};
+  struct stat status {};
+  const bool is_there = ::stat(run.c_str(), &status) == 0;
+  return {is_there ? static_cast<std::uint64_t>(status.st_ino) : 0, holder ? holder->nonce : "", last.number, last.has_ended, last.watcher};
+}
+
+std::optional<Verdict> RunDirectory::recorded_end(const fs::path& run, int after) {
+  std::optional<Verdict> out;
+  for_each_line(run, [&](const nlohmann::ordered_json& json, int number) {
+    out.reset();
+    if (number <= after || text_in(json, "event") != "end" || !json.contains("code") || !json["code"].is_number_integer()) return;
+    const auto whole = [&](const char* key) {
+      return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1;
+    };
+    out = Verdict{.code = static_cast<int>(whole("code")),
+                  .cause = text_in(json, "cause"),
+                  .rank = static_cast<int>(whole("rank")),
+                  .where = text_in(json, "where"),
+                  .step = whole("step")};
+  });
+  return out;
 }
 
 bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, const std::string& watcher, const Seen& before) {
@@ -205,14 +257,15 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
   const FolderGuard guard(run);  // who takes a lock over waits for it
   const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
+  const int attempts_before = RunDirectory::attempts_before(before, look(run));
   const bool is_foreign = holder && holder->watcher != watcher && is_alive_here(*holder).value_or(true);
   if (is_foreign && holder->nonce == before.lock) return false;
-  if (last.number > before.attempt && last.watcher == watcher && last.has_ended) return false;
-  if (is_foreign || (last.number > before.attempt && last.watcher != watcher))
+  if (last.number > attempts_before && last.watcher == watcher && last.has_ended) return false;
+  if (is_foreign || (last.number > attempts_before && last.watcher != watcher))
     throw OwnedError("run directory " + run.string() + " has another owner now (" +
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
-  const bool is_under_way = last.number > before.attempt && !last.has_ended;  // else it ended before it could say that it began
+  const bool is_under_way = last.number > attempts_before && !last.has_ended;  // else it ended before it could say that it began
   if (!is_under_way) close_last(run);
   event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
   return true;
@@ -230,12 +283,7 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   if (has_ended) json["checkpoint"] = newest_step(run);
   if (!watcher.empty()) json["watcher"] = watcher;
   if (!job.empty()) json["job"] = job;
-  File file = File::open_write(run / "events.jsonl");
-  (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then: a writer that was stopped in between overwrites no line
-  const std::string line = json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-  file.write_at(file.size(), std::as_bytes(std::span(line)));
-  file.sync();
-  file.close();
+  append_line(run, json);
 }
 
 }  // namespace chorale

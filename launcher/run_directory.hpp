@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <chorale/launcher/run_lock.hpp>
@@ -39,12 +40,17 @@ class RunDirectory {
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// What is there before an attempt is started from outside.
   struct Seen {
-    std::string lock = {};  // whose nonce; empty: nobody's
-    int attempt = 0;        // the last one
+    std::uint64_t folder = 0;  // its number in the file system, another one once it is overwritten; 0: there is none
+    std::string lock = {};     // whose nonce; empty: nobody's
+    int attempt = 0;           // the last one
     bool has_ended = false;
     std::string watcher = {};  // of that one
   };
   static Seen look(const std::filesystem::path& run);
+  /// Of what was seen before, the last attempt that `now` may still hold: none where the folder is another one by now.
+  static int attempts_before(const Seen& before, const Seen& now) { return before.folder == now.folder ? before.attempt : 0; }
+  /// How an attempt with a number above `after` has ended, if its line is the last one.
+  static std::optional<Verdict> recorded_end(const std::filesystem::path& run, int after);
   /// end() by who is not rank 0: the supervisor when the attempt's ranks have gone, or one of the ranks of a user's mpirun when the attempt
   /// has not come so far as to begin. watcher: own_watcher() of those ranks. before: from when they were started. Where nothing has been
   /// written yet, only a verdict is that lets the run be started again; nothing of an attempt that has not come so far as to own the
@@ -57,7 +63,8 @@ class RunDirectory {
   void must_be_ours() const;
 
  private:
-  void fill(const std::string& recipe_text);
+  /// old: what this folder replaces.
+  void fill(const std::string& recipe_text, const std::filesystem::path& old);
   /// The end of the last attempt, where nobody was left to write it.
   static void close_last(const std::filesystem::path& run);
   static void event(const std::filesystem::path& run, int attempt, const std::string& name, const Verdict& verdict, bool has_ended,

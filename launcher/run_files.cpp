@@ -51,6 +51,7 @@ std::string summary_json(const Summary& s) {
             {"skipped_steps", s.skipped_steps},
             {"rollbacks", s.rollbacks},
             {"version", s.version}};
+  if (!s.ema_parameters_hash.empty()) j["ema_parameters_hash"] = s.ema_parameters_hash;
   return j.dump(2) + "\n";
 }
 

@@ -41,8 +41,17 @@ void ConsoleLog::file_line(LogLevel level, std::string_view text) {
 void ConsoleLog::write(LogLevel level, std::string_view text) {
   const std::lock_guard lock(mutex_);
   file_line(level, text);
-  if (rank_ != 0 && level != LogLevel::error) return;
-  if (level == LogLevel::debug || !said_.emplace(text).second) return;
+  if (level == LogLevel::debug || (rank_ != 0 && level != LogLevel::error)) return;
+  if (level == LogLevel::warning) ++repeated_[std::string(text)];
+  if (said_.emplace(text).second) show(level, text);
+}
+
+ConsoleLog::~ConsoleLog() {
+  for (const auto& [text, times] : repeated_)
+    if (times > 1) show(LogLevel::warning, "said " + std::to_string(times) + " times: " + text);
+}
+
+void ConsoleLog::show(LogLevel level, std::string_view text) {
   const char* mark = level == LogLevel::warning ? "warning: " : level == LogLevel::error ? "error: " : "";
   const std::string shown = printable(text);
   // A progress bar may stand in the line.

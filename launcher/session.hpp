@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -16,10 +17,14 @@
 
 namespace chorale {
 
-/// Rank 0 speaks to the terminal, where equal lines are said once; every rank writes all of its lines to a file, once there is one.
+/// Rank 0 speaks to the terminal, where equal lines are said once, and of warnings at the end how often; every rank writes all of its lines
+/// to a file, once there is one.
 class ConsoleLog final : public Log {
  public:
   explicit ConsoleLog(int rank) : rank_(rank) {}
+  ~ConsoleLog() override;
+  ConsoleLog(const ConsoleLog&) = delete;
+  ConsoleLog& operator=(const ConsoleLog&) = delete;
   void write(LogLevel level, std::string_view text) override;
   /// From now on, and with what was said before, lines go to logs/rank_N.jsonl of `folder` too. A file that cannot be written is done
   /// without, after a warning.
@@ -29,10 +34,12 @@ class ConsoleLog final : public Log {
 
  private:
   void file_line(LogLevel level, std::string_view text);
+  static void show(LogLevel level, std::string_view text);
   int rank_;
   std::mutex mutex_;
   std::set<std::string> said_;
-  std::vector<std::string> early_;  // lines from before the file was there
+  std::map<std::string, std::int64_t> repeated_;  // warnings, and how often they came
+  std::vector<std::string> early_;                // lines from before the file was there
   std::ofstream file_;
 };
 

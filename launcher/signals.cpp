@@ -37,8 +37,10 @@ void catch_signals(bool leaves) {
   action.sa_handler = on_requeue;
   for (const int signal : {SIGTERM, SIGUSR1, SIGUSR2}) ::sigaction(signal, &action, nullptr);
   action.sa_handler = on_interrupt;
-  // An mpirun that gets Ctrl-C sends its ranks SIGTERM. Slurm means time by it.
-  if (std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("SLURM_JOB_ID")) ::sigaction(SIGTERM, &action, nullptr);
+  // An mpirun that gets Ctrl-C sends its ranks SIGTERM. Slurm means time by it; and who watches a run passes Ctrl-C on, so that TERM comes
+  // from others, who end that mpirun or one rank.
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") && !std::getenv("SLURM_JOB_ID") && !std::getenv("CHORALE_SUPERVISOR"))
+    ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
   struct sigaction old {};
   if (::sigaction(SIGHUP, nullptr, &old) == 0 && old.sa_handler == SIG_IGN) return;  // nohup

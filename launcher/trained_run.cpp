@@ -60,6 +60,7 @@ TrainedRun::TrainedRun(const std::string& path, const OpenAs& as) : comm(make_se
   for (const NamedTensor& wanted : named_parameters(*params, params->values())) {
     const NamedTensor* found = state.find("best." + wanted.name);
     best = best || found;
+    if (!found) found = state.find("ema." + wanted.name);  // where no best weights are kept
     if (!found) found = &last.at(wanted.name);
     if (found->shape != wanted.shape || found->dtype != wanted.dtype)
       throw CheckpointError(checkpoint->folder().string() + ": " + wanted.name + " has another shape or type than the recipe's model");
@@ -77,19 +78,45 @@ std::shared_ptr<const Dataset> TrainedRun::for_model(std::shared_ptr<const Datas
   return std::make_shared<PinnedDataset>(std::move(rows), peers, keys.entities, keys.periods);
 }
 
-RowKeys TrainedRun::keys_of(EncodedFile& file, const std::string& path) const {
-  return {.entities = file.entities(request().columns), .periods = file.periods(time()), .file = &file, .path = path};
+RowKeys TrainedRun::keys_of(OpenedRows& file, const std::string& path) const {
+  auto* table = dynamic_cast<EncodedFile*>(&file);
+  if (!table) return {};
+  return {.entities = table->entities(request().columns), .periods = table->periods(time()), .file = table, .path = path};
 }
 
 // The parts are cut from the file again, so they are the run's parts only if the file is the run's.
 PreparedData TrainedRun::own_data() {
   const Settings& s = recipe.settings;
   PreparedData data = prepare_data(s.data, s.train, *comm, session->log, request(), published);
-  const auto trained_on = nlohmann::json::parse(checkpoint->manifest().fields)["identity"].value("data", "");
-  if (data.identity() != trained_on)
-    throw DataError(list_text(s.data.file) + ": expected the rows that the run was trained on (" + trained_on + "), got " +
-                    data.identity() + "; bring them back, or score the file whole with --file");
+  must_be_own(data.identity());
   return data;
+}
+
+DataParts TrainedRun::own_parts() {
+  const Settings& s = recipe.settings;
+  const EntityRequest keys = request();
+  DataParts data = read_data({s.data, s.train, *comm, session->log, session->registry, keys, published});
+  must_be_own(data.identity);
+  return data;
+}
+
+void TrainedRun::must_be_own(const std::string& identity) const {
+  const auto trained_on = nlohmann::json::parse(checkpoint->manifest().fields)["identity"].value("data", "");
+  const DataOptions& data = recipe.settings.data;
+  if (identity != trained_on)
+    throw DataError((data.file.empty() ? data.dir : list_text(data.file)) + ": expected the rows that the run was trained on (" +
+                    trained_on + "), got " + identity + "; bring them back, or score the file whole with --file");
+}
+
+std::unique_ptr<OpenedRows> TrainedRun::open_file(const std::string& file, const std::string& labels, bool needs_target) const {
+  OpenRequest out{.pipeline = pipeline,
+                  .data = recipe.settings.data,
+                  .dtype = params->dtype(),
+                  .published = published,
+                  .time = time().column,
+                  .needs_target = needs_target};
+  out.data.file = {file}, out.data.labels = labels;
+  return open_rows(out, session->registry, *comm, session->log);
 }
 
 TimeRequest TrainedRun::time() const { return peers && peers->columns() > 0 ? request().time : TimeRequest(); }

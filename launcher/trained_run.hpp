@@ -36,15 +36,21 @@ struct TrainedRun {
   EntityRequest request() const { return task ? task->request() : EntityRequest(); }
   /// Rows as the model reads them: with what peers have published, for a task that listens; with its peers' rows, of a stitch.
   std::shared_ptr<const Dataset> for_model(std::shared_ptr<const Dataset> rows, const RowKeys& keys);
-  RowKeys keys_of(EncodedFile& file, const std::string& path) const;
-  /// The rows that it was trained on. Throws DataError where the files now hold others.
+  /// Of tables; other rows have none.
+  RowKeys keys_of(OpenedRows& file, const std::string& path) const;
+  /// The table that it was trained on. Throws DataError where the files now hold others.
   PreparedData own_data();
+  /// The same of whatever it was trained on.
+  DataParts own_parts();
+  /// All rows of another file. labels: of arrays, see data.labels. needs_target: to score.
+  std::unique_ptr<OpenedRows> open_file(const std::string& file, const std::string& labels, bool needs_target) const;
   /// When rows of another file happened, which a task that listens by period needs of them; else without a column.
   TimeRequest time() const;
   /// How another file is read. needs_target: to score.
   EncodedFileSettings reading(const std::string& file, bool needs_target) const;
   /// "12 of 90 rows are of entities that no peer has published"; empty where the model listens to nobody.
   std::string unseen_text(const Dataset& rows) const;
+  void must_be_own(const std::string& identity) const;
   RecipeTable recipe;
   Pipeline pipeline;
   std::unique_ptr<Communicator> comm;

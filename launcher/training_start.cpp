@@ -25,7 +25,8 @@ void describe(OptionTable& t, StartWords& w) {
   t.add("restarts", w.restarts,
         "How often to start again from the newest checkpoint when ranks are lost or stuck. Under mpirun and srun that this program starts.",
         {.min = 0, .max = 1e6});
-  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.");
+  t.add("hosts", w.hosts, "Where to start ranks by mpirun: a:4,b:4 or node[1-4]:8. Each is asked first whether this program runs there.",
+        {.check = [](const std::string& text) { parse_hosts(text); }});
   t.add("min-ranks", w.min_ranks,
         "With --hosts: go on without hosts that do not answer, as long as so many ranks are left; 0: only with all.");
   t.add("prefix", w.elsewhere.prefix, "With --hosts: where Open MPI is installed on them, as mpirun's --prefix.");

@@ -13,8 +13,11 @@ namespace chorale {
 
 namespace {
 
+bool was_killed_by(const RankEnd& end, int signal) { return end.status && WIFSIGNALED(*end.status) && WTERMSIG(*end.status) == signal; }
+
 int precedence(const RankEnd& end) {
   if (end.kind == CauseKind::follows) return 3;
+  if (end.cause.empty() && was_killed_by(end, SIGTERM)) return 3;  // a launcher that has lost another one ends the rest so
   if (end.cause.empty() || end.kind == CauseKind::unheard) return 1;
   // Ranks that have compared something say the same of one of them, and that one of itself: mpirun kills others when the first of them
   // leaves.
@@ -44,13 +47,14 @@ std::string where_last(const RankEnd& end, std::span<const RankEnd> all) {
 
 std::string end_of_silent_rank(const RankEnd& end, const std::string& where) {
   std::string how = "it left without a word";
-  const bool killed = end.status && WIFSIGNALED(*end.status);
-  if (end.status) how = killed ? text_of_status(*end.status) : text_of_status(*end.status) + ", without a word";
+  const bool was_killed = end.status && WIFSIGNALED(*end.status);
+  if (end.status) how = was_killed ? text_of_status(*end.status) : text_of_status(*end.status) + ", without a word";
   if (end.memory_kills > 0)
     how += fmt::format(", its memory cgroup counted {}; give it more memory or fewer ranks a node",
                        end.memory_kills == 1 ? "an oom_kill" : fmt::format("{} oom_kills", end.memory_kills));
-  else if (killed && WTERMSIG(*end.status) == SIGKILL)
+  else if (was_killed_by(end, SIGKILL))
     how += ", cause unknown";
+  if (end.host.empty()) how += ", before it had a connection";
   if (!where.empty()) how += ", last seen in " + where;
   return fmt::format("{} has ended: {}", place(end), how);
 }

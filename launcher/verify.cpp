@@ -56,7 +56,7 @@ int report_verified(const std::vector<VerifiedCheckpoint>& checkpoints, bool jso
     damaged = damaged || !c.damage.empty();
     j.push_back({{"checkpoint", c.folder}, {"step", c.step}, {"bytes", c.bytes}, {"sound", c.damage.empty()}, {"damage", c.damage}});
     if (!json && c.damage.empty())
-      std::printf("sound    %s (%llu bytes)\n", c.folder.c_str(), static_cast<unsigned long long>(c.bytes));
+      std::printf("sound    %s (%llu bytes)\n", printable(c.folder).c_str(), static_cast<unsigned long long>(c.bytes));
     else if (!json)
       std::printf("DAMAGED  %s\n         %s\n", printable(c.folder).c_str(), printable(c.damage).c_str());
   }

@@ -97,6 +97,10 @@ for words in "data describe hostile.csv" "status hostile_run" "status hostile_ru
   "$chorale" $words >said 2>&1 </dev/null
   ! grep -qe "$esc" -e "$csi" said || fail "chorale $words sends control characters: $(cat -v said)"
 done
+folder=$(printf 'run\033[2J\007')  # nor do names of folders
+"${train[@]}" -n 1 --run-dir "$folder" --train.epochs 1 >said 2>&1 && "$chorale" checkpoint verify "$folder" >>said 2>&1 || fail "a folder with an odd name: $(cat -v said)"
+! grep -qe "$esc" -e $'\a' said || fail "a folder's name sends control characters: $(cat -v said)"
+expect 64 "is no host's name" "${train[@]}" --hosts ""
 expect 0 "2 ranks" env OMP_NUM_THREADS=1 "$chorale" bench step --steps 20 -n 2
 expect 0 "OMP_NUM_THREADS = 1 is taken as --threads" env OMP_NUM_THREADS=1 "$chorale" bench step --steps 20
 

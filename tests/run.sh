@@ -66,7 +66,7 @@ else
 fi
 # The sanitized programs are built while the tests of the others run, which wait more than they work: with what these leave of the cores.
 built=0
-build release all -DCHORALE_WERROR=ON -DCHORALE_UNITY=TESTS || built=$?
+build release all -DCHORALE_WERROR=ON -DCHORALE_UNITY=ALL || built=$?
 set -m  # a process group of its own, which ends with this script
 (
   chrt --idle -p 0 "$BASHPID" 2>/dev/null || renice -n 19 "$BASHPID" >/dev/null

@@ -108,6 +108,7 @@ void Trainer::take_position(const RunPosition& position) {
   step_ = saved_step_ = position.step;
   evaluation_missed_ = position.evaluation_missed;
   epoch_loss_ = position.epoch_loss, epoch_weight_ = position.epoch_weight;
+  rate_.restore(position.plateau);
 }
 
 void Trainer::check_replicas_if_due() {

@@ -63,6 +63,7 @@ struct Summary {
   int world_size = 1;
   std::int64_t virtual_workers = 1, threads_per_rank = 1, parameters = 0, steps = 0, epochs = 0;
   std::string parameters_hash, best_parameters_hash;
+  std::string ema_parameters_hash;  // empty: no average was kept
   double samples_per_second = 0;
   double step_ms_p10 = 0, step_ms_p50 = 0, step_ms_p90 = 0;
   Phases phases_ms;

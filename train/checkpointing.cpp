@@ -44,16 +44,38 @@ std::vector<NamedTensor> named_parameters(const FlatParams& params, Buffer value
 
 Checkpointing::Checkpointing(Parts parts) : parts_(std::move(parts)), saves_(parts_.save) {}
 
+std::vector<NamedTensor> Checkpointing::tensors_of_state(std::size_t state) const {
+  std::vector<NamedTensor> out;
+  for (const FlatParams::Entry& e : parts_.params.entries())
+    if (e.parameter->segment() == Segment::trainable)
+      out.push_back({parts_.optimizer.state_names()[state] + "." + e.name, parts_.params.dtype(), e.parameter->shape(),
+                     parts_.optimizer.state()[state].part(e.first, e.count).data});
+  return out;
+}
+
 std::vector<NamedTensor> Checkpointing::optimizer_tensors() const {
   std::vector<NamedTensor> out;
-  for (std::size_t s = 0; s < parts_.optimizer.state().size(); ++s) {
-    for (const FlatParams::Entry& e : parts_.params.entries()) {
-      if (e.parameter->segment() != Segment::trainable) continue;
-      out.push_back({parts_.optimizer.state_names()[s] + "." + e.name, parts_.params.dtype(), e.parameter->shape(),
-                     parts_.optimizer.state()[s].part(e.first, e.count).data});
-    }
-  }
+  for (std::size_t s = 0; s < parts_.optimizer.state().size(); ++s)
+    if (static_cast<std::ptrdiff_t>(s) != parts_.optimizer.average())
+      for (NamedTensor& tensor : tensors_of_state(s)) out.push_back(std::move(tensor));
+  for (const OwnTensor& own : parts_.optimizer.own_tensors())
+    out.push_back({own.name, parts_.params.dtype(), own.shape, parts_.optimizer.own_state().part(own.first, own.shape.elements()).data});
   return out;
+}
+
+std::vector<NamedTensor> Checkpointing::average_tensors() const {
+  const std::ptrdiff_t average = parts_.optimizer.average();
+  return average < 0 ? std::vector<NamedTensor>() : tensors_of_state(static_cast<std::size_t>(average));
+}
+
+void Checkpointing::read_state(const std::vector<NamedTensor>& wanted, const SafetensorsFile& file, Writers writers) const {
+  for (const NamedTensor& t : wanted) {
+    const NamedTensor& found = file.at(t.name);
+    if (found.shape != t.shape || found.dtype != t.dtype)
+      throw CheckpointError(file.path().string() + ": optimiser state " + t.name + " has another shape or type");
+    for (const Buffer& values : parts_.optimizer.state()) copy_part(values, writers, t, found);  // it lies in one of them
+    copy_part(parts_.optimizer.own_state(), {}, t, found);
+  }
 }
 
 std::string Checkpointing::fields(const RunPosition& position) const {
@@ -69,6 +91,12 @@ std::string Checkpointing::fields(const RunPosition& position) const {
                          {"best", exact(parts_.early.best)},
                          {"best_step", parts_.early.best_step},
                          {"without_improvement", parts_.early.without_improvement()}};
+  const RateSchedule::Plateau& p = position.plateau;
+  j["schedule"] = {{"steps", position.schedule_steps},
+                   {"level", exact(p.level)},
+                   {"best", exact(p.best)},
+                   {"best_step", p.best_step},
+                   {"without_improvement", p.without_improvement}};
   if (!position.pinned.empty()) j["pinned"] = nlohmann::json::parse(position.pinned);
   return j.dump();
 }
@@ -86,6 +114,7 @@ SaveFiles Checkpointing::files(const std::vector<Carried>& carried, bool with_be
   std::vector<NamedTensor> state = with_best ? named_parameters(parts_.params, parts_.best, "best.") : std::vector<NamedTensor>{};
   for (const Carried& each : carried)
     for (NamedTensor& tensor : carried_tensors(each)) state.push_back(std::move(tensor));
+  for (NamedTensor& tensor : average_tensors()) state.push_back(std::move(tensor));
   SaveFiles out;
   out.push_back({"model.safetensors", SafetensorsImage(named_parameters(parts_.params, parts_.params.values()))});
   out.push_back({"optimizer.safetensors", SafetensorsImage(optimizer_tensors())});
@@ -96,6 +125,7 @@ SaveFiles Checkpointing::files(const std::vector<Carried>& carried, bool with_be
 std::vector<LiveMemory> Checkpointing::live(const Kept& kept) const {
   std::vector<LiveMemory> out = {{parts_.params.values(), kept.is_private}};
   for (const Buffer& state : parts_.optimizer.state()) out.push_back({state, kept.is_private, kept.held});
+  if (const Buffer own = parts_.optimizer.own_state(); own.elements > 0) out.push_back({own, true});
   for (const Carried& each : kept.carried) out.push_back({each.values, each.is_private, kept.held});
   if (parts_.best.elements > 0) out.push_back({parts_.best, false});
   return out;
@@ -139,18 +169,20 @@ std::optional<RunPosition> Checkpointing::restore(Log& log, Fillers fillers, con
           position.lr_factor = number(nan.at("lr_factor"));
           position.skipped_steps = nan.at("skipped_steps"), position.rollbacks = nan.at("rollbacks");
         }
+        if (j.contains("schedule")) {
+          const auto& schedule = j.at("schedule");
+          position.schedule_steps = schedule.at("steps");
+          position.plateau = {number(schedule.at("level")), number(schedule.at("best")), schedule.at("best_step"),
+                              schedule.at("without_improvement")};
+        }
         const auto& early = j.at("early_stopping");
         if (early.at("metric") == parts_.early.metric())  // another score starts anew
           parts_.early.restore(number(early.at("best")), early.at("best_step"), early.at("without_improvement"));
         const SafetensorsFile model = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("optimizer.safetensors");
         read_into(parts_.params.values(), fillers.values, model, "");
         parts_.comm.watch().at("restore:read");
-        for (const NamedTensor& t : optimizer_tensors()) {
-          const NamedTensor& found = state.at(t.name);
-          if (found.shape != t.shape || found.dtype != t.dtype)
-            throw CheckpointError(checkpoint.folder().string() + ": optimiser state " + t.name + " has another shape or type");
-          for (const Buffer& values : parts_.optimizer.state()) copy_part(values, fillers.state, t, found);  // it lies in one of them
-        }
+        read_state(optimizer_tensors(), state, fillers.state);
+        if (parts_.optimizer.average() >= 0) read_state(average_tensors(), checkpoint.tensors("state.safetensors"), fillers.state);
         if (parts_.best.elements > 0 && parts_.early.best_step > 0)
           read_into(parts_.best, of_node(), checkpoint.tensors("state.safetensors"), "best.");
       }),

@@ -18,6 +18,7 @@
 #include <chorale/train/background_save.hpp>
 #include <chorale/train/early_stopping.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/rate_schedule.hpp>
 
 namespace chorale {
 
@@ -31,6 +32,8 @@ struct RunPosition {
   std::optional<CheckpointScore> score = {};    // where the step was evaluated
   double lr_factor = 1;                         // what rollbacks have made of the rate
   std::int64_t skipped_steps = 0, rollbacks = 0;
+  std::int64_t schedule_steps = 0;  // that the rate's schedule stretches over; 0: not known
+  RateSchedule::Plateau plateau = {};
   std::string pinned = {};  // of TrainingHook; what is read back does not have it
 };
 
@@ -75,7 +78,10 @@ class Checkpointing {
   std::string fields(const RunPosition& position) const;
   SaveFiles files(const std::vector<Carried>& carried, bool with_best) const;
   std::vector<LiveMemory> live(const Kept& kept) const;
+  std::vector<NamedTensor> tensors_of_state(std::size_t state) const;
   std::vector<NamedTensor> optimizer_tensors() const;
+  std::vector<NamedTensor> average_tensors() const;
+  void read_state(const std::vector<NamedTensor>& wanted, const SafetensorsFile& file, Writers writers) const;
   Writers of_node() const { return {parts_.comm.node().rank(), parts_.comm.node().size()}; }
   void read_into(Buffer values, Writers writers, const SafetensorsFile& file, const std::string& prefix) const;
   std::vector<NamedTensor> carried_tensors(const Carried& carried) const;

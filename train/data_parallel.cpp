@@ -10,6 +10,13 @@ namespace {
 constexpr std::int64_t kTryPrivateBytes = 64 << 20;  // above this the memory of a second copy is not worth a trial
 constexpr std::int64_t kPlanAfterSteps = 3;          // the first steps make primitives and pools
 
+std::vector<ArenaTensor> trainable_tensors(const FlatParams& params) {
+  std::vector<ArenaTensor> out;
+  for (const FlatParams::Entry& e : params.entries())
+    if (e.parameter->segment() == Segment::trainable) out.push_back({e.name, e.parameter->shape(), e.first, e.count});
+  return out;
+}
+
 /// What would be passed over in silence. What exchanges of others read is theirs to say. exchange: null where it is still to be chosen.
 void refuse_idle(const ParallelOptions& o, DType dtype, const ExchangeEntry* exchange) {
   if (dtype == DType::f64 && o.wire != "f32")
@@ -38,6 +45,7 @@ DataParallel::DataParallel(const Parts& parts) : parts_(parts) {
   if (names.size() > 1) trial_.emplace(names, parts.pace);
   const auto bytes = parts_.params.elements() * static_cast<std::int64_t>(size_bytes(parts_.params.dtype()));
   copy_plan_ = plan_copies(parts_.comm.node(), parts_.options.copies, bytes, parts_.domain_of);
+  parts_.optimizer.lay_out(trainable_tensors(parts_.params), parts_.params.dtype());
   memory_ = allocate_for(name_);
   parts_.params.bind(memory_->values());
   parts_.optimizer.bind(memory_->state());
@@ -123,6 +131,19 @@ void DataParallel::choose_overlap(std::int64_t passes) {
 Buffer DataParallel::allocate_copy() {
   copies_.push_back(parts_.comm.node().allocate(parts_.comm.node().rank() == 0 ? parts_.params.elements() : 0, parts_.params.dtype()));
   return copies_.back().peers[0];
+}
+
+void DataParallel::begin_average() {
+  const Buffer average = parts_.optimizer.state()[static_cast<std::size_t>(parts_.optimizer.average())];
+  copy_together(parts_.comm.node(), average, parts_.params.values().part(0, average.elements), memory_->writers_of_state());
+}
+
+void DataParallel::use_average() {
+  const bool lies_in_parts = !exchange_->held().empty();
+  if (lies_in_parts) gather_state();
+  const Buffer average = parts_.optimizer.state()[static_cast<std::size_t>(parts_.optimizer.average())];
+  overwrite(parts_.params.values().part(0, average.elements), average, memory_->writers_of_values());
+  if (lies_in_parts) release_state();
 }
 
 void DataParallel::overwrite(Buffer to, Buffer from, Writers writers) {

@@ -54,6 +54,10 @@ class DataParallel {
   /// A second arena (best weights), one copy a node.
   Buffer allocate_copy();
   void keep(Buffer copy) { overwrite(copy, parts_.params.values(), node_writers()); }
+  /// The optimiser's average of the parameters becomes what they are now; before the first step, after filling.
+  void begin_average();
+  /// The parameters become their average, where the trainable ones are concerned.
+  void use_average();
   void write_back(Buffer copy) { overwrite(parts_.params.values(), copy, memory_->writers_of_values()); }
   /// Before a checkpoint: afterwards every node has all state.
   void gather_state() { exchange_->gather_state(parts_.optimizer); }

@@ -7,17 +7,17 @@
 
 namespace chorale {
 
-EarlyStopping::EarlyStopping(const std::vector<std::string>& words, const Registry& registry) {
+EarlyStopping::EarlyStopping(const std::vector<std::string>& words, const Registry& registry, const std::string& key) {
   if (words.empty()) return;
   const std::size_t dot = words[0].find('.');
   char* end = nullptr;
   const long patience = words.size() == 2 ? std::strtol(words[1].c_str(), &end, 10) : 0;
   if (words.size() != 2 || dot == std::string::npos || *end || patience < 1)
-    throw UsageError("train.early_stop is a score and a number of evaluations without improvement: validation.auc 5");
+    throw UsageError(key + " is a score and a number of evaluations without improvement: validation.auc 5");
   part_ = words[0].substr(0, dot);
   metric_ = words[0].substr(dot + 1);
   if (part_ != "validation")
-    throw UsageError("train.early_stop watches the validation part, not '" + part_ + "': validation." + metric_ + " " + words[1]);
+    throw UsageError(key + " watches the validation part, not '" + part_ + "': validation." + metric_ + " " + words[1]);
   higher_is_better_ = registry.of<MetricEntry>().at(metric_.substr(metric_.rfind('.') + 1), "metric").higher_is_better;
   patience_ = patience;
 }

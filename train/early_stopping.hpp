@@ -16,8 +16,8 @@ class EarlyStopping {
  public:
   EarlyStopping() = default;  // never stops
   /// words: "validation.auc 5", of one of several targets "validation.income.auc 5", or empty. Throws UsageError for another form, an
-  /// unknown part or metric.
-  EarlyStopping(const std::vector<std::string>& words, const Registry& registry);
+  /// unknown part or metric. key: what it names.
+  EarlyStopping(const std::vector<std::string>& words, const Registry& registry, const std::string& key = "train.early_stop");
 
   bool active() const { return patience_ > 0; }
   /// Evaluations; 0: never stops.

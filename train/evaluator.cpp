@@ -6,7 +6,7 @@
 #include <chorale/comm/rank_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/loss/multi_task_loss.hpp>
-#include <chorale/train/replica.hpp>
+#include <chorale/train/loader.hpp>
 
 namespace chorale {
 
@@ -79,7 +79,7 @@ std::vector<std::vector<std::string>> metrics_by_task(const std::vector<std::str
 
 std::vector<std::int64_t> outputs_by_task(Module& model, Objective& loss, FlatParams& params, const Dataset& data) {
   const std::int64_t row = 0;
-  const Values in = Replica::gather(data, std::span(&row, 1), params.device(), params.dtype());
+  const Values in = Loader(data, params.device(), params.dtype()).load(std::span(&row, 1));
   const Values results = model.forward(in, {.device = params.device()});
   std::vector<std::int64_t> out;
   for (const LossTask& task : loss.tasks()) out.push_back(results.at(task.result).value().row_elements());
@@ -134,9 +134,10 @@ void Evaluator::add_means(std::map<std::string, double>& scores) const {
 
 std::map<std::string, double> Evaluator::evaluate(const Dataset& data) {
   const std::vector<std::unique_ptr<Metric>> mine = fresh();
+  Loader loader(data, parts_.params.device(), parts_.params.dtype());
   for (std::int64_t chunk = parts_.comm.rank(); chunk < chunks_of(data); chunk += parts_.comm.size()) {
     parts_.comm.watch().beat();
-    const Values in = Replica::gather(data, chunk_rows(chunk, data.rows()), parts_.params.device(), parts_.params.dtype());
+    const Values in = loader.load(chunk_rows(chunk, data.rows()));
     const Values results = parts_.model.forward(in, {.device = parts_.params.device()});
     std::size_t first = 0;
     for (std::size_t t = 0; t < tasks_.size(); first += names_[t++].size())
@@ -159,8 +160,9 @@ std::map<std::string, double> Evaluator::evaluate(const Dataset& data) {
 
 void Evaluator::predict(Module& model, Objective& loss, FlatParams& params, const Dataset& data, const Take& take) {
   const std::vector<LossTask> tasks = loss.tasks();
+  Loader loader(data, params.device(), params.dtype());
   for (std::int64_t chunk = 0; chunk < chunks_of(data); ++chunk) {
-    const Values in = Replica::gather(data, chunk_rows(chunk, data.rows()), params.device(), params.dtype());
+    const Values in = loader.load(chunk_rows(chunk, data.rows()));
     const Values results = model.forward(in, {.device = params.device()});
     for (std::size_t t = 0; t < tasks.size(); ++t) {
       const Tensor& y = results.at(tasks[t].result).value();

@@ -30,6 +30,9 @@ GradientEngine::GradientEngine(Communicator& comm, const Options& options)
   const ParallelOptions& o = options_.parallel;
   const std::string idle = o.threads != usual.threads ? "threads" : o.isa != usual.isa ? "isa" : "";
   if (!idle.empty()) throw UsageError("[gradient engine] parallel." + idle + " does nothing here; remove it");
+  const ScheduleOptions& schedule = options_.optimizer.schedule;
+  if (schedule.name != "constant" || schedule.warmup_steps > 0 || schedule.warmup_epochs > 0 || options_.optimizer.base_batch > 0)
+    throw UsageError("[gradient engine] optimizer.schedule, warm-up and optimizer.base_batch do nothing here; call set_lr() before a step");
   if (!options_.optimizer.lr_factors.empty()) throw UsageError("[gradient engine] optimizer.lr_factors does nothing here; remove it");
   if (options_.parallel.balance != "rows")
     throw UsageError("[gradient engine] the caller deals out the rows; remove parallel.balance = " + options_.parallel.balance);

@@ -1,9 +1,11 @@
 // Loss and optimiser from the words of a recipe.
+#include <algorithm>
 #include <cstdlib>
 #include <numeric>
 
 #include <chorale/core/data/target_words.hpp>
 #include <chorale/core/loss/multi_task_loss.hpp>
+#include <chorale/train/rate_schedule.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -97,22 +99,36 @@ std::unique_ptr<Objective> make_objective(const TrainOptions& options, const std
 
 namespace {
 
-/// An option that a rule of ours would pass over in silence. What other rules read is theirs to say.
-void refuse_idle(const OptimizerOptions& o) {
-  if (o.name != "sgd" && o.name != "adam" && o.name != "adamw" && o.name != "rmsprop" && o.name != "adagrad") return;
-  const auto refuse = [&](const std::string& key, const std::string& who) {
-    throw UsageError("optimizer." + key + " does nothing with optimizer.name = " + o.name + "; remove it, or use " + who);
+/// An option that the rule would pass over in silence. What a rule of a program's own reads, it says in its entry.
+void refuse_idle(const OptimizerOptions& o, const Registry& registry) {
+  const auto& all = registry.of<OptimizerEntry>();
+  const auto reads = [&](const std::string& name, const std::string& key) {
+    const std::vector<std::string>& keys = all.at(name, "optimizer").reads;
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
   };
-  if (o.momentum != 0 && o.name != "sgd" && o.name != "rmsprop") refuse("momentum", "sgd or rmsprop");
-  if (o.nesterov && o.name != "sgd") refuse("nesterov", "sgd");
-  if (o.dampening != 0 && (o.name != "sgd" || o.momentum == 0)) refuse("dampening", "sgd with optimizer.momentum");
+  const auto refuse = [&](const std::string& key, const std::string& with) {
+    std::string who;
+    for (const std::string& name : all.names())
+      if (reads(name, key)) who += (who.empty() ? "" : ", ") + name;
+    throw UsageError("optimizer." + key + " does nothing with optimizer.name = " + o.name + "; remove it, or use one of " + who + with);
+  };
+  const OptimizerOptions usual;
+  const std::vector<std::pair<std::string, bool>> given = {{"momentum", o.momentum != usual.momentum},
+                                                           {"nesterov", o.nesterov},
+                                                           {"dampening", o.dampening != usual.dampening},
+                                                           {"momentum_decay", o.momentum_decay != usual.momentum_decay},
+                                                           {"trust_coefficient", o.trust_coefficient != usual.trust_coefficient}};
+  for (const auto& [key, is_given] : given)
+    if (is_given && !reads(o.name, key)) refuse(key, "");
+  if (o.dampening != 0 && o.momentum == 0) refuse("dampening", ", with optimizer.momentum");
 }
 
 }  // namespace
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const Registry& registry) {
   const OptimizerEntry& entry = registry.of<OptimizerEntry>().at(o.name, "optimizer");
-  refuse_idle(o);
+  refuse_idle(o, registry);
+  check_schedule(o.schedule, registry);
   const bool decoupled = o.decay == "decoupled" || (o.decay == "auto" && entry.decoupled_by_default);
   return entry.make({.lr = o.lr,
                      .momentum = o.momentum,
@@ -122,10 +138,16 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const Regis
                      .eps = o.eps,
                      .alpha = o.alpha,
                      .nesterov = o.nesterov,
+                     .momentum_decay = o.momentum_decay,
+                     .trust_coefficient = o.trust_coefficient,
                      .weight_decay = o.weight_decay,
                      .decoupled = decoupled,
+                     .decay_all = o.decay_all,
                      .clip_norm = o.clip_norm,
-                     .clip_value = o.clip_value});
+                     .clip_value = o.clip_value,
+                     .schedule = o.schedule,
+                     .base_batch = static_cast<double>(o.base_batch),
+                     .batch_rule = o.batch_rule});
 }
 
 }  // namespace chorale

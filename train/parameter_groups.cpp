@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -73,15 +74,18 @@ Module& freeze(Module& model, const TrainOptions& options) {
 }
 
 ParameterGroups::ParameterGroups(FlatParams& params, const TrainOptions& options, const std::vector<std::string>& lr_factors,
-                                 std::int64_t steps_per_epoch)
+                                 const Optimizer& optimizer, std::int64_t steps_per_epoch)
     : params_(params) {
   const ParameterNames names(names_of(params));
   const std::vector<PatternNumber> later = unfreezing(options, static_cast<double>(steps_per_epoch));
   const std::vector<PatternNumber> rates = parse_pattern_numbers("optimizer.lr_factors", lr_factors, "above 0; train.freeze stops them");
   for (const PatternNumber& rule : later) names.require("train.unfreeze", rule.pattern);
   for (const PatternNumber& rule : rates) names.require("optimizer.lr_factors", rule.pattern);
+  const OptimizerConfig& config = optimizer.config();
+  const bool leaves_out = !config.decay_all && (config.weight_decay != 0 || optimizer.needs().sums > 0);
   for (const FlatParams::Entry& e : params.entries()) {
     Rule rule;
+    rule.decays = !leaves_out || e.parameter->shape().rank() > 1;
     if (const PatternNumber* found = rule_for(names, rates, e.name)) rule.lr_factor = found->number;
     if (const PatternNumber* found = rule_for(names, later, e.name)) rule.first_step = static_cast<std::int64_t>(found->number) + 1;
     rules_.push_back(rule);
@@ -95,10 +99,10 @@ std::vector<ParameterGroup> ParameterGroups::groups() const {
   for (std::size_t i = 0; i < rules_.size(); ++i) {
     const FlatParams::Entry& e = params_.entries()[i];
     if (e.parameter->segment() != Segment::trainable) break;
-    const auto [factor, first_step] = rules_[i];
-    differ = differ || factor != 1 || first_step != 1;
-    const bool goes_on = !out.empty() && out.back().lr_factor == factor && out.back().first_step == first_step;
-    if (!goes_on) out.push_back({.first = e.first, .last = 0, .lr_factor = factor, .first_step = first_step});
+    const auto [factor, first_step, decays] = rules_[i];
+    differ = differ || rules_[i] != Rule();
+    if (i == 0 || rules_[i] != rules_[i - 1])
+      out.push_back({.first = e.first, .last = 0, .lr_factor = factor, .first_step = first_step, .decays = decays});
     const bool is_last = i + 1 == rules_.size() || params_.entries()[i + 1].parameter->segment() != Segment::trainable;
     out.back().last = is_last ? params_.trainable_elements() : params_.entries()[i + 1].first;  // the gap behind it is nobody else's
   }
@@ -110,10 +114,14 @@ void ParameterGroups::begin_step(std::int64_t step) {
   for (std::size_t i = 0; i < rules_.size(); ++i) params_.entries()[i].parameter->set_held(step < rules_[i].first_step);
 }
 
+std::int64_t ParameterGroups::without_decay() const {
+  return std::count_if(rules_.begin(), rules_.end(), [](const Rule& rule) { return !rule.decays; });
+}
+
 std::string ParameterGroups::text() const {
   std::string out;
   for (std::size_t i = rules_.size(); i-- > 0;) {
-    const auto [factor, first_step] = rules_[i];
+    const auto [factor, first_step, decays] = rules_[i];
     const FlatParams::Entry& e = params_.entries()[i];
     const bool is_frozen = e.parameter->segment() == Segment::frozen;
     if (!is_frozen && factor == 1 && first_step == 1) continue;

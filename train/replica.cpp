@@ -18,7 +18,7 @@ void lap(Clock::time_point& from, double& sum) {
 }
 }  // namespace
 
-Replica::Replica(const Parts& parts) : parts_(parts) {}
+Replica::Replica(const Parts& parts) : parts_(parts), loader_(parts.data, parts.params.device(), parts.params.dtype()) {}
 
 Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
   return {.device = parts_.params.device(),
@@ -29,26 +29,13 @@ Pass Replica::pass_of(std::int64_t step, std::int64_t first_position) const {
           .observer = parts_.watch};
 }
 
+Draw Replica::draw_of(std::int64_t step, std::int64_t first_position) const {
+  return {mix(mix(parts_.seed, 0x61756770u), static_cast<std::uint64_t>(step)), first_position};
+}
+
 Values Replica::gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype,
                        std::span<const std::string> wanted) {
-  Values out;
-  const std::vector<Field>& fields = data.fields();
-  for (std::size_t f = 0; f < fields.size(); ++f) {
-    const Field& field = fields[f];
-    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), field.name) == wanted.end()) continue;
-    std::array<std::int64_t, Shape::kMaxRank> dims{static_cast<std::int64_t>(rows.size())};
-    for (int d = 0; d < field.row_shape.rank(); ++d) dims[static_cast<std::size_t>(d) + 1] = field.row_shape[d];
-    const Shape shape(std::span<const std::int64_t>(dims.data(), static_cast<std::size_t>(field.row_shape.rank()) + 1));
-    Tensor t = Tensor::empty(device, shape, field.dtype);
-    data.gather(static_cast<int>(f), rows, t.raw());
-    if (field.dtype == DType::f32 && dtype == DType::f64) {
-      Tensor wide = Tensor::empty(device, shape, DType::f64);
-      for (std::int64_t i = 0; i < t.elements(); ++i) wide.data<double>()[i] = t.data<float>()[i];
-      t = wide;
-    }
-    out.set(field.name, Variable(std::move(t)));
-  }
-  return out;
+  return Loader(data, device, dtype).load(rows, wanted);
 }
 
 void Replica::compute(Subtree tree, const BatchCut& batch, std::int64_t step, Buffer into, std::vector<WorkerReport>& reports,
@@ -62,7 +49,7 @@ void Replica::take_batch(const BatchCut& batch, std::int64_t step) {
   const std::vector<std::string> fields = parts_.loss.batch_fields();
   if (fields.empty()) return;
   Clock::time_point from = Clock::now();
-  parts_.loss.take_batch(gather(parts_.data, batch.rows(), parts_.params.device(), parts_.params.dtype(), fields));
+  parts_.loss.take_batch(loader_.load(batch.rows(), fields));
   lap(from, phases_.data);
 }
 
@@ -91,7 +78,8 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     enter(Activity::reading, "batch");
     const std::int64_t first = mine.first + s.first;
     const std::span<const std::int64_t> rows = batch.rows().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(s.count));
-    const Values in = gather(parts_.data, rows, device, parts_.params.dtype());
+    const Draw draw = draw_of(step, first);
+    const Values in = loader_.load(rows, {}, &draw);
     lap(from, phases_.data);
     const auto forward_start = from;
     enter(Activity::forward);
@@ -179,8 +167,10 @@ std::string Replica::describe_bad(std::int64_t worker, const BatchCut& batch, st
            "', spoilt by the update before; lower optimizer.lr or set optimizer.clip_norm";
   const Share mine = batch.of(worker);
   const auto rows = batch.rows().subspan(static_cast<std::size_t>(mine.first), static_cast<std::size_t>(mine.count));
-  Values in = gather(parts_.data, rows, device, dtype);
+  const Draw draw = draw_of(step, mine.first);
+  Values in = loader_.load(rows, {}, &draw);
   for (const Field& field : parts_.data.fields()) {
+    if (field.use == Field::Use::index) continue;
     if (field.name.starts_with("target.")) continue;  // a label of several may be missing, and is finite else
     const std::string samples = samples_text(in.at(field.name).value(), parts_.data, rows);
     if (!samples.empty()) return "the first bad tensor is '" + field.name + "' of samples " + samples;

@@ -13,6 +13,7 @@
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/batch_cut.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/loader.hpp>
 #include <chorale/train/training_hook.hpp>
 
 namespace chorale {
@@ -42,7 +43,7 @@ class Replica {
   void only(std::optional<std::size_t> task) { only_ = task; }
   /// What is not finite for this worker: the first bad tensor and the samples concerned.
   std::string describe_bad(std::int64_t worker, const BatchCut& batch, std::int64_t step);
-  /// Rows of the data set as named tensors of the model's type. fields: which of those that there are; empty: all.
+  /// Rows as Loader loads them, once.
   static Values gather(const Dataset& data, std::span<const std::int64_t> rows, Device& device, DType dtype,
                        std::span<const std::string> fields = {});
   /// Since the last call, in ms: data, forward, backward.
@@ -58,7 +59,9 @@ class Replica {
   Variable total_loss(const Variable& main, const Values& results, const Values& in) const;
   Variable with_hook(const Variable& total, const WorkerPass& pass, double weights);
   Pass pass_of(std::int64_t step, std::int64_t first_position) const;
+  Draw draw_of(std::int64_t step, std::int64_t first_position) const;
   Parts parts_;
+  Loader loader_;
   std::vector<Tensor> partial_;  // by depth: sums of right subtrees
   Phases phases_;
   std::optional<std::size_t> only_;

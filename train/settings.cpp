@@ -5,8 +5,9 @@
 #include <chorale/core/data/target_words.hpp>
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/multi_task.hpp>
-#include <chorale/core/optim/optimizer.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/exchange/exchange.hpp>
+#include <chorale/train/optimizer_settings.hpp>
 #include <chorale/train/parameter_groups.hpp>
 #include <chorale/train/trace_file.hpp>
 
@@ -79,11 +80,12 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
   t.add("train.accumulate", o.accumulate, "Parts that each virtual worker's share is computed in, one after the other, to save memory.",
         {.min = 1, .max = kMany});
   t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
-  t.add("train.metrics", o.metrics,
-        "Scores beside the loss: auc accuracy precision recall f1 average_precision log_loss brier calibration confusion rmse mae r2. Of "
-        "several "
-        "targets all that can have it, or one: income.auc.",
-        {.mathematics = false});
+  t.add(
+      "train.metrics", o.metrics,
+      "Scores beside the loss: auc accuracy top2_accuracy top3_accuracy top5_accuracy top10_accuracy precision recall f1 macro_f1 micro_f1 "
+      "weighted_f1 average_precision log_loss brier calibration confusion rmse mae r2. Of several "
+      "targets all that can have it, or one: income.auc.",
+      {.mathematics = false});
   t.add(
       "train.early_stop", o.early_stop,
       "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept. Of several targets "
@@ -125,6 +127,10 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
 }
 
 void describe_transfer(OptionTable& t, TrainOptions& o) {
+  t.add("train.ema", o.ema,
+        "Decay of a moving average of the parameters, as 0.999, that is evaluated, saved and used by predict and eval; 0: none. Early it "
+        "is (1 + step) / (10 + step) where that is less.",
+        {.min = 0, .max = 0.9999999});
   t.add("train.init_from", o.init_from,
         "Start with the weights of this run or checkpoint, or of RUN/tasks/NAME, by name and shape; a first layer by the names of "
         "features. What was loaded is said. A resumed run does not load again.",
@@ -142,28 +148,6 @@ void describe_transfer(OptionTable& t, TrainOptions& o) {
         {.check = [](const std::string& value) { parse_pattern_numbers("train.unfreeze", words_of(value), "epochs above 0"); }});
   t.add("train.unfreeze_steps", o.unfreeze_steps, "The same in updates: PATTERN:UPDATES.",
         {.check = [](const std::string& value) { parse_pattern_numbers("train.unfreeze_steps", words_of(value), "updates above 0"); }});
-}
-
-void describe_optimizer(OptionTable& t, OptimizerOptions& o, const Registry& registry) {
-  t.add("optimizer.name", o.name, "The update rule.", {.choices = registry.of<OptimizerEntry>().names()});
-  t.add("optimizer.lr", o.lr, "Learning rate.", {.min = 0, .max = 1e6, .short_flag = "lr"});
-  t.add("optimizer.momentum", o.momentum, "Of sgd and rmsprop.", {.min = 0, .max = 1});
-  t.add("optimizer.dampening", o.dampening, "Of sgd's momentum.", {.min = 0, .max = 1});
-  t.add("optimizer.nesterov", o.nesterov, "Nesterov's form of sgd's momentum.");
-  t.add("optimizer.beta1", o.beta1, "Decay of adam's mean of gradients.", {.min = 0, .max = 0.999999});
-  t.add("optimizer.beta2", o.beta2, "Decay of adam's mean of squares.", {.min = 0, .max = 0.99999999});
-  t.add("optimizer.eps", o.eps, "Added to the root in the denominator.", {.min = 0, .max = 1});
-  t.add("optimizer.alpha", o.alpha, "Smoothing of rmsprop.", {.min = 0, .max = 0.99999999});
-  t.add("optimizer.weight_decay", o.weight_decay, "Strength of decay.", {.min = 0, .max = 1e6});
-  t.add("optimizer.decay", o.decay,
-        "How it acts: added to the gradient (l2) or taken from the parameter (decoupled); auto: decoupled for adamw.",
-        {.choices = {"auto", "l2", "decoupled"}});
-  t.add("optimizer.clip_norm", o.clip_norm, "Greatest global norm of the gradient; 0: no limit.", {.min = 0, .max = 1e30});
-  t.add("optimizer.clip_value", o.clip_value, "Greatest absolute value of each gradient element; 0: no limit.", {.min = 0, .max = 1e30});
-  t.add("optimizer.lr_factors", o.lr_factors,
-        "Discriminative fine-tuning: PATTERN:FACTOR, what the rate of these parameters is multiplied with; patterns as in "
-        "train.init_only, the first that means one decides: encoder.0:0.05 encoder:0.1.",
-        {.check = [](const std::string& value) { parse_pattern_numbers("optimizer.lr_factors", words_of(value), "above 0"); }});
 }
 
 void describe_parallel(OptionTable& t, ParallelOptions& o, const Registry& registry) {
@@ -262,7 +246,7 @@ KeyTexts checked_texts(const OptimizerOptions& options, const Registry& registry
 }
 
 void describe(OptionTable& table, Settings& settings, const Registry& registry) {
-  describe(table, settings.data);
+  describe(table, settings.data, registry.of<ReaderEntry>().names());
   describe_model(table, settings.model, registry);
   describe_train(table, settings.train, registry);
   describe_transfer(table, settings.train);

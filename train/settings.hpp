@@ -8,6 +8,7 @@
 #include <chorale/core/base/option.hpp>
 #include <chorale/core/base/registry.hpp>
 #include <chorale/core/data/data_options.hpp>
+#include <chorale/core/optim/schedule.hpp>
 
 namespace chorale {
 
@@ -45,16 +46,22 @@ struct TrainOptions {
   std::vector<std::string> init_only = {};                      // patterns of ParameterNames; empty: all
   std::vector<std::string> freeze = {};                         // the same
   std::vector<std::string> unfreeze = {}, unfreeze_steps = {};  // "encoder.2:5", in epochs; in updates
+  double ema = 0;                                               // decay of the average of parameters; 0: none is kept
 };
 
 struct OptimizerOptions {
   std::string name = "adam";
   double lr = 0.001, momentum = 0, dampening = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, alpha = 0.99;
   bool nesterov = false;
+  double momentum_decay = 0.004, trust_coefficient = 0.001;  // of nadam; of lars
   double weight_decay = 0;
-  std::string decay = "auto";  // l2 decoupled auto: decoupled for adamw
+  std::string decay = "auto";  // l2 decoupled auto: as the rule's authors have it
   double clip_norm = 0, clip_value = 0;
   std::vector<std::string> lr_factors = {};  // "encoder:0.1"
+  bool decay_all = false;
+  ScheduleOptions schedule = {};
+  std::int64_t base_batch = 0;        // that lr is meant for; 0: whatever the batch is
+  std::string batch_rule = "linear";  // linear sqrt
 };
 
 struct ParallelOptions {

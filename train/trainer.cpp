@@ -5,11 +5,12 @@
 #include <cmath>
 #include <optional>
 
+#include <chorale/train/elapsed.hpp>
+
 namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
-double ms_since(Clock::time_point from) { return std::chrono::duration<double, std::milli>(Clock::now() - from).count(); }
 }  // namespace
 
 std::int64_t Trainer::total_steps() const {
@@ -83,6 +84,7 @@ void Trainer::one_step() {
   const std::span<const std::int64_t> batch = sampler_.rows(step_ / per_epoch, step_ % per_epoch);
   cut_->take(batch);
   groups_.begin_step(step_ + 1);
+  parts_.optimizer.set_lr(rate_of(step_ + 1));
   const std::string name = traces() ? "step " + std::to_string(step_ + 1) : "";
   std::optional<TraceSpan> span(std::in_place, &trace_, name);
   in_step_ = true;
@@ -205,6 +207,20 @@ void Trainer::after_step() {
 }
 
 void Trainer::evaluate_now() {
+  if (!keeps_average()) return evaluate_weights();
+  replicas_->keep(current_);
+  replicas_->use_average();
+  evaluate_weights();
+  replicas_->write_back(current_);
+}
+
+void Trainer::lower_rate(const EvaluationEvent& event) {
+  if (!rate_.take(event.scores, step_) || parts_.comm.rank() != 0) return;
+  parts_.log.info("validation." + rate_.metric() + " no longer improves: the learning rate is " + std::to_string(rate_of(step_ + 1)) +
+                  " from update " + std::to_string(step_ + 1) + " on");
+}
+
+void Trainer::evaluate_weights() {
   const Stay stay(parts_.comm.watch(), Activity::evaluating, "validation rows");
   const Clock::time_point start = Clock::now();
   EvaluationEvent event{.step = step_, .epoch = (step_ - 1) / sampler_.steps_per_epoch(), .scores = {}};
@@ -213,6 +229,7 @@ void Trainer::evaluate_now() {
   if (evaluation_due(step_)) epoch_loss_ = epoch_weight_ = 0;
   // An evaluation that only train.steps brings about does not count: the run may be resumed, and would not have made it on its way.
   event.best = evaluation_due(step_) && early_.update(judged_scores(event.scores), step_);
+  if (evaluation_due(step_)) lower_rate(event);
   if (event.best) replicas_->keep(best_);
   if (event.best && parts_.hook) parts_.hook->keep_best();
   if (parts_.hook) parts_.hook->after_evaluation();
@@ -248,7 +265,7 @@ void Trainer::finish(Summary& s) {
   s.steps = step_, s.epochs = step_ / sampler_.steps_per_epoch();
   s.parameters_hash = hash_of(params_.values());
   const bool has_best = early_.active() && early_.best_step > 0;
-  s.best_parameters_hash = has_best ? hash_of(best_) : s.parameters_hash;
+  end_weights(s, has_best);
   s.version = CHORALE_VERSION;
   s.checkpoints_written = saves_told_.checkpoints_written, s.checkpoints_failed = saves_told_.checkpoints_failed;
   s.checkpoint_pause_ms = saves_told_.checkpoint_pause_ms, s.checkpoint_write_ms = saves_told_.checkpoint_write_ms;
@@ -256,7 +273,10 @@ void Trainer::finish(Summary& s) {
   statistics_.fill(s);
   if (stopped_ != Stop::none || !config_.final_evaluation) return;
   const Clock::time_point start = Clock::now();
-  if (has_best) replicas_->write_back(best_);
+  if (has_best)
+    replicas_->write_back(best_);
+  else if (keeps_average())
+    replicas_->use_average();
   if (has_best && parts_.hook) parts_.hook->use_best();
   if (parts_.hook) parts_.hook->after_last_step();
   const Stay evaluation(parts_.comm.watch(), Activity::evaluating, "all rows");

@@ -19,6 +19,7 @@
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/gradient_surgery.hpp>
 #include <chorale/train/parameter_groups.hpp>
+#include <chorale/train/rate_schedule.hpp>
 #include <chorale/train/replica.hpp>
 #include <chorale/train/save_schedule.hpp>
 #include <chorale/train/settings.hpp>
@@ -36,7 +37,8 @@ struct TrainerConfig {
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   WatchdogOptions watchdog = {};
-  std::vector<std::string> lr_factors = {};  // of optimizer.lr_factors
+  std::vector<std::string> lr_factors = {};            // of optimizer.lr_factors
+  std::function<double(std::int64_t step)> rate = {};  // of each update, from 1, in place of the optimiser's schedule
   std::string init = "torch";
   std::function<void(const FlatParams&)> starting_weights = {};  // writes over what was drawn, on each rank that fills; not at a resume
   std::string checkpoint_folder;                                 // empty: none are written
@@ -98,6 +100,9 @@ class Trainer {
   void check_memory_need() const;
   void check_costs() const;
   void make_groups();
+  void make_rate();
+  double rate_of(std::int64_t step) const;
+  bool keeps_average() const { return parts_.optimizer.average() >= 0; }
   std::span<const double> costs() const;  // empty: workers get equal numbers of rows
   void allocate();
   void restore();
@@ -132,6 +137,9 @@ class Trainer {
   bool evaluates_after(std::int64_t step) const;
   bool saves_after(std::int64_t step) const;
   void evaluate_now();
+  void evaluate_weights();
+  void lower_rate(const EvaluationEvent& event);
+  void end_weights(Summary& summary, bool has_best);
   Scores judged_scores(Scores scores) const;
   void make_checkpointing();
   std::string checkpoints_text() const;
@@ -153,13 +161,15 @@ class Trainer {
   FlatParams params_;
   Sampler sampler_;
   ParameterGroups groups_;
+  RateSchedule rate_;
   std::optional<BatchCut> cut_;  // of the step under way
   std::int64_t workers_ = 0, step_ = 0, first_step_ = 0, saved_step_ = -1, failed_saves_ = 0;
   std::uint64_t snapshot_bytes_ = 0;
   Stop stopped_ = Stop::none;
   bool evaluation_missed_ = false, was_trying_ = false, in_step_ = false;
   EarlyStopping early_;
-  Buffer best_;  // one copy a node
+  Buffer best_;     // one copy a node
+  Buffer current_;  // the parameters while their average is in their place; one copy a node
   Trace trace_;
   std::unique_ptr<DataParallel> replicas_;
   std::unique_ptr<Replica> replica_;

@@ -1,10 +1,11 @@
-// When a trainer saves, and what it does about a save that is under way.
+// When a trainer saves, and what it does about a save that is under way; what weights a run ends with.
 #include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
 
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/train/elapsed.hpp>
 #include <chorale/train/trainer.hpp>
 
 namespace chorale {
@@ -12,8 +13,6 @@ namespace chorale {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double ms_since(Clock::time_point from) { return std::chrono::duration<double, std::milli>(Clock::now() - from).count(); }
 
 double now_s() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 
@@ -104,6 +103,8 @@ void Trainer::start_save() {
                                               .lr_factor = lr_factor_,
                                               .skipped_steps = skipped_,
                                               .rollbacks = rollbacks_,
+                                              .schedule_steps = rate_.steps(),
+                                              .plateau = rate_.plateau(),
                                               .pinned = parts_.hook ? parts_.hook->pinned() : ""},
                                              {replicas_->carried(), replicas_->has_private_state(), replicas_->held()},
                                              [this] { replicas_->gather_state(); });
@@ -171,6 +172,16 @@ void Trainer::wait_for_save(bool final) {
         fmt::format("the checkpoint of step {} waited {:.1f} s for the one of step {}: they are due faster than they are "
                     "written",
                     step_, waited_ms / 1000, outcome.step));
+}
+
+void Trainer::end_weights(Summary& s, bool has_best) {
+  s.best_parameters_hash = has_best ? hash_of(best_) : s.parameters_hash;
+  if (!keeps_average()) return;
+  replicas_->keep(current_);
+  replicas_->use_average();
+  s.ema_parameters_hash = hash_of(params_.values());
+  if (!has_best) s.best_parameters_hash = s.ema_parameters_hash;
+  replicas_->write_back(current_);
 }
 
 void Trainer::last_save() {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <chrono>
 
+#include <fmt/format.h>
+
 #include <chorale/core/base/build_id.hpp>
 #include <chorale/core/io/content_hash.hpp>
 #include <chorale/train/agreement.hpp>
@@ -28,7 +30,8 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
       config_(config),
       params_(freeze(parts.model, config.train), parts.device, model_dtype(config.train)),
       sampler_({.rows = parts.train->rows(), .batch = config.train.batch, .seed = static_cast<std::uint64_t>(config.train.seed)}),
-      groups_(params_, config.train, config.lr_factors, sampler_.steps_per_epoch()),
+      groups_(params_, config.train, config.lr_factors, parts.optimizer, sampler_.steps_per_epoch()),
+      rate_(parts.optimizer.config().schedule, parts.registry, sampler_.steps_per_epoch(), std::max<std::int64_t>(1, total_steps())),
       early_(config.train.early_stop, parts.registry),
       schedule_(config.checkpoint, sampler_.steps_per_epoch(),
                 std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count()),
@@ -50,12 +53,14 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                             {"parallel.balance", config.parallel.balance}});
   check_costs();
   make_groups();
+  make_rate();
   check_model();
   check_memory_need();
   allocate();
   refuse_policy();
   say_what_checks_miss();
   if (config.resume) restore();
+  if (step_ == 0 && keeps_average()) replicas_->begin_average();
   check_sizes();
   check_ranks();
   cut_.emplace(workers_, costs());
@@ -77,6 +82,8 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
                                                       traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
+  if (!rate_.metric().empty() && std::find(metrics.begin(), metrics.end(), rate_.metric()) == metrics.end())
+    metrics.push_back(rate_.metric());
   // Names and tasks are refused before the first step, not at the first evaluation.
   evaluator_ = std::make_unique<Evaluator>(Evaluator::Parts{parts.comm, parts.model, parts.loss, params_, parts.registry, metrics,
                                                             outputs_by_task(parts.model, parts.loss, params_, *parts.train)});
@@ -146,7 +153,44 @@ void Trainer::make_groups() {
         "exchange, or train.freeze");
   parts_.optimizer.set_groups(groups_.groups());
   if (const std::string text = groups_.text(); !text.empty() && parts_.comm.rank() == 0) parts_.log.info("trained otherwise: " + text);
+  if (parts_.optimizer.config().weight_decay != 0 && groups_.without_decay() > 0 && parts_.comm.rank() == 0)
+    parts_.log.info(fmt::format("weight decay leaves out {} parameters of one dimension (norms, biases); optimizer.decay_all includes them",
+                                groups_.without_decay()));
 }
+
+void Trainer::make_rate() {
+  const ScheduleOptions& schedule = parts_.optimizer.config().schedule;
+  const bool has_score = rate_.metric().empty() || parts_.validation;
+  if (!has_score && !config_.rate)
+    throw UsageError("optimizer.schedule = " + schedule.name +
+                     " needs validation rows; give data.split three shares, for instance 0.70 0.15 0.15");
+  if (parts_.hook && parts_.hook->takes_gradients() && (rate_.depends_on_rows() || !rate_.metric().empty()))
+    throw UsageError("optimizer.schedule = " + schedule.name +
+                     " goes by this task's own rows or scores, and tasks that share gradients would part; use a schedule with "
+                     "optimizer.schedule_steps, and optimizer.warmup_steps");
+  const bool speaks = parts_.comm.rank() == 0;
+  const double base = parts_.optimizer.config().base_batch, batch = static_cast<double>(config_.train.batch);
+  if (base > 0 && base != batch) {
+    const bool is_linear = parts_.optimizer.config().batch_rule == "linear";
+    const double factor = is_linear ? batch / base : std::sqrt(batch / base), given = lr_;
+    lr_ *= factor;
+    parts_.optimizer.set_lr(lr_);
+    if (speaks)
+      parts_.log.info(
+          fmt::format("learning rate: {:g} x {:g} = {:g}, as train.batch = {} is {:g} times optimizer.base_batch = {} and "
+                      "optimizer.batch_rule = {}",
+                      given, factor, lr_, config_.train.batch, batch / base, base, is_linear ? "linear" : "sqrt"));
+  }
+  if (const std::string text = rate_.text(); !text.empty() && speaks && !config_.rate) parts_.log.info("learning rate: " + text);
+  if (config_.train.ema == 0) return;
+  if (config_.parallel.exchange == "local_sgd")
+    throw UsageError(
+        "train.ema averages parameters that all ranks agree on at each step, and with parallel.exchange = local_sgd they do "
+        "not; use another exchange");
+  parts_.optimizer.keep_average(config_.train.ema);
+}
+
+double Trainer::rate_of(std::int64_t step) const { return config_.rate ? config_.rate(step) : lr_ * lr_factor_ * rate_.factor(step); }
 
 void Trainer::check_memory_need() const {
   const auto bytes = static_cast<std::int64_t>(size_bytes(params_.dtype()));
@@ -166,6 +210,7 @@ void Trainer::allocate() {
   if (replicas_->fills()) params_.initialise(static_cast<std::uint64_t>(config_.train.seed), config_.init);
   if (replicas_->fills() && config_.starting_weights && !config_.resume) config_.starting_weights(params_);
   if (early_.active()) best_ = replicas_->allocate_copy();
+  if (keeps_average()) current_ = replicas_->allocate_copy();
   replicas_->filled();
   if (parts_.hook) parts_.hook->begin({.params = &params_, .write = [this](Buffer values) { replicas_->write_back(values); }});
   make_checkpointing();
@@ -207,6 +252,11 @@ void Trainer::restore() {
   take_position(*found);
   first_step_ = checked_step_ = step_;
   skipped_ = found->skipped_steps, rollbacks_ = found->rollbacks, lr_factor_ = found->lr_factor;
+  if (found->schedule_steps > 0 && found->schedule_steps != rate_.steps() && !rate_.text().empty() && speaks)
+    parts_.log.warning(
+        fmt::format("the schedule of the rate is over {} updates now, it was over {}: rates differ from here on; "
+                    "optimizer.schedule_steps keeps it",
+                    rate_.steps(), found->schedule_steps));
   parts_.optimizer.set_lr(lr_ * lr_factor_);
   if (speaks) parts_.log.info("resumes at step " + std::to_string(step_));
 }

@@ -18,7 +18,6 @@ using Clock = std::chrono::steady_clock;
 using Kind = ControlMessage::Kind;
 constexpr auto kSayEvery = std::chrono::milliseconds(500);
 constexpr auto kNeighboursWithin = std::chrono::seconds(2);
-constexpr auto kSendWithin = std::chrono::milliseconds(500);
 constexpr auto kLookEvery = std::chrono::milliseconds(10);
 constexpr auto kLeaderEndWithin = std::chrono::milliseconds(300);
 constexpr int kWitnesses = 3;                         // of a node

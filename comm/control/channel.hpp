@@ -82,6 +82,7 @@ class ControlChannel {
   std::optional<Whereabouts> where(int rank, std::chrono::milliseconds limit = std::chrono::milliseconds(500));
 
  private:
+  static constexpr std::chrono::milliseconds kSendWithin{500};
   void run();
   void turn();
   void connect(std::chrono::milliseconds limit);

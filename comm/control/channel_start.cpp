@@ -10,7 +10,6 @@ namespace chorale {
 
 namespace {
 using Clock = std::chrono::steady_clock;
-constexpr auto kSendWithin = std::chrono::milliseconds(500);
 constexpr auto kComeAgainAfter = std::chrono::milliseconds(20);
 constexpr auto kComeAgainWithin = std::chrono::seconds(2);
 }  // namespace

@@ -48,7 +48,7 @@ double checked_number(const std::string& key, std::string_view value, const Opti
 
 bool parts_words(char c) { return c == ' ' || c == ',' || c == '\t'; }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + '"';
@@ -106,14 +106,14 @@ std::string list_text(const std::vector<std::string>& words) {
       out += word;
       continue;
     }
-    out += quoted(word);
+    out += in_quotes(word);
   }
   return out;
 }
 
 std::string recipe_value(const Option& option) {
   const std::string text = option.text();
-  return option.type == "text" && !option.verbatim && needs_quotes(text) ? quoted(text) : text;
+  return option.type == "text" && !option.verbatim && needs_quotes(text) ? in_quotes(text) : text;
 }
 
 std::string unquoted(std::string_view value) {

@@ -1,6 +1,11 @@
 #include <chorale/core/data/data_options.hpp>
 
+#include <algorithm>
+#include <filesystem>
+
+#include <chorale/core/base/error.hpp>
 #include <chorale/core/data/csv_dialect.hpp>
+#include <chorale/core/data/extents.hpp>
 #include <chorale/core/data/memory_budget.hpp>
 #include <chorale/core/data/split.hpp>
 #include <chorale/core/data/target_rule.hpp>
@@ -9,10 +14,15 @@ namespace chorale {
 
 namespace {
 
-void describe_reading(OptionTable& table, DataOptions& o) {
+void describe_reading(OptionTable& table, DataOptions& o, const std::vector<std::string>& formats) {
+  table.add(
+      "data.format", o.format,
+      "What the files hold: csv, a table; idx or npy, an array of rows, such as images, and one of labels. Each takes keys of its own, "
+      "and refuses others.",
+      {.choices = formats});
   table.add("data.file", o.file,
             "Paths or globs of CSV files, also gzip; several are one table, and must have the same header. A name with blanks, here and in "
-            "every list, stands in double quotes.");
+            "every list, stands in double quotes. Of idx and npy: the one file of training rows.");
   table.add("data.separator", o.separator,
             "What parts fields: one character, tab, or auto, which chooses among comma, semicolon, tab and |.",
             {.check = [](const std::string& value) { separator_of(value); }});
@@ -24,8 +34,7 @@ void describe_reading(OptionTable& table, DataOptions& o) {
       {.check = [](const std::string& value) { bad_row_limit(value); }});
   table.add("data.memory", o.memory,
             "Budget of a node for the feature matrix, as 2GB or 500MB; beyond it the matrix lies in a file in TMPDIR, and pieces are read "
-            "again. auto takes half "
-            "of what is free.",
+            "again, while idx and npy are refused. auto takes half of what is free.",
             {.mathematics = false, .check = [](const std::string& value) { memory_budget(value); }});
 }
 
@@ -51,7 +60,9 @@ void describe_columns(OptionTable& table, DataOptions& o) {
 }
 
 void describe_features(OptionTable& table, DataOptions& o) {
-  table.add("data.scale", o.scale, "What is done to numeric columns that no list below names.",
+  table.add("data.scale", o.scale,
+            "What is done to numeric columns that no list below names. Of idx and npy, by place in the last extent (a channel of images, a "
+            "column): standardise, minmax (bytes: divided by 255) or none.",
             {.choices = {"standardise", "minmax", "robust", "quantile_normal", "none"}});
   table.add("data.encode", o.encode, "What is done to categorical columns that no list below names.",
             {.choices = {"one_hot", "ordinal", "hashing"}});
@@ -86,6 +97,29 @@ void describe_representations(OptionTable& table, DataOptions& o) {
   table.add("data.representations_tasks", o.representations_tasks, "Whose vectors; empty: of all tasks that publish.");
 }
 
+void describe_arrays(OptionTable& table, DataOptions& o) {
+  table.add("data.dir", o.dir,
+            "Of idx: the folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
+            "perhaps .gz, instead of naming the files.",
+            {.mathematics = false});
+  table.add("data.labels", o.labels,
+            "Of idx and npy: the labels of data.file, one a row. Empty: the name of an idx file with labels-idx1 for images-idx3.",
+            {.mathematics = false});
+  table.add("data.test_file", o.test_file, "Of idx and npy: the test rows, where they have a file of their own.", {.mathematics = false});
+  table.add("data.test_labels", o.test_labels, "Of idx and npy: the labels of data.test_file, found as data.labels is.",
+            {.mathematics = false});
+  table.add("data.validation", o.validation,
+            "Of idx and npy with test rows of their own: the share of the training rows that validates, drawn by data.split_seed; 0: none.",
+            {.min = 0, .max = 0.99});
+  table.add("data.shape", o.shape,
+            "Of idx and npy: what a row is, as 28x28x1, channels last. Empty: as stored; idx images get a last extent of 1.",
+            {.check = [](const std::string& value) { parse_extents(value); }});
+  table.add(
+      "data.augment", o.augment,
+      "Of idx and npy: random changes of training images, in this order: flip (left and right), crop(P) (moved by up to P pixels each "
+      "way), cutout(S) (a square of S pixels a side becomes 0). Drawn from train.seed, the update and the position in the batch.");
+}
+
 void describe_split(OptionTable& table, DataOptions& o) {
   table.add(
       "data.split", o.split,
@@ -98,12 +132,37 @@ void describe_split(OptionTable& table, DataOptions& o) {
 
 }  // namespace
 
-void describe(OptionTable& table, DataOptions& options) {
-  describe_reading(table, options);
+void describe(OptionTable& table, DataOptions& options, const std::vector<std::string>& formats) {
+  describe_reading(table, options, formats);
   describe_columns(table, options);
   describe_features(table, options);
   describe_representations(table, options);
+  describe_arrays(table, options);
   describe_split(table, options);
+}
+
+void check_taken(const DataOptions& options, const std::string& format, std::span<const std::string_view> taken) {
+  DataOptions own = options, plain;
+  OptionTable given, defaults;
+  describe(given, own, {format});
+  describe(defaults, plain);
+  for (std::size_t i = 0; i < given.all().size(); ++i) {
+    const Option& option = given.all()[i];
+    const std::string_view key = std::string_view(option.key).substr(5);  // behind "data."
+    if (key == "format" || option.text() == defaults.all()[i].text() || std::find(taken.begin(), taken.end(), key) != taken.end()) continue;
+    std::string keys;
+    for (const std::string_view name : taken) keys += " " + std::string(name);
+    throw UsageError(option.key + " does nothing with data.format = " + format + ", which takes" + keys + "; remove it");
+  }
+}
+
+void make_paths_absolute(DataOptions& o, const std::string& base) {
+  const auto absolute = [&](std::string& path) {
+    if (path.empty() || std::filesystem::path(path).is_absolute()) return;
+    path = std::filesystem::absolute(std::filesystem::path(base) / path).lexically_normal().string();
+  };
+  for (std::string& file : o.file) absolute(file);
+  for (std::string* path : {&o.dir, &o.labels, &o.test_file, &o.test_labels}) absolute(*path);
 }
 
 }  // namespace chorale

@@ -1,7 +1,9 @@
 // The section [data] of a recipe: which file, which columns are what, how they are transformed and cut into parts.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <chorale/core/base/option.hpp>
@@ -10,6 +12,7 @@ namespace chorale {
 
 struct DataOptions {
   // What is read.
+  std::string format = "csv";      // a registered reader: csv idx npy
   std::vector<std::string> file;   // paths or globs, .gz too; several files are one table
   std::string separator = "auto";  // one character, "tab" or "auto"
   bool header = true;              // without: columns are c0, c1, ...
@@ -45,12 +48,26 @@ struct DataOptions {
   std::string representations = {};                     // "RUN : KIND : COLUMN"
   std::vector<std::string> representations_tasks = {};  // empty: all
 
+  // Arrays.
+  std::string dir = {};                          // of idx: the four files of Fashion-MNIST's names
+  std::string labels = {};                       // of data.file
+  std::string test_file = {}, test_labels = {};  // test rows in files of their own
+  double validation = 0.1;                       // share of the training rows that validate, where test rows have a file
+  std::string shape = {};                        // "28x28x1", of a row; empty: as stored
+  std::vector<std::string> augment = {};         // "flip crop(4) cutout(8)", of training images
+
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};
   std::int64_t split_seed = 1;
 };
 
-/// Declares every key of [data], bound to `options`.
-void describe(OptionTable& table, DataOptions& options);
+/// Declares every key of [data], bound to `options`. formats: what data.format may be.
+void describe(OptionTable& table, DataOptions& options, const std::vector<std::string>& formats = {"csv"});
+
+/// Throws UsageError for a key of [data] that differs from its default and is none of `taken`, which data.format = `format` takes.
+void check_taken(const DataOptions& options, const std::string& format, std::span<const std::string_view> taken);
+
+/// Every path of [data] that is relative becomes absolute, under `base`.
+void make_paths_absolute(DataOptions& options, const std::string& base);
 
 }  // namespace chorale

@@ -189,7 +189,7 @@ void PublishedFeatures::add_names(std::vector<std::string>& out) const {
 }
 
 std::int64_t Pipeline::features() const {
-  std::int64_t n = 0;
+  std::int64_t n = array.is_there() ? array.row_shape.elements() : 0;
   for (const FittedColumn& column : columns) n += column.width();
   return n + published.count();
 }

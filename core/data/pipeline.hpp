@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <chorale/core/base/dtype.hpp>
+#include <chorale/core/base/shape.hpp>
 #include <chorale/core/data/preprocess_plan.hpp>
 #include <chorale/core/data/preprocess_state.hpp>
 
@@ -43,6 +45,14 @@ struct PublishedFeatures {
   void add_names(std::vector<std::string>& out) const;
 };
 
+/// Rows that are arrays and have no columns: images, sequences, vectors.
+struct ArrayFeatures {
+  Shape row_shape = {};                         // without extents: the pipeline is a table's
+  DType stored = DType::f32;                    // u8, or f32 for all other numbers
+  std::vector<double> shift = {}, factor = {};  // of Field
+  bool is_there() const { return row_shape.rank() > 0; }
+};
+
 /// A target with the classes that the training rows have.
 struct FittedTarget {
   std::string name;
@@ -56,6 +66,7 @@ struct Pipeline {
   std::vector<ColumnSchema> schema;  // of the training file
   std::vector<FittedColumn> columns;
   PublishedFeatures published;
+  ArrayFeatures array = {};
   std::vector<FittedTarget> targets;  // with several, a row may lack labels
   std::string weight;
   std::vector<std::string> ids, left_out;
@@ -63,6 +74,9 @@ struct Pipeline {
   std::int64_t split_seed = 1, training_rows = 0;
 
   std::int64_t features() const;
+  /// What a model's input is, without the batch dimension: [features] of a table, the array's own else.
+  Shape row_shape() const { return array.is_there() ? array.row_shape : Shape{features()}; }
+  /// Of columns; places in an array have none.
   std::vector<std::string> feature_names() const;
   std::vector<std::string> target_names() const;
   /// Doubles survive the round trip exactly.

@@ -9,16 +9,13 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
-constexpr const char* kTypes[] = {"number", "category", "text", "date"};
-constexpr const char* kOrders[] = {"ymd", "dmy", "mdy"};
-constexpr const char* kScales[] = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
-constexpr const char* kCodes[] = {"one_hot", "ordinal", "hashing"};
-constexpr const char* kKinds[] = {"binary", "classes", "value"};
+constexpr std::array<std::string_view, 4> kTypes = {"number", "category", "text", "date"};
+constexpr std::array<std::string_view, 3> kOrders = {"ymd", "dmy", "mdy"};
 
 template <class Enum, std::size_t N>
-Enum parse(const Json& json, const char* const (&names)[N]) {
+Enum parse(const Json& json, const std::array<std::string_view, N>& names) {
   const auto text = json.get<std::string>();
   for (std::size_t i = 0; i < N; ++i) {
     if (text == names[i]) return static_cast<Enum>(i);
@@ -29,11 +26,12 @@ Enum parse(const Json& json, const char* const (&names)[N]) {
 Json to_json(const FittedColumn& c) {
   Json out{{"name", c.name}, {"type", kTypes[static_cast<int>(c.type)]}};
   if (c.type == ColumnType::category) {
-    out["encode"] = kCodes[static_cast<int>(c.code)];
+    out["encode"] = kCategoryCodeNames[static_cast<int>(c.code)];
     out["categories"] = c.categories, out["missing_slot"] = c.missing_slot, out["missing_as"] = c.missing_as, out["buckets"] = c.buckets;
     return out;
   }
-  out["date_part"] = c.date_part, out["scale"] = kScales[static_cast<int>(c.scale)], out["log1p"] = c.log1p, out["indicator"] = c.indicator;
+  out["date_part"] = c.date_part, out["scale"] = kScaleNames[static_cast<int>(c.scale)], out["log1p"] = c.log1p,
+  out["indicator"] = c.indicator;
   out["fill"] = c.fill, out["shift"] = c.shift, out["factor"] = c.factor, out["quantiles"] = c.quantiles;
   return out;
 }
@@ -43,7 +41,7 @@ FittedColumn column_from(const Json& in) {
   c.name = in.at("name").get<std::string>();
   c.type = parse<ColumnType>(in.at("type"), kTypes);
   if (c.type == ColumnType::category) {
-    c.code = parse<CategoryCode>(in.at("encode"), kCodes);
+    c.code = parse<CategoryCode>(in.at("encode"), kCategoryCodeNames);
     c.categories = in.at("categories").get<std::vector<std::string>>();
     c.missing_slot = in.at("missing_slot").get<bool>();
     c.missing_as = in.at("missing_as").get<int>();
@@ -56,7 +54,7 @@ FittedColumn column_from(const Json& in) {
     return c;
   }
   c.date_part = in.at("date_part").get<int>();
-  c.scale = parse<Scale>(in.at("scale"), kScales);
+  c.scale = parse<Scale>(in.at("scale"), kScaleNames);
   c.log1p = in.at("log1p").get<bool>(), c.indicator = in.at("indicator").get<bool>();
   c.fill = in.at("fill").get<double>(), c.shift = in.at("shift").get<double>(), c.factor = in.at("factor").get<double>();
   c.quantiles = in.at("quantiles").get<std::vector<double>>();
@@ -67,22 +65,49 @@ FittedColumn column_from(const Json& in) {
 }
 
 Json to_json(const FittedTarget& t) {
-  Json out{{"target", t.name}, {"target_kind", kKinds[static_cast<int>(t.kind)]}};
+  Json out{{"target", t.name}, {"target_kind", kTargetKindNames[static_cast<int>(t.kind)]}};
   if (!t.positive.empty()) out["positive"] = t.positive;
   out["classes"] = t.classes, out["class_rows"] = t.class_rows;
   return out;
 }
 
 FittedTarget target_from(const Json& in) {
-  FittedTarget t{.name = in.at("target").get<std::string>(), .kind = parse<TargetKind>(in.at("target_kind"), kKinds)};
+  FittedTarget t{.name = in.at("target").get<std::string>(), .kind = parse<TargetKind>(in.at("target_kind"), kTargetKindNames)};
   if (in.contains("positive")) t.positive = in.at("positive").get<std::vector<std::string>>();
   t.classes = in.at("classes").get<std::vector<std::string>>(), t.class_rows = in.at("class_rows").get<std::vector<std::int64_t>>();
   return t;
 }
 
+Json to_json(const ArrayFeatures& a) {
+  const auto dims = a.row_shape.dims();
+  return {{"row_shape", std::vector<std::int64_t>(dims.begin(), dims.end())},
+          {"stored", std::string(name(a.stored))},
+          {"shift", a.shift},
+          {"factor", a.factor}};
+}
+
+ArrayFeatures array_from(const Json& in) {
+  const auto dims = in.at("row_shape").get<std::vector<std::int64_t>>();
+  std::int64_t elements = 1;
+  bool is_sound = !dims.empty() && dims.size() < static_cast<std::size_t>(Shape::kMaxRank);
+  for (const std::int64_t n : dims)
+    is_sound = is_sound && n > 0 && !__builtin_mul_overflow(elements, n, &elements) && elements <= std::int64_t{1} << 40;
+  const auto stored = in.at("stored").get<std::string>();
+  ArrayFeatures a{.row_shape = is_sound ? Shape(dims) : Shape(),
+                  .stored = stored == "u8" ? DType::u8 : DType::f32,
+                  .shift = in.at("shift").get<std::vector<double>>(),
+                  .factor = in.at("factor").get<std::vector<double>>()};
+  const std::size_t places = a.factor.size();
+  is_sound = is_sound && a.shift.size() == places && (places <= 1 || static_cast<std::int64_t>(places) == dims.back()) &&
+             (stored == "u8" || stored == "f32");
+  if (!is_sound) throw CheckpointError("pipeline.json: its array has an impossible shape, type or scale; it is damaged");
+  return a;
+}
+
 /// What an older program can read, it may.
 int version_of(const Pipeline& p) {
-  if (p.targets.size() > 1 || !p.published.tasks.empty()) return kVersion;
+  if (p.array.is_there()) return 4;
+  if (p.targets.size() > 1 || !p.published.tasks.empty()) return 3;
   return p.targets.empty() || p.targets[0].positive.empty() ? 1 : 2;
 }
 
@@ -106,6 +131,7 @@ std::string Pipeline::to_json() const {
   if (!published.tasks.empty())
     out["published"] = {{"run", published.run},     {"kind", published.kind},   {"column", published.column},
                         {"tasks", published.tasks}, {"width", published.width}, {"version", published.version}};
+  if (array.is_there()) out["array"] = chorale::to_json(array), out["schema"] = Json::array();
   out["feature_names"] = feature_names();
   return out.dump(1) + "\n";
 }
@@ -131,6 +157,7 @@ Pipeline Pipeline::from_json(const std::string& text) {
     p.split = in.at("split").get<std::string>(), p.split_seed = in.at("split_seed").get<std::int64_t>();
     p.training_rows = in.at("training_rows").get<std::int64_t>();
     for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
+    if (in.contains("array")) p.array = array_from(in.at("array"));
     if (in.contains("published")) {
       const Json& r = in.at("published");
       p.published = {r.at("run"),   r.at("kind"),   r.at("column"), r.at("tasks").get<std::vector<std::string>>(),

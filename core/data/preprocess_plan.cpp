@@ -13,10 +13,6 @@
 namespace chorale {
 namespace {
 
-constexpr std::array<std::string_view, 6> kScales = {"none", "standardise", "minmax", "robust", "quantile_normal", "quantile_bins"};
-constexpr std::array<std::string_view, 3> kCodes = {"one_hot", "ordinal", "hashing"};
-constexpr std::array<std::string_view, 3> kKinds = {"binary", "classes", "value"};
-
 template <class Enum, std::size_t N>
 Enum one_of(const std::string& word, const std::array<std::string_view, N>& names, std::string_view key) {
   const auto it = std::find(names.begin(), names.end(), word);
@@ -126,9 +122,9 @@ void check_target(const PreprocessPlan& plan, const TargetPlan& target) {
 
 }  // namespace
 
-std::string_view name(Scale scale) { return scale == Scale::none ? "keep" : kScales[static_cast<std::size_t>(scale)]; }
-std::string_view name(CategoryCode code) { return kCodes[static_cast<std::size_t>(code)]; }
-std::string_view name(TargetKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+std::string_view name(Scale scale) { return scale == Scale::none ? "keep" : kScaleNames[static_cast<std::size_t>(scale)]; }
+std::string_view name(CategoryCode code) { return kCategoryCodeNames[static_cast<std::size_t>(code)]; }
+std::string_view name(TargetKind kind) { return kTargetKindNames[static_cast<std::size_t>(kind)]; }
 
 int column_at(const std::vector<ColumnSchema>& schema, std::string_view column, std::string_view key) {
   std::vector<std::string> names;
@@ -152,8 +148,8 @@ PreprocessPlan make_plan(const DataOptions& o, const std::vector<ColumnSchema>& 
       one_of<int>(o.impute_categorical, std::array<std::string_view, 2>{"own", "most_frequent"}, "data.impute_categorical") == 1;
   plan.missing_indicator = o.missing_indicator;
   plan.bins = o.bins, plan.hash_buckets = o.hash_buckets, plan.min_frequency = o.min_frequency;
-  const Scale scale = one_of<Scale>(o.scale, kScales, "data.scale");
-  const CategoryCode code = one_of<CategoryCode>(o.encode, kCodes, "data.encode");
+  const Scale scale = one_of<Scale>(o.scale, kScaleNames, "data.scale");
+  const CategoryCode code = one_of<CategoryCode>(o.encode, kCategoryCodeNames, "data.encode");
   const Overrides own = overrides(o, schema);
   const std::set<int> taken = roles(o, kinds, plan);
   for (const TargetPlan& target : plan.targets) check_target(plan, target);

@@ -1,5 +1,6 @@
 // What is to happen to each column, decided from the schema and [data] before any row is fitted.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,11 @@ enum class Scale : std::uint8_t { none, standardise, minmax, robust, quantile_no
 enum class CategoryCode : std::uint8_t { one_hot, ordinal, hashing };
 enum class Impute : std::uint8_t { mean, median, most_frequent, constant };
 enum class TargetKind : std::uint8_t { binary, classes, value };
+// Their names in recipes and in pipeline.json, in that order.
+inline constexpr std::array<std::string_view, 6> kScaleNames = {"none",   "standardise",     "minmax",
+                                                                "robust", "quantile_normal", "quantile_bins"};
+inline constexpr std::array<std::string_view, 3> kCategoryCodeNames = {"one_hot", "ordinal", "hashing"};
+inline constexpr std::array<std::string_view, 3> kTargetKindNames = {"binary", "classes", "value"};
 
 std::string_view name(Scale scale);
 std::string_view name(CategoryCode code);

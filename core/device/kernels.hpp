@@ -25,8 +25,6 @@ enum class Unary : uint8_t {
 enum class Binary : uint8_t { add, subtract, multiply, divide };
 /// Losses of one prediction and one target.
 enum class Pointwise : uint8_t { binary_cross_entropy, mse, mae, huber };
-/// Update rules; constants in UpdateScalars.
-enum class Rule : uint8_t { sgd, adam, rmsprop, adagrad };
 
 /// c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, row-major, dense. bias [n] or null is added to every row.
 template <class T>
@@ -235,10 +233,11 @@ struct UpdateScalars {
   double grad_scale = 1;                    // one division by the global weight, clipping included
   double clip_value = 0;                    // 0: none
   double correction1 = 1, correction2 = 1;  // 1 / (1 - beta^t)
+  double correction_g = 0;                  // nadam: of the gradient itself, beside correction1 of its mean
   bool nesterov = false, first_step = false;
 };
 
-/// One block of at most 4,096 elements: state in, state and parameters out.
+/// At most a block of 4,096 elements: state in, state and parameters out.
 template <class T>
 struct Update {
   T* p;
@@ -246,7 +245,11 @@ struct Update {
   T* s0;
   T* s1;
   int64_t n;
+  T* direction = nullptr;  // lamb_moments: where its step without rate and trust ratio is written
 };
+/// An update rule.
+template <class T>
+using UpdateKernel = void (*)(const UpdateScalars& s, const Update<T>& u);
 
 /// The kernels of one element type, compiled for one instruction set.
 template <class T>
@@ -277,7 +280,9 @@ struct TypedKernels {
   double (*sum)(const T* x, int64_t n);                      // f64 accumulation, sixteen lanes
   double (*sum_of_squares)(const T* x, int64_t n, T scale);  // of scale x
   int64_t (*first_not_finite)(const T* x, int64_t n);        // -1: all finite
-  void (*update)(Rule rule, const UpdateScalars& s, const Update<T>& u);
+  UpdateKernel<T> sgd, adam, rmsprop, adagrad;               // no contraction either: every exchange gives equal bits
+  UpdateKernel<T> adamax, nadam, lion;
+  UpdateKernel<T> lamb_moments, lamb;  // state and direction; then, from the new state, the step
 };
 
 struct KernelTable {

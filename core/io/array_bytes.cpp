@@ -1,8 +1,5 @@
 #include <chorale/core/io/array_bytes.hpp>
 
-#include <algorithm>
-#include <bit>
-#include <cstring>
 #include <limits>
 
 #include <chorale/core/base/error.hpp>
@@ -42,30 +39,22 @@ std::uint64_t size_of(const std::vector<std::uint64_t>& extents, StoredType type
   return is_empty ? 0 : bytes;
 }
 
-template <std::size_t size>
-void reverse_each(std::vector<std::byte>& bytes) {
-  for (auto at = bytes.begin(); at != bytes.end(); at += size) std::reverse(at, at + size);
-}
-
-void reverse_elements(std::vector<std::byte>& bytes, std::size_t size) {
-  if (size == 2) reverse_each<2>(bytes);
-  if (size == 4) reverse_each<4>(bytes);
-  if (size == 8) reverse_each<8>(bytes);
-}
-
 }  // namespace
 
-StoredArray array_of(StoredType type, const std::vector<std::uint64_t>& extents, std::string_view bytes, bool big_endian,
-                     const std::string& where) {
-  StoredArray out{.shape = shape_of(extents, where), .type = type};
+ArrayView view_of(StoredType type, const std::vector<std::uint64_t>& extents, std::string_view file, std::size_t begin, bool big_endian,
+                  const std::string& where) {
+  const std::string_view bytes = file.substr(begin);
+  ArrayView out{.shape = shape_of(extents, where),
+                .type = type,
+                .big_endian = big_endian,
+                .offset = static_cast<std::int64_t>(begin),
+                .elements = bytes,
+                .path = where};
   const std::uint64_t size = size_of(extents, type, where);
   if (size != bytes.size())
     throw DataError(where + ": elements of " + std::to_string(size) + " bytes were expected for the shape " + text_of(extents) + " of " +
-                    std::string(name(type)) + ", here are " + std::to_string(bytes.size()) +
-                    (bytes.size() < size ? "; the file was cut" : "; something follows them"));
-  out.bytes.resize(size);
-  if (size > 0) std::memcpy(out.bytes.data(), bytes.data(), size);
-  if (big_endian != (std::endian::native == std::endian::big)) reverse_elements(out.bytes, size_bytes(type));
+                    std::string(name(type)) + " from byte " + std::to_string(begin) + " on, here are " + std::to_string(bytes.size()) +
+                    (bytes.size() < size ? "; the file was cut" : "; something follows them") + ", fetch or write it again");
   return out;
 }
 

@@ -8,9 +8,9 @@
 
 namespace chorale {
 
-/// An array of these extents from the bytes that follow a header: exactly its size, in big-endian or little-endian order.
+/// An array of these extents: the bytes of `file` from `begin` on, exactly its size, in big-endian or little-endian order.
 /// `where` begins the text of a DataError: too many dimensions, an extent or a product beyond what can be, another number of bytes.
-StoredArray array_of(StoredType type, const std::vector<std::uint64_t>& extents, std::string_view bytes, bool big_endian,
-                     const std::string& where);
+ArrayView view_of(StoredType type, const std::vector<std::uint64_t>& extents, std::string_view file, std::size_t begin, bool big_endian,
+                  const std::string& where);
 
 }  // namespace chorale

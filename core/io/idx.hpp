@@ -11,6 +11,9 @@ namespace chorale {
 /// By two zero bytes and a known type.
 bool is_idx(std::string_view bytes);
 
+/// The elements of a whole file's bytes, unpacked. At most six dimensions. Throws DataError that begins with `path` and says the offset.
+ArrayView view_idx(std::string_view bytes, const std::string& path);
+
 /// The whole file's bytes, unpacked. At most six dimensions. Throws DataError that begins with `path`.
 StoredArray parse_idx(std::string_view bytes, const std::string& path);
 

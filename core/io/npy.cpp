@@ -13,7 +13,7 @@ namespace chorale {
 
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kMagicOfNpy = "\x93NUMPY";
 constexpr std::size_t kLongestHeader = 1 << 16;  // numpy itself refuses more than 10,000 bytes
 
 struct Header {
@@ -160,10 +160,13 @@ std::string_view header_text(std::string_view bytes, const std::string& path, st
 
 }  // namespace
 
-bool is_npy(std::string_view bytes) { return bytes.size() >= 8 && bytes.starts_with(kMagic); }
+bool is_npy(std::string_view bytes) { return bytes.size() >= 8 && bytes.starts_with(kMagicOfNpy); }
 
-StoredArray parse_npy(std::string_view bytes, const std::string& path) {
-  if (!is_npy(bytes)) throw DataError(path + ": an NPY file was expected, it begins with other bytes");
+ArrayView view_npy(std::string_view bytes, const std::string& path) {
+  if (bytes.starts_with("PK\3\4"))
+    throw DataError(path +
+                    ": is an archive of several arrays (NPZ); unpack it (unzip, or python3 -m zipfile -e) and name the arrays in it");
+  if (!is_npy(bytes)) throw DataError(path + ": an NPY file was expected, at byte 0 it begins otherwise; write one with numpy.save");
   std::size_t data_begin = 0;
   const std::string_view text = header_text(bytes, path, data_begin);
   const Header header = HeaderReader(text, path).read();
@@ -172,10 +175,14 @@ StoredArray parse_npy(std::string_view bytes, const std::string& path) {
     throw DataError(path +
                     ": elements in C order were expected, here they are in Fortran order; convert it: "
                     "numpy.save(file, numpy.ascontiguousarray(array))");
-  StoredArray out = array_of(elements.type, *header.extents, bytes.substr(data_begin), elements.big_endian, path);
-  if (elements.is_bool && std::any_of(out.bytes.begin(), out.bytes.end(), [](std::byte b) { return b > std::byte{1}; }))
-    throw DataError(path + ": elements of type bool were expected to be 0 or 1, another byte is among them");
+  ArrayView out = view_of(elements.type, *header.extents, bytes, data_begin, elements.big_endian, path);
+  const std::size_t other = elements.is_bool ? out.elements.find_first_not_of(std::string_view("\0\1", 2)) : std::string_view::npos;
+  if (other != std::string_view::npos)
+    throw DataError(path + ": elements of type bool were expected to be 0 or 1, at byte " + std::to_string(data_begin + other) +
+                    " is another; it is damaged, write it again");
   return out;
 }
+
+StoredArray parse_npy(std::string_view bytes, const std::string& path) { return copy_of(view_npy(bytes, path)); }
 
 }  // namespace chorale

@@ -11,7 +11,8 @@ namespace {
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 }
 
-ClassCounts::ClassCounts(std::int64_t outputs) : outputs_(outputs), classes_(static_cast<std::size_t>(outputs == 1 ? 2 : outputs)) {}
+ClassCounts::ClassCounts(std::int64_t outputs, ClassAverage average)
+    : outputs_(outputs), average_(average), classes_(static_cast<std::size_t>(outputs == 1 ? 2 : outputs)) {}
 
 void ClassCounts::update(const Scored& chunk) {
   check_scored(chunk, outputs_);
@@ -43,19 +44,27 @@ void ClassCounts::merge(std::span<const std::byte> state) {
   in.finish();
 }
 
+double ClassCounts::score_of(const Counts& c) const { return score(c.hits.value(), c.predicted.value(), c.actual.value()); }
+
+double ClassCounts::micro() const {
+  Expansion hits, predicted, actual;
+  for (const Counts& c : classes_) hits.add(c.hits.value()), predicted.add(c.predicted.value()), actual.add(c.actual.value());
+  return score(hits.value(), predicted.value(), actual.value());
+}
+
 double ClassCounts::value() const {
   if (undefined_.value() != 0) return kUndefined;
-  const auto score_of = [this](const Counts& c) { return score(c.hits.value(), c.predicted.value(), c.actual.value()); };
-  if (outputs_ == 1) return score_of(classes_[1]);
-  double sum = 0;
-  int present = 0;
+  if (average_ == ClassAverage::usual && outputs_ == 1) return score_of(classes_[1]);
+  if (average_ == ClassAverage::micro) return micro();
+  double sum = 0, weights = 0;
   for (const Counts& c : classes_) {
-    if (c.predicted.value() == 0 && c.actual.value() == 0) continue;
-    const double one = score_of(c);
-    sum += std::isnan(one) ? 0 : one;
-    ++present;
+    const double actual = c.actual.value();
+    if (c.predicted.value() == 0 && actual == 0) continue;
+    const double one = score_of(c), weight = average_ == ClassAverage::weighted ? actual : 1;
+    sum += std::isnan(one) ? 0 : weight * one;
+    weights += weight;
   }
-  return present == 0 ? kUndefined : sum / present;
+  return weights == 0 ? kUndefined : sum / weights;
 }
 
 }  // namespace chorale

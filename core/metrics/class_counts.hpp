@@ -7,11 +7,15 @@
 
 namespace chorale {
 
-/// With one output the score of class 1, NaN where it is undefined. With more the mean over classes that occur as a target or a prediction;
-/// there an undefined score counts as 0 (as in scikit-learn), for a mean that left it out would reward never giving a class.
+/// How the scores of classes become one. usual: with one output the score of class 1, NaN where it is undefined, with more as macro. macro:
+/// the mean over classes that occur as a target or a prediction. weighted: over targets' classes, by their weight. micro: the score of all
+/// classes' counts together. In means an undefined score counts as 0 (as in scikit-learn), for one that left it out would reward never
+/// giving a class.
+enum class ClassAverage : std::uint8_t { usual, macro, micro, weighted };
+
 class ClassCounts : public Metric {
  public:
-  explicit ClassCounts(std::int64_t outputs);
+  explicit ClassCounts(std::int64_t outputs, ClassAverage average = ClassAverage::usual);
   void update(const Scored& chunk) override;
   std::vector<std::byte> state() const override;
   void merge(std::span<const std::byte> state) override;
@@ -23,7 +27,10 @@ class ClassCounts : public Metric {
   struct Counts {
     Expansion hits, predicted, actual;
   };
+  double score_of(const Counts& counts) const;
+  double micro() const;
   std::int64_t outputs_;
+  ClassAverage average_;
   std::vector<Counts> classes_;
   Expansion undefined_;  // weight of rows with NaN outputs
 };

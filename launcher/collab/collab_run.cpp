@@ -90,6 +90,7 @@ CollabPosition CollabRank::position(std::int64_t tick, std::int64_t own_steps) c
 
 int CollabRank::finish(CollabTask& task, const Summary& summary, double seconds) {
   const int code = exit_code_of(summary.status);
+  task.say_end();
   const Sharing& hook = task.hook();
   Json mine = task_summary(task, summary, infos_[number_].role,
                            {.seconds = seconds,

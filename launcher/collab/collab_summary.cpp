@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/run_files.hpp>
 
 namespace chorale {
@@ -84,7 +85,7 @@ void say_results(const Json& whole, const std::filesystem::path& run) {
           if (value.is_number()) scores += fmt::format("  {} {} {:.4f}", part, metric, value.get<double>());
     std::fprintf(stderr, "%-12s %s\n", name.c_str(), scores.c_str());
   }
-  std::fprintf(stderr, "run directory: %s\n", run.c_str());
+  std::fprintf(stderr, "run directory: %s\n", printable(run.string()).c_str());
 }
 
 }  // namespace chorale

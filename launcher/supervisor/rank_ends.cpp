@@ -1,6 +1,6 @@
 #include <chorale/launcher/supervisor/rank_ends.hpp>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -32,11 +32,30 @@ RankEnd end_of(const ControlHub& hub, int rank, const Surmise& surmise) {
   if (const int signal = surmise.launcher_status ? signal_of_launcher(*surmise.launcher_status) : 0; signal != 0) out.status = signal;
   return out;
 }
+/// The launcher has lost a rank before that had a connection, and ended those that had one: nobody else knows of it.
+std::optional<RankEnd> end_of_unknown(const ControlHub& hub, int launcher_status) {
+  std::vector<int> awaited;
+  for (std::size_t r = 0; r < hub.ranks().size(); ++r)
+    if (hub.ranks()[r].state == RankStatus::State::awaited) awaited.push_back(static_cast<int>(r));
+  const int signal = signal_of_launcher(launcher_status);
+  if (awaited.empty() || signal == 0) return std::nullopt;
+  if (awaited.size() == 1) return RankEnd{.rank = awaited[0], .status = signal};
+  return RankEnd{.rank = -1,
+                 .kind = CauseKind::unheard,
+                 .cause = fmt::format("one of the ranks {} has ended before it had a connection: {}", fmt::join(awaited, ", "),
+                                      name_of_signal(signal))};
+}
+
+bool was_asked_to_end(const RankEnd& end) {
+  return end.cause.empty() && end.status && WIFSIGNALED(*end.status) && WTERMSIG(*end.status) == SIGTERM;
+}
 }  // namespace
 
 std::vector<RankEnd> ends_in(const ControlHub& hub, const Surmise& surmise) {
   std::vector<RankEnd> out;
   for (const int rank : hub.fallen()) out.push_back(end_of(hub, rank, surmise));
+  if (surmise.launcher_status && !out.empty() && std::all_of(out.begin(), out.end(), was_asked_to_end))
+    if (const auto lost = end_of_unknown(hub, *surmise.launcher_status)) out.push_back(*lost);
   return out;
 }
 

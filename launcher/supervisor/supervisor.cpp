@@ -29,7 +29,7 @@ bool has_said_its_end(int code) { return code == static_cast<int>(ExitCode::done
 bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || code == static_cast<int>(ExitCode::requeue); }
 }  // namespace
 
-Supervisor::Supervisor(Order order) : order_(std::move(order)), watcher_(this_owner(0).nonce) {}
+Supervisor::Supervisor(Order order) : order_(std::move(order)), first_(RunDirectory::look(order_.run)), watcher_(this_owner(0).nonce) {}
 
 int Supervisor::run() {
   checkpoint_ = newest_checkpoint();
@@ -43,14 +43,25 @@ int Supervisor::run() {
       static_cast<Verdict&>(end) = same_.final_verdict(end, order_.run);
     if (!end.cause.empty()) {
       if (!has_said_its_end(end.code)) record(end, before);
-      say(end.cause);
+      say(has_said_its_end(end.code) ? "the run had ended in order, then: " + end.cause : end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
     if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), end.code;
-    if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
-    std::erase(order_.words, "--overwrite");  // the attempt before has done that
-    order_.words = without_met_faults(order_.words);
+    prepare_next_words();
   }
+}
+
+bool Supervisor::has_old_run() const {
+  const bool overwrites = std::find(order_.words.begin(), order_.words.end(), "--overwrite") != order_.words.end();
+  return overwrites && first_.folder != 0 && RunDirectory::look(order_.run).folder == first_.folder;
+}
+
+void Supervisor::prepare_next_words() {
+  if (!has_old_run()) {
+    std::erase(order_.words, "--overwrite");  // an attempt has done that
+    if (std::find(order_.words.begin(), order_.words.end(), "--resume") == order_.words.end()) order_.words.emplace_back("--resume");
+  }
+  order_.words = without_met_faults(order_.words);
 }
 
 AttemptEnd Supervisor::attempt() {
@@ -108,6 +119,7 @@ std::chrono::seconds Supervisor::next_wait() {
 }
 
 std::string Supervisor::newest_checkpoint() const {
+  if (has_old_run()) return "";
   const auto steps = list_checkpoints(order_.run / "checkpoints").steps;
   return steps.empty() ? "" : "step_" + std::to_string(steps.back());
 }
@@ -115,7 +127,10 @@ std::string Supervisor::newest_checkpoint() const {
 /// The verdict of an attempt that has lost the folder to another one is that.
 void Supervisor::record(AttemptEnd& end, const RunDirectory::Seen& before) const {
   try {
-    RunDirectory::append_verdict(order_.run, end, watcher_, before);
+    if (RunDirectory::append_verdict(order_.run, end, watcher_, before)) return;
+    const int attempts = RunDirectory::attempts_before(before, RunDirectory::look(order_.run));
+    const std::optional<Verdict> recorded = RunDirectory::recorded_end(order_.run, attempts);
+    if (recorded && recorded->code != end.code) static_cast<Verdict&>(end) = *recorded;
   } catch (const OwnedError& e) {
     static_cast<Verdict&>(end) = {.code = static_cast<int>(e.code()), .cause = e.what()};
   } catch (const IoError& e) {

@@ -33,13 +33,18 @@ class Supervisor {
   RankPlan next_plan() const;
   void note_progress();
   bool goes_on(const AttemptEnd& end);
+  /// Writes the verdict; where the ranks have written another one before they left, that is it.
   void record(AttemptEnd& end, const RunDirectory::Seen& before) const;
   void say(const std::string& text) const;
   void print_last_words(const Verdict& end, const std::string& since);
+  /// The run that --overwrite names is still there: no attempt has come so far as to replace it.
+  bool has_old_run() const;
+  void prepare_next_words();
   std::string newest_checkpoint() const;
   std::chrono::seconds next_wait();
 
   Order order_;
+  RunDirectory::Seen first_;  // before the first attempt
   std::string watcher_;       // this process, in locks and starts of its attempts
   int restarts_ = 0;          // so far
   int without_progress_ = 0;  // starts in a row

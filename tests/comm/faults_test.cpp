@@ -23,6 +23,18 @@ TEST_CASE("a fault is KIND@RANK:STEP[:WHERE]") {
     CHECK_THROWS_AS(parse_fault(wrong), UsageError);
 }
 
+TEST_CASE("a disk is full where a checkpoint is written, and nowhere else") {
+  Faults faults({"full-disk@0:3", "full-disk@0:5:save:rename"}, 0);
+  faults.begin_step(4);
+  CHECK_NOTHROW(faults.at("save:manifest"));
+  CHECK_THROWS_AS(faults.at("save:part_written"), IoError);
+  faults.begin_step(5);
+  CHECK_THROWS_AS(faults.at("save:rename"), IoError);
+  CHECK_NOTHROW(faults.at("save:rename"));
+  for (const char* wrong : {"full-disk@0:3:forward", "full-disk@0:3:save", "full-disk@0:3:save:snapshot"})
+    CHECK_THROWS_AS(parse_fault(wrong), UsageError);
+}
+
 TEST_CASE("a fault happens at its step and place on its rank, once") {
   Faults faults({"throw@1:2:evaluate", "throw@0:1"}, 1);
   faults.begin_step(1);

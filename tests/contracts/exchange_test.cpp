@@ -64,6 +64,37 @@ TEST_CASE("all exchanges give the same bits at every number of ranks and nodes")
   }
 }
 
+TEST_CASE("every optimiser gives the same bits by every exchange, at every number of ranks and nodes, with schedule and average") {
+  Registry registry;
+  register_all(registry);
+  for (const std::string& rule : registry.of<OptimizerEntry>().names()) {
+    SmallRun run = run_of_eight("replicated");
+    run.config.train.epochs = 1, run.config.train.ema = 0.9;
+    run.optimizer.name = rule, run.optimizer.weight_decay = 0.01;
+    run.optimizer.schedule = {.name = "cosine", .warmup_steps = 2};
+    if (rule == "lars") run.optimizer.trust_coefficient = 0.1;
+    const auto reference = run.run();
+    check_no_errors(reference);
+    CHECK(reference.summary.ema_parameters_hash != reference.summary.parameters_hash);
+    for (const std::string exchange : {"replicated", "shared", "sharded"})
+      for (const auto& [ranks, nodes] : std::vector<std::pair<int, int>>{{3, 1}, {4, 2}}) {
+        for (const double clip : {0.0, 0.3}) {
+          if (clip > 0 && (exchange != "sharded" || nodes == 1)) continue;
+          CAPTURE(rule, exchange, ranks, nodes, clip);
+          SmallRun other = run;
+          other.ranks = ranks, other.nodes = nodes, other.config.parallel.exchange = exchange, other.optimizer.clip_norm = clip;
+          const auto result = other.run();
+          check_no_errors(result);
+          for (const std::string& hash : result.hashes) CHECK(hash == result.summary.parameters_hash);
+          if (clip > 0) continue;
+          CHECK(result.summary.parameters_hash == reference.summary.parameters_hash);
+          CHECK(result.summary.ema_parameters_hash == reference.summary.ema_parameters_hash);
+          CHECK(result.summary.metrics == reference.summary.metrics);
+        }
+      }
+  }
+}
+
 namespace {
 
 /// No evaluation, no checkpoint: nothing but steps.

@@ -87,6 +87,33 @@ def killed_launcher(row, expected):
     row.check_resumed()
 
 
+def launcher_asked_to_end(row, expected):
+    """By somebody else: the supervisor was not. Ranks save, which mpirun may not wait for."""
+    row.start()
+    row.check(row.until(row.has_checkpoint), "trains")
+    os.kill(row.launcher(), signal.SIGTERM)
+    code, said = row.end()
+    ends = row.events("end")
+    row.check(code == 0 and row.hash() == expected, "a TERM to mpirun: started again, same bits", code, said)
+    row.check(len(ends) == 2 and ends[0]["code"] in (75, 99) and ends[1]["code"] == 0, "one verdict, then done", ends)
+    row.check("interrupted" not in said, "nobody pressed Ctrl-C", said)
+    row.check_resumed()
+
+
+def overwritten(row, expected):
+    """A rank is lost before the run that is to be replaced has gone: the new one is trained from its beginning."""
+    row.start("--train.steps", "400", "--optimizer.lr", "0.02")
+    row.check(row.end()[0] == 0, "the old run")
+    old = row.hash()
+    for fault in ("kill9@1:0:init", "kill9@0:0:read", "kill9@1:500"):
+        row.start("--overwrite", "--inject", fault)
+        code, said = row.end()
+        ends = row.events("end")
+        row.check(code == 0 and row.hash() == expected != old, f"{fault}: the bits of the new run", code, row.hash(), said)
+        row.check([e["code"] for e in ends] == [75, 0] and "SIGKILL" in ends[0]["cause"], f"{fault}: one verdict of 75, then done", ends)
+        row.check([e["attempt"] for e in ends] == [1, 2] and not run_folder.wrong_lines(row.run), f"{fault}: attempts from 1 on", ends)
+
+
 def frozen_launcher(row, expected):
     row.start()
     row.until(row.has_checkpoint)
@@ -213,10 +240,12 @@ def random_kills(row, expected, kills, *options):
     begun, killed = time.time(), []
     row.check(row.until(row.has_checkpoint), "trains")
     first_save = time.time() - begun  # of this machine as it is now
+    newest, without = 0, 0
     while len(killed) < kills and row.until(lambda: row.pid(rank=0) not in killed + [0] and row.pid(rank=1) not in killed + [0]):
-        if rng.random() < 0.5:
+        newest, without = run_folder.newest(row.run), without + 1 if run_folder.newest(row.run) == newest else 0
+        if without < 4 and rng.random() < 0.5:
             time.sleep(rng.uniform(0, first_save))
-        else:  # what has come to a new checkpoint is started again without a wait
+        else:  # what has come to a new checkpoint is started again without a wait, and the fifth in a row without one waits for 8 s
             before = run_folder.newest(row.run)
             row.until(lambda: run_folder.newest(row.run) > before)
             time.sleep(rng.uniform(0, 0.1))
@@ -241,13 +270,14 @@ def hundred_random_kills(row, expected):
     longer = ("--train.steps", "40000", "--train.evaluate_every", "40000")
     whole, shm = Row(row.chorale, row.folder, row.name + "-whole"), set(os.listdir("/dev/shm"))
     whole.start(*longer)
-    whole.end()
+    whole.end(600)
     whole.check_clean(shm)
     random_kills(row, whole.hash(), 100, *longer)
     row.wrong += whole.wrong
 
 
-ROWS = {f.__name__: f for f in (killed_rank, strangers, killed_at_start, killed_launcher, frozen_launcher, frozen_launcher_of_dead_ranks, killed_supervisor, paused_supervisor, gone_for_good,
+ROWS = {f.__name__: f for f in (killed_rank, overwritten, strangers, launcher_asked_to_end, killed_at_start, killed_launcher, frozen_launcher,
+                                frozen_launcher_of_dead_ranks, killed_supervisor, paused_supervisor, gone_for_good,
                                 waits_that_grow, few_random_kills, hundred_random_kills)}
 
 if __name__ == "__main__":

@@ -181,6 +181,24 @@ def crashes(row, expected):
         finish(row, run, shm)
 
 
+def other_signals(row, expected):
+    """An instruction that this processor does not have, a limit of processor time: sent from outside, they end a rank as they do from inside."""
+    for number in (signal.SIGILL, signal.SIGXCPU):
+        run, shm = sub_row(row, number.name), set(os.listdir("/dev/shm"))
+        run.start(*STEPS)
+        run.check(run.until(run.has_checkpoint), "trains")
+        os.kill(run.pid(rank=1), number)
+        died = time.time()
+        code, said = run.end()
+        ends = run.events("end")
+        run.check(code == 0 and [e["code"] for e in ends] == [75, 0] and ends[0]["rank"] == 1 and number.name in ends[0]["cause"], "named", code, ends, said)
+        run.check(time_of(ends[0]) - died <= 3, "verdict within 3 s", time_of(ends[0]) - died)
+        run.check(os.path.exists(run.run + "/logs/attempt_1/backtrace_rank_1.txt"), "its frames are there", os.listdir(run.run + "/logs"))
+        run.check(run.hash() == expected, "same bits", run.hash())
+        names_in_flight(run, 1)
+        finish(row, run, shm)
+
+
 def disagreement(row, expected):
     """Another collective, the same one with another size, an exception."""
     for fault, rank, says in (("mismatch@1:500", 1, "injected mismatch"), ("shape@1:500", 1, "ranks disagree"), ("throw@1:500:backward", 1, "asked for by --inject throw@1:500:backward")):
@@ -204,7 +222,7 @@ def refused_faults(row, expected):
         row.check(code == 64 and says in said and not os.path.exists(row.run), f"--inject {fault} is refused", code, said)
 
 
-ROWS = {f.__name__: f for f in (frozen_rank, frozen_at_start, all_frozen, woken_rank, straggler, not_a_number, flipped_bit, crashes, disagreement, refused_faults)}
+ROWS = {f.__name__: f for f in (frozen_rank, frozen_at_start, all_frozen, woken_rank, straggler, not_a_number, flipped_bit, crashes, other_signals, disagreement, refused_faults)}
 
 if __name__ == "__main__":
     sys.exit(main(ROWS, *STEPS))

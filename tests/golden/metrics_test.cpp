@@ -114,7 +114,8 @@ TEST_CASE("a score that is not defined is NaN, not a number that looks like one"
   CHECK(std::isnan(value("auc", low, ones, Task::binary)));
   CHECK(std::isnan(value("precision", low, ones, Task::binary)));
   CHECK(std::isnan(value("r2", low, ones, Task::value)));
-  for (const char* metric : {"auc", "average_precision", "accuracy", "precision", "recall", "f1", "log_loss", "brier", "confusion"}) {
+  for (const char* metric : {"auc", "average_precision", "accuracy", "precision", "recall", "f1", "macro_f1", "micro_f1", "weighted_f1",
+                             "top3_accuracy", "log_loss", "brier", "confusion"}) {
     CAPTURE(metric);
     CHECK(std::isnan(value(metric, spoilt, ones, Task::binary)));
   }

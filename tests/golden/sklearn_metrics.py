@@ -10,6 +10,10 @@ from sklearn import metrics as m
 random = np.random.default_rng(3)
 
 
+def averaged(y, given, w):
+    return {f"{a}_f1": m.f1_score(y, given, average=a, sample_weight=w, zero_division=0) for a in ("macro", "micro", "weighted")}
+
+
 def binary(weighted):
     rows = 61
     y = random.integers(0, 2, rows)
@@ -23,7 +27,7 @@ def binary(weighted):
         "recall": m.recall_score(y, given, sample_weight=w), "f1": m.f1_score(y, given, sample_weight=w),
         "auc": m.roc_auc_score(y, p, sample_weight=w), "average_precision": m.average_precision_score(y, p, sample_weight=w),
         "log_loss": m.log_loss(y, p, sample_weight=w), "brier": m.brier_score_loss(y, p, sample_weight=w),
-        "confusion": m.accuracy_score(y, given, sample_weight=w), "calibration": calibration},
+        "confusion": m.accuracy_score(y, given, sample_weight=w), "calibration": calibration, "top2_accuracy": 1.0, **averaged(y, given, w)},
         "matrix": m.confusion_matrix(y, given, sample_weight=w).tolist()}
 
 
@@ -43,7 +47,9 @@ def classes(weighted):
             "auc": np.mean([m.roc_auc_score(hot[:, k], p[:, k], sample_weight=w) for k in range(c)]),
             "average_precision": np.mean([m.average_precision_score(hot[:, k], p[:, k], sample_weight=w) for k in range(c)]),
             "log_loss": m.log_loss(y, p, sample_weight=w), "brier": np.average(((p - hot) ** 2).sum(1), weights=w),
-            "confusion": m.accuracy_score(y, given, sample_weight=w)},
+            "confusion": m.accuracy_score(y, given, sample_weight=w), **averaged(y, given, w),
+            **{f"top{k}_accuracy": m.top_k_accuracy_score(y, p, k=k, sample_weight=w, labels=range(c)) for k in (2, 3)},
+            "top5_accuracy": 1.0, "top10_accuracy": 1.0},
         "matrix": m.confusion_matrix(y, given, sample_weight=w).tolist()}
 
 

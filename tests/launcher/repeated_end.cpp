@@ -45,17 +45,11 @@ struct History {
   std::string run = place.path() + "/run";
   History() { std::filesystem::create_directories(run + "/checkpoints"); }
   void checkpoint(std::int64_t step) const { std::filesystem::create_directory(run + "/checkpoints/step_" + std::to_string(step)); }
-  void ended(const Verdict& verdict) {
-    RunDirectory::append_verdict(run, verdict, "", {.lock = "", .attempt = attempts_});
-    attempts_ = RunDirectory::look(run).attempt;
-  }
+  void ended(const Verdict& verdict) const { RunDirectory::append_verdict(run, verdict, "", RunDirectory::look(run)); }
   bool is_third(const Verdict& verdict) const {
     RepeatedEnd ends = RepeatedEnd::in_events_of(run);
     return ends.add(verdict);
   }
-
- private:
-  int attempts_ = 0;
 };
 }  // namespace
 

@@ -47,6 +47,15 @@ TEST_CASE("what ranks have found of one that says it too is no death's consequen
   CHECK(verdict_of(std::vector{one, silent(2, SIGKILL)})->cause.find("rank 2 (node b, process 42) has ended: SIGKILL") == 0);
 }
 
+TEST_CASE("a rank that its launcher has ended is not the cause where another one was lost") {
+  const RankEnd ended = silent(0, SIGTERM), lost = {.rank = 1, .status = SIGKILL};
+  for (const auto& ends : {std::vector{ended, lost}, std::vector{lost, ended}}) {
+    CHECK(verdict_of(ends)->rank == 1);
+    CHECK(verdict_of(ends)->cause == "rank 1 has ended: SIGKILL, cause unknown, before it had a connection");
+  }
+  CHECK(verdict_of(std::vector{ended})->cause.find("rank 0 (node b, process 40) has ended: SIGTERM") == 0);
+}
+
 TEST_CASE("where a missing rank was is what those have seen who waited for it, not what it says when it wakes up") {
   RankEnd waited = says(0, CauseKind::late, "waiting for rank 1 (step 17)", 75, 1), itself = says(1, CauseKind::peer, waited.cause, 75, 1);
   waited.culprit_where = "forward of layer '2' in step 17", itself.culprit_where = "barrier 'gradients' #42";

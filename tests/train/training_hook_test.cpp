@@ -36,13 +36,13 @@ struct Gradients final : TrainingHook {
   double factor;
 };
 
-struct Seen {
+struct SeenGradients {
   SmallRun::Result result;
   std::vector<std::vector<std::string>> gradients;  // by rank
 };
 
-Seen run_with_gradients(SmallRun run, double factor) {
-  Seen out;
+SeenGradients run_with_gradients(SmallRun run, double factor) {
+  SeenGradients out;
   out.gradients.resize(static_cast<std::size_t>(run.ranks));
   run.hook = [&](int rank) { return std::make_unique<Gradients>(out.gradients[static_cast<std::size_t>(rank)], factor); };
   out.result = run.run();
@@ -75,7 +75,7 @@ TEST_CASE("a hook sees the whole gradient of a step on every rank, with every ex
     SmallRun run = small_run();
     run.optimizer.clip_norm = clip;
     const std::string plain = run.run().summary.parameters_hash;
-    const Seen reference = run_with_gradients(run, 1);
+    const SeenGradients reference = run_with_gradients(run, 1);
     CHECK(reference.result.summary.parameters_hash == plain);
     REQUIRE(reference.gradients[0].size() == 9);
     CHECK(reference.gradients[0][0] != reference.gradients[0][1]);
@@ -83,7 +83,7 @@ TEST_CASE("a hook sees the whole gradient of a step on every rank, with every ex
              {"replicated", 3, 1}, {"shared", 3, 1}, {"sharded", 2, 1}, {"shared", 4, 2}, {"sharded", 4, 2}}) {
       CAPTURE(exchange, ranks, nodes, clip);
       run.config.parallel.exchange = exchange, run.ranks = ranks, run.nodes = nodes;
-      const Seen other = run_with_gradients(run, 1);
+      const SeenGradients other = run_with_gradients(run, 1);
       CHECK(other.result.summary.parameters_hash == plain);
       for (const auto& gradients : other.gradients) CHECK(gradients == reference.gradients[0]);
     }
@@ -93,7 +93,7 @@ TEST_CASE("a hook sees the whole gradient of a step on every rank, with every ex
 TEST_CASE("what a hook makes of a gradient is what is clipped and applied") {
   SmallRun run = small_run();
   run.optimizer.name = "sgd", run.ranks = 2, run.config.parallel.exchange = "shared";
-  const Seen halved = run_with_gradients(run, 0.5);
+  const SeenGradients halved = run_with_gradients(run, 0.5);
   run.optimizer.lr /= 2;
   CHECK(run.run().summary.parameters_hash == halved.result.summary.parameters_hash);  // halves are exact
   run.optimizer.lr *= 2, run.optimizer.clip_norm = 1e-3;                              // clipped to so little that a factor is lost again
@@ -124,7 +124,7 @@ TEST_CASE("a step without a finite loss is told to whoever sees gradients, and r
   SmallRun run = small_run();
   run.config.train.on_nan = "skip";
   run.inject = {"nan@0:4"};
-  const Seen seen = run_with_gradients(run, 1);
+  const SeenGradients seen = run_with_gradients(run, 1);
   CHECK(std::count(seen.gradients[0].begin(), seen.gradients[0].end(), "none") == 1);
   run.inject = {}, run.config.parallel.exchange = "local_sgd", run.ranks = 2;
   std::vector<std::string> nothing;

@@ -120,6 +120,19 @@ TEST_CASE("a held parameter keeps its bits until its epoch, then it learns as fr
   CHECK(by_steps.run().summary.parameters_hash == run.run().summary.parameters_hash);
 }
 
+TEST_CASE("weight decay leaves out parameters of one dimension unless it is asked for all") {
+  SmallRun run = three_epochs();
+  run.config.train.freeze = {"*.weight"};  // only biases are trained
+  run.optimizer.name = "adamw";
+  SmallRun without = run, all = run;
+  without.optimizer.weight_decay = 0, all.optimizer.decay_all = true;
+  CHECK(run.run().summary.parameters_hash == without.run().summary.parameters_hash);
+  CHECK(run.run().summary.parameters_hash != all.run().summary.parameters_hash);
+  run.config.train.freeze = all.config.train.freeze = without.config.train.freeze = {"*.bias"};
+  CHECK(run.run().summary.parameters_hash != without.run().summary.parameters_hash);
+  CHECK(run.run().summary.parameters_hash == all.run().summary.parameters_hash);
+}
+
 TEST_CASE("a factor of the rate multiplies the updates of its parameters alone") {
   SmallRun run = three_epochs();
   run.optimizer.name = "sgd", run.optimizer.weight_decay = 0, run.optimizer.lr = 0.5;

@@ -9,6 +9,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/collab/fold_rows.hpp>
+#include <chorale/train/collab/guard_news.hpp>
 #include <chorale/train/collab/own_features.hpp>
 #include <chorale/train/collab/pinned_version.hpp>
 
@@ -218,17 +219,17 @@ std::function<void(const std::string&)> CollabTask::speaker(const Setup& setup) 
       [log = setup.log, me = tasks_[static_cast<std::size_t>(setup.number)].name](const std::string& text) { log->info(me + ", " + text); };
 }
 
-std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) const {
+std::function<void(const GuardEvent&)> CollabTask::guard_speaker(const Setup& setup) {
   if (!setup.log || setup.task.rank() != 0 || !fetched_) return {};
-  return [this, log = setup.log, me = setup.tasks[static_cast<std::size_t>(setup.number)].name](const GuardEvent& e) {
-    const FetchSource& source = fetched_->sources()[static_cast<std::size_t>(e.source)];
-    const std::string& peer = store_->tasks()[static_cast<std::size_t>(source.publisher)];
-    if (e.opens)
-      log->info(fmt::format("{} tries again what {} says about {}s (validation {})", me, peer, source.kind, e.validation));
-    else
-      log->info(fmt::format("{} no longer hears {} about {}s: its validation loss is {:.2g} +- {:.2g} higher with it ({} entities)", me,
-                            peer, source.kind, -e.benefit.mean, e.benefit.error, e.benefit.entities));
-  };
+  std::vector<GuardNews::Source> sources;
+  for (const FetchSource& source : fetched_->sources())
+    sources.push_back({store_->tasks()[static_cast<std::size_t>(source.publisher)], source.kind});
+  guard_news_ = std::make_unique<GuardNews>(*setup.log, tasks_[static_cast<std::size_t>(setup.number)].name, std::move(sources));
+  return [this](const GuardEvent& event) { guard_news_->hear(event); };
+}
+
+void CollabTask::say_end() {
+  if (guard_news_) guard_news_->end();
 }
 
 /// Of a control there is nothing to say: it is to tell nothing.

@@ -17,6 +17,8 @@
 
 namespace chorale {
 
+class GuardNews;
+
 class CollabTask {
  public:
   struct Setup {
@@ -57,6 +59,8 @@ class CollabTask {
   /// What was found of peers that say the label, on rank 0 of the task where there is a log: presence at the start, vectors when they are
   /// first used. Each has been a warning.
   const std::vector<Leak>& leaks() const { return leaks_; }
+  /// When the run is over: what was not worth a line each time.
+  void say_end();
   /// The exporter's own head counts with 0.3, as docs/collaborative.md says.
   std::vector<Aim> aims() const;
   /// That this rank has sent for sharing, beside those of Setup::sharing itself.
@@ -82,7 +86,7 @@ class CollabTask {
   Communicator& own_communicator(const Setup& setup, const std::string& name);
   std::vector<std::int64_t> validation_entities() const;
   std::function<void(const std::string&)> speaker(const Setup& setup) const;
-  std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup) const;
+  std::function<void(const GuardEvent&)> guard_speaker(const Setup& setup);
   std::function<void()> leak_seeker(const Setup& setup);
   void warn_of(const std::vector<Leak>& leaks, const std::string& me, Log& log);
   Registry registry_;
@@ -99,6 +103,7 @@ class CollabTask {
   std::vector<EntityIndex> indexes_;                          // by kind
   std::int64_t trained_by_peers_ = -1;
   std::vector<Leak> leaks_;
+  std::unique_ptr<GuardNews> guard_news_;             // null: nobody listens
   std::vector<int> publisher_of_;                     // by task: in the store; -1: none
   std::vector<std::vector<std::int32_t>> published_;  // by kind, by row of the table: place among the keys that it publishes of
   std::vector<std::vector<std::int32_t>> shuffled_;   // by publisher, for that control

@@ -11,6 +11,7 @@
 #include <chorale/core/data/matrix_dataset.hpp>
 #include <chorale/core/data/pipeline.hpp>
 #include <chorale/train/data/prepare.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
@@ -24,7 +25,7 @@ struct EncodedFileSettings {
 };
 
 /// One thread. Columns that the model does not need may be absent, or hold anything.
-class EncodedFile {
+class EncodedFile final : public OpenedRows {
  public:
   /// Collective. Throws DataError for a row that cannot be encoded, or warns of it when data.bad_rows allows it.
   EncodedFile(const Pipeline& pipeline, const EncodedFileSettings& settings, Communicator& comm, Log& log);
@@ -37,10 +38,9 @@ class EncodedFile {
   /// By row, as PreparedData::periods; empty: the request has no time. Throws DataError for a file without the column, or a row without a
   /// time. Collective.
   std::vector<std::int32_t> periods(const TimeRequest& request);
-  std::shared_ptr<const Dataset> shared_rows() const { return rows_; }
-  using Visit = std::function<void(std::int64_t row, std::span<const std::string> ids)>;
-  /// The text of the id columns of each row, in the order of rows. Reads the file again where it was too large to keep. For one rank.
-  void each_id(const Visit& visit);
+  std::shared_ptr<const Dataset> shared_rows() const override { return rows_; }
+  /// Reads the file again where it was too large to keep.
+  void each_id(const Visit& visit) override;
 
  private:
   const Pipeline& pipeline_;

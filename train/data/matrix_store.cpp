@@ -10,14 +10,12 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/data/spill.hpp>
 #include <chorale/core/data/memory_budget.hpp>
+#include <chorale/train/data/aligned.hpp>
 #include <chorale/train/data/together.hpp>
 
 namespace chorale {
 
 namespace {
-
-constexpr std::int64_t kAlign = 64;
-std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 struct FileCard {
   std::int64_t process = 0, descriptor = -1;

@@ -13,7 +13,7 @@
 #include <chorale/train/data/matrix_store.hpp>
 #include <chorale/core/data/memory_budget.hpp>
 #include <chorale/core/data/target_words.hpp>
-#include <chorale/core/io/content_hash.hpp>
+#include <chorale/train/data/reader.hpp>
 #include <chorale/train/data/shared_table.hpp>
 
 namespace chorale {
@@ -207,12 +207,7 @@ class Preparation {
 
 }  // namespace
 
-std::string PreparedData::identity() const {
-  const std::string text = pipeline.to_json();
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(text)));
-  return fmt::format("{} rows, preprocessing {}", rows, hash.text());
-}
+std::string PreparedData::identity() const { return rows_identity(rows, pipeline); }
 
 TargetKind target_kind(const std::string& loss) {
   if (loss == "binary_cross_entropy") return TargetKind::binary;
@@ -227,6 +222,9 @@ std::vector<TargetKind> target_kinds(const std::string& losses, const std::vecto
 
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities,
                           std::shared_ptr<Representations> published) {
+  if (data.format != "csv")
+    throw UsageError("data.format = " + data.format + " holds no table, and tasks that share need one each; use csv, or chorale train");
+  check_taken(data, data.format, table_keys());
   if (data.file.empty()) throw UsageError("data.file is missing; name the file to train on");
   if (data.target.empty()) throw UsageError("data.target is missing; name the column to predict");
   const Clock::time_point start = Clock::now();

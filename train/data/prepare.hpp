@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <chorale/comm/communicator.hpp>
@@ -54,8 +56,11 @@ TargetKind target_kind(const std::string& loss);
 /// By target; losses as train.loss has them.
 std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets);
 
-/// Collective. Errors in the data are DataErrors, equal on all ranks. published: the rows of a model that was trained before; null: those
-/// of data.representations.
+/// Keys of [data] that tables have a use for.
+std::span<const std::string_view> table_keys();
+
+/// Of tables (data.format = csv; what it is for others: read_data). Collective. Errors in the data are DataErrors, equal on all ranks.
+/// published: the rows of a model that was trained before; null: those of data.representations.
 PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log,
                           const EntityRequest& entities = {}, std::shared_ptr<Representations> published = {});
 

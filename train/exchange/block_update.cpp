@@ -16,6 +16,11 @@ double BlockUpdate::clip_factor(double limit) {
   return norm > limit ? limit / (norm + 1e-6) : 1;
 }
 
+void BlockUpdate::end_measuring(Optimizer& optimizer) {
+  if (among_ && among_->size() > 1) among_->all_reduce(buffer_of(optimizer.partial_sums()), Reduce::sum, "sums over tensors").wait();
+  optimizer.end_measuring();
+}
+
 void BlockUpdate::spread_kept() {
   if (among_ && among_->size() > 1) among_->all_reduce(kept_.buffer(), Reduce::sum, "gradients for all").wait();
 }

@@ -82,7 +82,9 @@ Stop LocalSgd::stops(std::int64_t step, bool ends, const RankReport& mine) {
 StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOrder order, const RankReport& mine) {
   const Buffer values = params.values().part(0, params.trainable_elements());
   setup_.snapshot.before_write(values);
-  for (const Buffer& state : optimizer.state()) setup_.snapshot.before_write(state);
+  std::vector<Buffer> states = optimizer.state();
+  if (const Buffer own = optimizer.own_state(); own.elements > 0) states.push_back(own);
+  for (const Buffer& state : states) setup_.snapshot.before_write(state);
   if (outer_.defined()) setup_.snapshot.before_write(outer_.buffer());
   if (is_narrow()) add_start(values, -1);  // a small step is lost in a rounded parameter, but not in its own rounding
   StepOutcome out = average(values, order.number, mine);
@@ -93,7 +95,7 @@ StepOutcome LocalSgd::end_round(FlatParams& params, Optimizer& optimizer, StepOr
   }
   if (outer_.defined()) outer_step(values);
   if (order.settle || out.stop != Stop::none)  // a run that stops leaves a checkpoint
-    for (const Buffer& state : optimizer.state()) average(state, order.number, mine);
+    for (const Buffer& state : states) average(state, order.number, mine);
   round_loss_ = round_weight_ = 0;
   in_round_ = false;
   return out;

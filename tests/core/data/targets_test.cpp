@@ -28,7 +28,7 @@ TableChunk five_rows() {
   return chunk;
 }
 
-DataOptions options_for(const std::string& target, const Words& positive = {}) {
+DataOptions options_of_targets(const std::string& target, const Words& positive = {}) {
   DataOptions o;
   o.target = target, o.positive = positive;
   return o;
@@ -61,7 +61,7 @@ TEST_CASE("words are every target's, or one's behind its name") {
 
 TEST_CASE("each target is fitted by itself on the rows that have it, and is missing where it is") {
   const PreprocessPlan plan =
-      make_plan(options_for("age, group", {"age", ":", ">=", "50"}), kColumns, {TargetKind::binary, TargetKind::classes});
+      make_plan(options_of_targets("age, group", {"age", ":", ">=", "50"}), kColumns, {TargetKind::binary, TargetKind::classes});
   REQUIRE(plan.features.size() == 1);
   FitState state(plan, 5), other(plan, 5);
   state.update(five_rows(), std::vector<Part>(5, Part::train));
@@ -87,9 +87,9 @@ TEST_CASE("each target is fitted by itself on the rows that have it, and is miss
 }
 
 TEST_CASE("one target must be there in every row, several need some label each") {
-  FitState one(make_plan(options_for("age"), kColumns, TargetKind::value), 5);
+  FitState one(make_plan(options_of_targets("age"), kColumns, TargetKind::value), 5);
   CHECK_THROWS_WITH(one.update(five_rows(), std::vector<Part>(5, Part::train)), Catch::Contains("row 3: the target 'age' is missing"));
-  const PreprocessPlan plan = make_plan(options_for("age, group"), kColumns, {TargetKind::value, TargetKind::classes});
+  const PreprocessPlan plan = make_plan(options_of_targets("age, group"), kColumns, {TargetKind::value, TargetKind::classes});
   FitState two(plan, 5);
   std::vector<Part> parts(5, Part::test);
   parts[1] = parts[4] = Part::train;  // no row with a group
@@ -98,9 +98,9 @@ TEST_CASE("one target must be there in every row, several need some label each")
   TableChunk infinite = five_rows();
   infinite.columns[1].numbers[0] = std::numeric_limits<double>::infinity();
   CHECK_THROWS_WITH(two.update(infinite, parts), Catch::Contains("'age' is missing or not finite"));
-  CHECK_THROWS_WITH(make_plan(options_for("age, group"), kColumns, {TargetKind::value, TargetKind::value}),
+  CHECK_THROWS_WITH(make_plan(options_of_targets("age, group"), kColumns, {TargetKind::value, TargetKind::value}),
                     Catch::Contains("column 'group' does not hold numbers"));
-  CHECK_THROWS_WITH(make_plan(options_for("age, group", {"group", ":", "a"}), kColumns, {TargetKind::value, TargetKind::classes}),
+  CHECK_THROWS_WITH(make_plan(options_of_targets("age, group", {"group", ":", "a"}), kColumns, {TargetKind::value, TargetKind::classes}),
                     Catch::Contains("binary_cross_entropy"));
 }
 

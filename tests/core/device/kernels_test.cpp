@@ -233,12 +233,13 @@ TEST_CASE("dropout draws the generator's numbers on every instruction set, where
 TEST_CASE("moments of what gets no gradient any more shrink to 0, and never stay at numbers that are slow") {
   constexpr std::int64_t n = 37;
   for (const auto& device : devices()) {
-    for (const Rule rule : {Rule::adam, Rule::sgd, Rule::rmsprop}) {
-      CAPTURE(device->text(), static_cast<int>(rule));
+    const TypedKernels<float>& kernels = device->typed<float>();
+    for (const UpdateKernel<float> rule : {kernels.adam, kernels.sgd, kernels.rmsprop, kernels.nadam, kernels.lion}) {
+      CAPTURE(device->text());
       std::vector<float> p(n, 1.0f), g(n, 0.0f), s0(n, 2e-38f), s1(n, 2e-38f);  // the smallest normal number is 1.18e-38
       for (int step = 0; step < 20; ++step) {
-        device->typed<float>().update(rule, {.lr = 0.1, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8},
-                                      {.p = p.data(), .g = g.data(), .s0 = s0.data(), .s1 = s1.data(), .n = n});
+        rule({.lr = 0.1, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8},
+             {.p = p.data(), .g = g.data(), .s0 = s0.data(), .s1 = s1.data(), .n = n});
         for (std::int64_t i = 0; i < n; ++i) {
           REQUIRE(std::fpclassify(s0[static_cast<std::size_t>(i)]) != FP_SUBNORMAL);
           REQUIRE(std::fpclassify(s1[static_cast<std::size_t>(i)]) != FP_SUBNORMAL);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -120,6 +121,7 @@ TEST_CASE("what is no NPY file of numbers is refused with what is wrong") {
   const std::string good = dictionary("<f4", "(1,)"), four(4, '\0');
   CHECK(refusal_of_npy(npy(good, four)).empty());
   CHECK_THAT(refusal_of_npy(""), Catch::StartsWith("f: an NPY file was expected"));
+  CHECK_THAT(refusal_of_npy("PK\3\4 and so on"), Catch::Contains("unpack it"));
   CHECK_THAT(refusal_of_npy(npy(good, four, 4)), Catch::Contains("has version 4.0"));
   CHECK_THAT(refusal_of_npy("\x93NUMPY\1\0\xff"s), Catch::Contains("inside the length"));
   CHECK_THAT(refusal_of_npy("\x93NUMPY\1\0\xff\xff{}"s), Catch::Contains("claims 65535 bytes"));
@@ -158,4 +160,27 @@ TEST_CASE("arrays are told apart by their first bytes, packed or not") {
   std::ofstream(file.path, std::ios::binary) << "a,b\n1,2\n";
   CHECK_THROWS_WITH(read_array(file.path), Catch::Contains("an IDX or NPY file was expected"));
   CHECK_THROWS_AS(read_array("/nowhere/at/all"), DataError);
+}
+
+TEST_CASE("elements of a part of a file are read as numbers, whatever their type and order") {
+  const auto numbers = [](const ArrayView& view, std::int64_t first, std::size_t count) {
+    std::vector<double> out(count);
+    read_elements(view, first, std::span(out));
+    return out;
+  };
+  const std::string halves =
+      npy(dictionary("<f2", "(6,)"), "\0\x3c\0\xc0\1\0\0\x7c\xff\x7b\1\x7c"s);  // 1, -2, the smallest, inf, the largest, NaN
+  const std::vector<double> read = numbers(view_npy(halves, "f"), 0, 6);
+  CHECK(std::vector<double>(read.begin(), read.begin() + 5) == std::vector<double>{1, -2, 0x1p-24, HUGE_VAL, 65504});
+  CHECK(std::isnan(read[5]));
+  CHECK(numbers(view_idx("\0\0\x0b\1\0\0\0\2\x01\x02\xff\xfe"s, "f"), 1, 1) == std::vector<double>{-2});
+  const ArrayView matrix = view_idx(kMatrix, "f");
+  CHECK(matrix.offset == 12);
+  CHECK(numbers(matrix, 4, 2) == std::vector<double>{5, 255});
+  std::vector<std::int64_t> whole(2);
+  const std::string longs = npy(dictionary(">i8", "(2,)"), "\xff\xff\xff\xff\xff\xff\xff\xfe\0\0\0\0\0\0\0\7"s);
+  read_elements(view_npy(longs, "f"), 0, std::span(whole));
+  CHECK(whole == std::vector<std::int64_t>{-2, 7});
+  CHECK(is_whole(StoredType::u8));
+  CHECK(!is_whole(StoredType::f16));
 }

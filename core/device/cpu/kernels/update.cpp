@@ -1,138 +1,34 @@
 // The fused update rules over one block: gradient in, state and parameters out. No contraction and no fast-math, so every exchange gives
-// equal bits. Sources: Adam, Kingma & Ba 2015 with PyTorch's placing of eps; decoupled decay, Loshchilov & Hutter 2019; Nesterov momentum,
-// Sutskever et al. 2013; RMSProp, Hinton 2012; Adagrad, Duchi et al. 2011.
+// equal bits.
+#include <chorale/core/device/cpu/flush_subnormals.hpp>
 #include <chorale/core/device/cpu/kernels/isa.hpp>
-#include <chorale/core/device/functors.hpp>
+#include <chorale/core/device/cpu/kernels/update_rules.hpp>
 
 namespace chorale::CHORALE_ISA {
 
 namespace {
 
-using functors::f_sqrt;
-
-/// Constants in the element type, once a block.
-template <class T>
-struct Constants {
-  T lr, momentum, undamped, beta1, beta2, eps, l2, keep, scale, clip, c1, c2;
-  bool clipped, nesterov, first;
-  explicit Constants(const UpdateScalars& s)
-      : lr(static_cast<T>(s.lr)),
-        momentum(static_cast<T>(s.momentum)),
-        undamped(static_cast<T>(1 - s.dampening)),
-        beta1(static_cast<T>(s.beta1)),
-        beta2(static_cast<T>(s.beta2)),
-        eps(static_cast<T>(s.eps)),
-        l2(static_cast<T>(s.l2)),
-        keep(static_cast<T>(1 - s.lr * s.decoupled)),
-        scale(static_cast<T>(s.grad_scale)),
-        clip(static_cast<T>(s.clip_value)),
-        c1(static_cast<T>(s.lr * s.correction1)),
-        c2(static_cast<T>(s.correction2)),
-        clipped(s.clip_value > 0),
-        nesterov(s.nesterov),
-        first(s.first_step) {}
-};
-
-/// The gradient as the rule sees it: scaled, clipped, with L2.
-template <bool kClip, class T>
-inline T gradient_of(const Constants<T>& k, T g, T p) {
-  g = g * k.scale;
-  if (kClip) g = g > k.clip ? k.clip : (g < -k.clip ? -k.clip : g);
-  return g + k.l2 * p;
-}
-
-template <bool kClip, class T>
-void sgd(const Constants<T>& k, const Update<T>& u) {
-  T* __restrict p = u.p, * __restrict m = u.s0;
-  const T* __restrict g = u.g;
-  if (!m) {
-    for (int64_t i = 0; i < u.n; ++i) p[i] = p[i] * k.keep - k.lr * gradient_of<kClip>(k, g[i], p[i]);
-    return;
-  }
-  const T decay = k.first ? T(0) : k.momentum, input = k.first ? T(1) : k.undamped;  // torch: the first buffer is the gradient itself
-  const T look = k.nesterov ? T(1) : T(0), along = k.nesterov ? k.momentum : T(1);
-  for (int64_t i = 0; i < u.n; ++i) {
-    const T d = gradient_of<kClip>(k, g[i], p[i]);
-    m[i] = decay * m[i] + input * d;
-    p[i] = p[i] * k.keep - k.lr * (look * d + along * m[i]);
-  }
-}
-
-template <bool kClip, class T>
-void adam(const Constants<T>& k, const Update<T>& u) {
-  T* __restrict p = u.p, * __restrict m = u.s0, * __restrict v = u.s1;
-  const T* __restrict g = u.g;
-  const T a = T(1) - k.beta1, b = T(1) - k.beta2, root = f_sqrt(k.c2);
-  for (int64_t i = 0; i < u.n; ++i) {
-    const T d = gradient_of<kClip>(k, g[i], p[i]);
-    m[i] = k.beta1 * m[i] + a * d;
-    v[i] = k.beta2 * v[i] + b * d * d;
-    p[i] = p[i] * k.keep - k.c1 * m[i] / (f_sqrt(v[i]) * root + k.eps);
-  }
-}
-
-template <bool kClip, class T>
-void rmsprop(const Constants<T>& k, const Update<T>& u) {  // beta2: smoothing; momentum in s1 when there is any
-  T* __restrict p = u.p, * __restrict v = u.s0, * __restrict m = u.s1;
-  const T* __restrict g = u.g;
-  const T b = T(1) - k.beta2;
-  for (int64_t i = 0; i < u.n; ++i) {
-    const T d = gradient_of<kClip>(k, g[i], p[i]);
-    v[i] = k.beta2 * v[i] + b * d * d;
-    T step = d / (f_sqrt(v[i]) + k.eps);
-    if (m) step = m[i] = k.momentum * m[i] + step;
-    p[i] = p[i] * k.keep - k.lr * step;
-  }
-}
-
-template <bool kClip, class T>
-void adagrad(const Constants<T>& k, const Update<T>& u) {
-  T* __restrict p = u.p, * __restrict v = u.s0;
-  const T* __restrict g = u.g;
-  for (int64_t i = 0; i < u.n; ++i) {
-    const T d = gradient_of<kClip>(k, g[i], p[i]);
-    v[i] = v[i] + d * d;
-    p[i] = p[i] * k.keep - k.lr * d / (f_sqrt(v[i]) + k.eps);
-  }
-}
-
-template <bool kClip, class T>
-void apply(Rule rule, const Constants<T>& k, const Update<T>& u) {
-  switch (rule) {
-    case Rule::sgd:
-      return sgd<kClip>(k, u);
-    case Rule::adam:
-      return adam<kClip>(k, u);
-    case Rule::rmsprop:
-      return rmsprop<kClip>(k, u);
-    case Rule::adagrad:
-      return adagrad<kClip>(k, u);
-  }
-}
-
-/// Subnormal numbers are taken for 0 and become 0, in this thread and as long as this lives. Moments of a unit that nothing reaches any
-/// more (of a ReLU that is 0 for all rows) shrink into their range and stay there, where each operation takes a hundred times as long.
-struct FlushSubnormals {
-  static constexpr unsigned kFlushed = 0x8040;  // flush to zero, denormals are zeros
-  unsigned before = __builtin_ia32_stmxcsr();
-  FlushSubnormals() { __builtin_ia32_ldmxcsr(before | kFlushed); }
-  ~FlushSubnormals() { __builtin_ia32_ldmxcsr(before); }
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
-};
-
-template <class T>
-void update(Rule rule, const UpdateScalars& s, const Update<T>& u) {
+/// A rule as the table has it: with and without clipping by value.
+template <class T, void (*kClipped)(const Constants<T>&, const Update<T>&), void (*kPlain)(const Constants<T>&, const Update<T>&)>
+void update(const UpdateScalars& s, const Update<T>& u) {
   const Constants<T> k(s);
   const FlushSubnormals flush;
-  k.clipped ? apply<true>(rule, k, u) : apply<false>(rule, k, u);
+  k.clipped ? kClipped(k, u) : kPlain(k, u);
 }
 
 }  // namespace
 
 template <class T>
 void fill_update(TypedKernels<T>& k) {
-  k.update = update<T>;
+  k.sgd = update<T, sgd<true, T>, sgd<false, T>>;
+  k.adam = update<T, adam<true, T>, adam<false, T>>;
+  k.rmsprop = update<T, rmsprop<true, T>, rmsprop<false, T>>;
+  k.adagrad = update<T, adagrad<true, T>, adagrad<false, T>>;
+  k.adamax = update<T, adamax<true, T>, adamax<false, T>>;
+  k.nadam = update<T, nadam<true, T>, nadam<false, T>>;
+  k.lion = update<T, lion<true, T>, lion<false, T>>;
+  k.lamb_moments = update<T, lamb_moments<true, T>, lamb_moments<false, T>>;
+  k.lamb = update<T, lamb<T>, lamb<T>>;
 }
 template void fill_update(TypedKernels<float>&);
 template void fill_update(TypedKernels<double>&);
