@@ -45,7 +45,7 @@ assert report["ok"] is True and report["code"] == 0 and report["ranks"] == 2 and
 names = [c["name"] for c in report["checks"]]
 assert names == ["mpi", "pmix", "slurm", "hosts", "slots", "world", "binding", "threads", "ranks_above_cores", "builds", "mpi_libraries",
                  "instruction_sets", "limits", "shared_memory", "interfaces", "run_directory", "free_space", "clocks", "latency", "bandwidth",
-                 "matrix_product", "memory", "all_reduce", "gnuplot"], names
+                 "all_reduce", "matrix_product", "memory", "gnuplot"], names
 check = {c["name"]: c for c in report["checks"]}
 pair, = check["latency"]["values"]["pairs"]
 assert pair["first"] == 0 and pair["second"] == 1 and 0 < pair["latency_us"] < 1e6 and pair["gbs"] > 0, pair
@@ -164,6 +164,8 @@ wait $doctor
 status=$?
 [ $(($(date +%s) - start)) -lt 30 ] || fail "a stopped rank held the doctor"
 [ "$status" = 75 ] || fail "a stopped rank: expected 75, got $status: $(cat stopped.json messages)"
+# Named, by the rank that waits for it or by the doctor; before MPI is up, only where it is.
+grep -Eq "waiting for rank [01]|rank [01] on [^ ]* has said nothing|rank [01] on [^ ]*, its process is stopped" stopped.json || fail "a stopped rank is not named: $(cat stopped.json)"
 
 # Nothing stays: no process, no file.
 sleep 0.5

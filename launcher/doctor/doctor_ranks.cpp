@@ -4,11 +4,16 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 
 #include <chorale/comm/backends/mpi.hpp>
 #include <chorale/comm/control/connection.hpp>
+#include <chorale/comm/rank_watch.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/ranks.hpp>
 #include <chorale/launcher/spawn/run_body.hpp>
@@ -19,6 +24,7 @@ namespace {
 
 constexpr std::string_view kMark = "chorale-doctor ";
 using Clock = std::chrono::steady_clock;
+constexpr auto kHeartbeatsFor = std::chrono::milliseconds(1500);
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -37,7 +43,33 @@ void describe(OptionTable& t, DoctorRanks& w) {
   t.add("nonce", w.order.nonce, "Part of the names of files.");
 }
 
+/// Where a check is about to end without having finished, the rank says twice a second that it lives, and for whom it waits: who is missing
+/// cannot say so. Not before: launchers cut long lines of one rank where another one speaks.
+class Heartbeat {
+ public:
+  explicit Heartbeat(Communicator& comm) : thread_([this, &comm](const std::stop_token& over) { run(comm, over); }) {}
+  void begin(const Probe& probe) {
+    const std::lock_guard lock(mutex_);
+    from_ = Clock::now() + probe.share - kHeartbeatsFor;
+  }
+
+ private:
+  void run(Communicator& comm, const std::stop_token& over) {
+    std::unique_lock lock(mutex_);
+    while (!woken_.wait_for(lock, over, std::chrono::milliseconds(500), [&] { return over.stop_requested(); })) {
+      if (Clock::now() < from_) continue;
+      const int awaited = comm.watch().presence().read().awaits;
+      say({{"alive", comm.rank()}, {"host", host_name()}, {"process", ::getpid()}, {"awaits", awaited}});
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable_any woken_;
+  Clock::time_point from_ = Clock::time_point::max();
+  std::jthread thread_;
+};
+
 void probe_all(Communicator& comm, const DoctorRanks& w, Clock::time_point start) {
+  Heartbeat heartbeat(comm);
   const bool speaks = comm.rank() == 0;
   // Each rank says it: under an outer launcher each has a doctor of its own, who would end it.
   say({{"world", comm.size()}, {"nodes", comm.node_count()}});
@@ -47,6 +79,7 @@ void probe_all(Communicator& comm, const DoctorRanks& w, Clock::time_point start
     comm.set_timeout_ms(probe.share.count());
     comm.broadcast(buffer_of(std::span(&goes_on, 1)), 0, "doctor goes on").wait();
     if (goes_on == 0) return;
+    heartbeat.begin(probe);
     if (speaks) say({{"probe", probe.name}});
     const Clock::time_point began = Clock::now();
     const nlohmann::json facts = probe.ask(comm, w.order);
@@ -100,7 +133,7 @@ int run_doctor_ranks(std::span<const std::string> arguments) {
   ::alarm(static_cast<unsigned>(w.seconds) + 1);  // also where the doctor's kill does not reach: on another host
   const Surroundings around = look_around();
   if (!around.slurm_step) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  say({{"began", around.outer_rank}, {"host", host_name()}});
+  say({{"began", around.outer_rank}, {"host", host_name()}, {"process", ::getpid()}});
   if (w.backend == "mpi") return with_mpi(w, start);
   return run_threads(static_cast<int>(w.expected), [&](Communicator& comm) { return rank_body(comm, w, start); });
 }

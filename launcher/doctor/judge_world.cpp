@@ -38,7 +38,8 @@ Finding verdict(const WorldOutcome& world) {
     return failed("world", ExitCode::comm, fmt::format("MPI does not start: {}{}", world.error, said(world)),
                   "see what MPI says; where a network is at fault, OMPI_MCA_btl_tcp_if_include names the one to use");
   return failed(
-      "world", ExitCode::comm, fmt::format("{} {}{}", world.launcher, world.trouble, said(world)),
+      "world", ExitCode::comm,
+      fmt::format("{} {}{}{}", world.launcher, world.trouble, world.missing.empty() ? "" : "; " + world.missing, said(world)),
       world.began.empty()
           ? "try it by hand: mpirun -np 2 hostname; a host that asks for a password, a firewall or a full TMPDIR are usual"
           : "ranks start but MPI_Init fails: a setting OMPI_MCA_*, an interface that some hosts do not have, a firewall between them");
@@ -49,8 +50,13 @@ Finding without_facts(const std::string& check, const Probe& probe, const WorldO
   if (world.expected == 1 && probe.needs_peers) return skipped(check, "one rank has no peer; give -n 2 or more");
   if (!world.formed) return skipped(check, "the ranks could not be started, see world");
   if (world.under_way == probe.name) {
-    const std::string why = world.error.empty() ? fmt::format("not finished within its {} s", probe.share.count() / 1000) : world.error;
-    return failed(check, ExitCode::comm, why, "look at the host that is named, and at its network; chorale bench comm shows more");
+    std::string why = world.error;
+    if (why.empty() && !world.missing.empty())
+      why = fmt::format("not finished within its {} s: {}", probe.share.count() / 1000, world.missing);
+    if (why.empty()) why = fmt::format("{} {}", world.launcher, world.trouble);  // it has ended, or there was no more time
+    return failed(
+        check, ExitCode::comm, why,
+        "look at the host that is named, and at its network; with more ranks than cores start fewer; chorale bench comm shows more");
   }
   return skipped(check, world.under_way.empty() ? "no time was left" : "the ranks were stopped in check " + world.under_way);
 }

@@ -7,8 +7,8 @@
 namespace chorale {
 
 const std::vector<Probe>& all_probes() {
-  static const std::vector<Probe> all = {seats_probe(),  builds_probe(), limits_probe(), interfaces_probe(), directory_probe(),
-                                         clocks_probe(), links_probe(),  peaks_probe(),  all_reduce_probe()};
+  static const std::vector<Probe> all = {seats_probe(),  builds_probe(), limits_probe(),     interfaces_probe(), directory_probe(),
+                                         clocks_probe(), links_probe(),  all_reduce_probe(), peaks_probe()};
   return all;
 }
 

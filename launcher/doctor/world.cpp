@@ -6,11 +6,16 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <algorithm>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include <chorale/launcher/signals.hpp>
+#include <chorale/launcher/doctor/probe.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
+#include <chorale/launcher/supervisor/silence.hpp>
+#include <chorale/comm/control/connection.hpp>
 #include <chorale/launcher/verdict.hpp>
 
 namespace chorale {
@@ -94,8 +99,14 @@ class Watch {
 
   WorldOutcome run() {
     while (goes_on()) std::this_thread::sleep_for(20ms);
+    if (!out_.is_over && out_.missing.empty()) note_stopped();
+    WorldOutcome seen = out_;
     end();
     read();
+    if (!seen.trouble.empty()) {  // mpirun wakes stopped ranks when it is ended, and they go on: only errors are still of interest
+      if (seen.error.empty()) seen.error = out_.error;
+      out_ = std::move(seen);
+    }
     out_.messages = first_words(messages_);
     return std::move(out_);
   }
@@ -107,8 +118,30 @@ class Watch {
       if (line.is_null()) continue;
       if (out_.began.empty()) began_at_ = Clock::now();
       if (line.contains("probe")) probe_at_ = Clock::now();
+      if (line.contains("began") || line.contains("alive")) note_rank(line);
       hear(line, out_);
     }
+  }
+
+  void note_rank(const nlohmann::json& line) {
+    const int rank = line.value("alive", line.value("began", 0));
+    said_[rank] = {{.host = line.value("host", ""), .process = line.value("process", std::int64_t{0}), .awaits = line.value("awaits", -1)},
+                   Clock::now()};
+  }
+
+  std::string who_is_missing() const {
+    std::map<int, HeardRank> heard;
+    for (const auto& [rank, said] : said_) {
+      heard[rank] = said.first;
+      heard[rank].seconds_ago = std::chrono::duration<double>(Clock::now() - said.second).count();
+    }
+    return missing_text(heard);
+  }
+
+  /// Of this host. Seen without their words: mpirun may hand these on only when it ends.
+  void note_stopped() {
+    for (const int rank : stopped_ranks_of(child_))
+      out_.missing += fmt::format("{}{}, its process is stopped (SIGSTOP)", out_.missing.empty() ? "" : "; ", rank_text(rank, host_name()));
   }
 
   bool has_ended() {
@@ -132,7 +165,7 @@ class Watch {
     const auto now = Clock::now();
     const Probe* probe = find_probe(out_.under_way);
     if (probe && now - probe_at_ > probe->share + kGatherFor)  // ranks that find it out themselves say who is missing
-      out_.trouble = fmt::format("was ended in check {}", probe->name);
+      out_.trouble = fmt::format("was ended in check {}", probe->name), out_.missing = who_is_missing();
     else if (out_.began.empty() && now - start_ > std::min<Clock::duration>(kBeginWithin, order_.limit))
       out_.trouble = fmt::format("has started no rank within {} s", whole_seconds(now - start_));
     else if (!out_.began.empty() && !out_.formed && !is_bad && now - began_at_ > kFormWithin)
@@ -164,10 +197,34 @@ class Watch {
   WorldOutcome out_;
   pid_t child_ = -1;
   std::optional<int> status_;
+  std::map<int, std::pair<HeardRank, Clock::time_point>> said_;
   Clock::time_point start_ = Clock::now(), began_at_, bad_at_, probe_at_;
 };
 
 }  // namespace
+
+std::string missing_text(const std::map<int, HeardRank>& heard) {
+  constexpr double kSilent = 2;  // of one that speaks twice a second
+  constexpr std::size_t kMost = 4;
+  std::vector<std::string> silent;
+  std::map<int, int> waiting;  // for each rank
+  for (const auto& [rank, said] : heard) {
+    if (said.awaits >= 0) ++waiting[said.awaits];
+    if (said.seconds_ago < kSilent) continue;
+    const bool stopped = said.host == host_name() && is_stopped(said.process);
+    silent.push_back(fmt::format("{} has said nothing for {:.1f} s{}", rank_text(rank, said.host), said.seconds_ago,
+                                 stopped ? ", its process is stopped (SIGSTOP)" : ""));
+  }
+  const std::size_t more = silent.size() - std::min(silent.size(), kMost);
+  silent.resize(silent.size() - more);
+  if (more > 0) silent.push_back(fmt::format("and {} more", more));
+  if (!silent.empty()) return fmt::format("{}", fmt::join(silent, "; "));
+  const auto most = std::max_element(waiting.begin(), waiting.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == waiting.end()) return fmt::format("all {} ranks answer, none waits for another", heard.size());
+  const auto at = heard.find(most->first);
+  return fmt::format("all {} ranks answer; {} {} for {}", heard.size(), most->second, most->second == 1 ? "waits" : "wait",
+                     at == heard.end() ? fmt::format("rank {}", most->first) : rank_text(at->first, at->second.host));
+}
 
 WorldOutcome watch_world(const WorldOrder& order) { return Watch(order).run(); }
 

@@ -26,6 +26,7 @@ struct WorldOutcome {
   std::map<std::string, double> seconds = {};        // that each took
   std::string under_way = {};                        // the probe in which it ended
   std::string error = {};                            // of a rank
+  std::string missing = {};                          // who had not answered when it was ended: "rank 1 on b has said nothing for 5.0 s"
   std::string trouble = {};                          // with the launcher: "has started no rank within 8 s"
   std::string messages = {};                         // the first that launcher and ranks said
   bool has_hung = false;                             // the launcher, after its ranks had left
@@ -40,6 +41,16 @@ struct WorldOrder {
   std::chrono::milliseconds limit;
   std::string folder = {};  // for output
 };
+
+/// What a rank has last said of itself.
+struct HeardRank {
+  std::string host = {};
+  std::int64_t process = 0;
+  double seconds_ago = 0;
+  int awaits = -1;  // the rank that it waits for; -1: none
+};
+/// Who holds the others up: ranks that are silent, or else the one that most wait for.
+std::string missing_text(const std::map<int, HeardRank>& heard);
 
 WorldOutcome watch_world(const WorldOrder& order);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -31,14 +32,31 @@ bool has_variable(const std::string& environment, const std::string& setting) {
 }  // namespace
 
 namespace {
+/// As it stands there, with zeros between; empty: it has gone, or is not ours to look at.
+std::string environment_of(std::int64_t process) {
+  std::ifstream in("/proc/" + std::to_string(process) + "/environ", std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  return text.str();
+}
+
 /// Of this process's job, as its environment says.
 bool is_of_rank(std::int64_t process, int rank) {
   const char* job = std::getenv("PMIX_NAMESPACE");
-  std::ifstream in("/proc/" + std::to_string(process) + "/environ", std::ios::binary);
-  if (!job || !in) return false;
-  std::ostringstream text;
-  text << in.rdbuf();
-  return has_variable(text.str(), std::string("PMIX_NAMESPACE=") + job) && has_variable(text.str(), "PMIX_RANK=" + std::to_string(rank));
+  if (!job) return false;
+  const std::string environment = environment_of(process);
+  return has_variable(environment, std::string("PMIX_NAMESPACE=") + job) && has_variable(environment, "PMIX_RANK=" + std::to_string(rank));
+}
+
+/// That one of its threads has started.
+std::vector<std::int64_t> children_of(std::int64_t process) {
+  std::vector<std::int64_t> out;
+  std::error_code ignored;
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task", ignored)) {
+    std::ifstream in(thread.path() / "children");
+    for (std::int64_t child = 0; in >> child;) out.push_back(child);
+  }
+  return out;
 }
 }  // namespace
 
@@ -62,13 +80,21 @@ std::int64_t process_of_rank(int rank) {
 }
 
 std::int64_t sibling_of_rank(int rank) {
-  std::error_code ignored;
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(::getppid()) + "/task", ignored)) {
-    std::ifstream in(thread.path() / "children");
-    for (std::int64_t process = 0; in >> process;)
-      if (is_of_rank(process, rank)) return process;
-  }
+  for (const std::int64_t process : children_of(::getppid()))
+    if (is_of_rank(process, rank)) return process;
   return 0;
+}
+
+std::vector<int> stopped_ranks_of(std::int64_t launcher) {
+  std::vector<int> out;
+  for (const std::int64_t process : children_of(launcher)) {
+    if (!is_stopped(process)) continue;
+    const std::string environment = '\0' + environment_of(process), name = std::string("\0PMIX_RANK=", 11);
+    const std::size_t at = environment.find(name);
+    if (at != std::string::npos) out.push_back(std::atoi(environment.c_str() + at + name.size()));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 Silence silence_of(const ControlHub& hub, int rank) {

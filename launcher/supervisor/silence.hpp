@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <chorale/comm/control/hub.hpp>
 
@@ -23,6 +24,8 @@ bool is_stopped(const RankStatus& rank);
 std::int64_t process_of_rank(int rank);
 /// The same, where one launcher has started it and this process: quicker.
 std::int64_t sibling_of_rank(int rank);
+/// Ranks that are stopped, of those that this launcher has started on this host.
+std::vector<int> stopped_ranks_of(std::int64_t launcher);
 
 Silence silence_of(const ControlHub& hub, int rank);
 /// Of a rank that has never come.

@@ -1,6 +1,7 @@
 // What launchers say of themselves, and what ranks say before they end.
 #include <catch2/catch.hpp>
 
+#include <chorale/launcher/doctor/probe.hpp>
 #include <chorale/launcher/doctor/tools.hpp>
 #include <chorale/launcher/doctor/world.hpp>
 #include <chorale/core/base/private_folder.hpp>
@@ -81,14 +82,34 @@ TEST_CASE("a launcher that hangs after its ranks is a warning", "[launcher]") {
 
 TEST_CASE("the check in which ranks were ended fails with what they said, later ones are skipped", "[launcher]") {
   WorldOutcome world = {.expected = 2, .launcher = "mpirun", .formed = true, .under_way = "links"};
-  CHECK(find(judge_probes(world), "latency").found.find("not finished within its 8 s") != std::string::npos);
+  world.trouble = "has ended (code 1) before its ranks were done";
+  CHECK(find(judge_probes(world), "latency").found == "mpirun has ended (code 1) before its ranks were done");
   world.error = "rank 0: waiting for rank 1";
   const auto found = judge_probes(world);
   CHECK(find(found, "latency").state == State::failed);
   CHECK(find(found, "latency").found == world.error);
   CHECK(find(found, "all_reduce").found == "the ranks were stopped in check links");
+  world.error = "", world.missing = "rank 1 on b has said nothing for 5.0 s";
+  CHECK(find(judge_probes(world), "latency").found == "not finished within its 8 s: rank 1 on b has said nothing for 5.0 s");
   world.expected = 1;
   CHECK(find(judge_probes(world), "clocks").state == State::skipped);
+}
+
+TEST_CASE("who holds a check up is named: silent ranks with their host, else the one that others wait for", "[launcher]") {
+  std::map<int, HeardRank> heard = {{0, {.host = "a", .seconds_ago = 0.3, .awaits = 1}},
+                                    {1, {.host = "b", .seconds_ago = 5.02, .awaits = 0}}};
+  CHECK(missing_text(heard) == "rank 1 on b has said nothing for 5.0 s");
+  heard[1].seconds_ago = 0.1, heard[1].awaits = -1;
+  CHECK(missing_text(heard) == "all 2 ranks answer; 1 waits for rank 1 on b");
+  heard[0].awaits = -1;
+  CHECK(missing_text(heard) == "all 2 ranks answer, none waits for another");
+  for (int rank = 2; rank < 9; ++rank) heard[rank] = {.host = "c", .seconds_ago = 3};
+  CHECK_THAT(missing_text(heard), Catch::StartsWith("rank 2 on c has said nothing") && Catch::EndsWith("; and 3 more"));
+}
+
+TEST_CASE("the check of right sums comes before those of speed, which may take longer than there is time", "[launcher]") {
+  const auto at = [](const std::string& name) { return find_probe(name) - all_probes().data(); };
+  CHECK(at("all_reduce") < at("peaks"));
 }
 
 TEST_CASE("facts that no rank of this build has written fail their checks only", "[launcher]") {
