@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/private_folder.hpp>
 #include <chorale/core/data/data_options.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/printable.hpp>
@@ -12,12 +13,18 @@
 using namespace chorale;
 
 namespace {
+const PrivateFolder& folder() {
+  static const PrivateFolder made;
+  return made;
+}
+const std::string kFile = folder().path() + "/recipe_test.ini";
+
 std::int64_t batch_of(const std::string& text) {
-  std::ofstream("recipe_test.ini") << text;
+  std::ofstream(kFile) << text;
   std::int64_t batch = 64;
   OptionTable table;
   table.add("train.batch", batch, "Rows of a step.", {.min = 1});
-  read_recipe("recipe_test.ini", table);
+  read_recipe(kFile, table);
   return batch;
 }
 TEST_CASE("control characters of files are shown, never sent to the terminal") {
@@ -36,7 +43,7 @@ TEST_CASE("a recipe that never ends is refused") {
 }
 
 TEST_CASE("a refused recipe names file and line") {
-  CHECK_THROWS_WITH(batch_of("[train]\nbatch = 0\n"), Catch::StartsWith("recipe_test.ini:2: "));
+  CHECK_THROWS_WITH(batch_of("[train]\nbatch = 0\n"), Catch::StartsWith(kFile + ":2: "));
   CHECK_THROWS_WITH(batch_of("[train]\nbatsh = 4\n"), Catch::Contains(":2: ") && Catch::Contains("did you mean 'train.batch'"));
   CHECK_THROWS_WITH(batch_of("[train]\nbatch = 4\nbatch = 5\n"), Catch::Contains(":3: ") && Catch::Contains("first in line 2"));
   CHECK_THROWS_WITH(batch_of("batch = 4\n"), Catch::Contains("before any [section]"));
@@ -61,10 +68,10 @@ std::string read_back(const std::string& value) {
   OptionTable flags, again;
   declare(flags);
   flags.set("data.target", value);
-  std::ofstream("recipe_test.ini") << resolved_recipe(flags);
+  std::ofstream(kFile) << resolved_recipe(flags);
   target = "not read";
   declare(again);
-  read_recipe("recipe_test.ini", again);
+  read_recipe(kFile, again);
   return target;
 }
 }  // namespace
@@ -77,10 +84,10 @@ TEST_CASE("a text of a flag reads back from the resolved recipe as it was, # and
 
 TEST_CASE("a text in quotes is the text inside, and a word of a list stays one word") {
   std::string target;
-  std::ofstream("recipe_test.ini") << "[data]\ntarget = \"Customer # of \"\"5\"\"\"  # the column\n";
+  std::ofstream(kFile) << "[data]\ntarget = \"Customer # of \"\"5\"\"\"  # the column\n";
   OptionTable table;
   table.add("data.target", target, "A column.");
-  read_recipe("recipe_test.ini", table);
+  read_recipe(kFile, table);
   CHECK(target == "Customer # of \"5\"");
 }
 
@@ -96,20 +103,20 @@ TEST_CASE("a flag cannot put a second line into a recipe") {
 }
 
 TEST_CASE("a # inside quotes is no comment") {
-  std::ofstream("recipe_test.ini") << "[data]\ndrop = \"a # b\" c  # two columns\n";
+  std::ofstream(kFile) << "[data]\ndrop = \"a # b\" c  # two columns\n";
   std::vector<std::string> drop;
   OptionTable table;
   table.add("data.drop", drop, "Columns.");
-  read_recipe("recipe_test.ini", table);
+  read_recipe(kFile, table);
   CHECK(drop == std::vector<std::string>{"a # b", "c"});
 }
 
 TEST_CASE("a setting of data that cannot be is refused where it is written") {
   for (const char* line : {"split = thirds", "split = random 0.5 0.2", "memory = much", "bad_rows = maybe", "separator = ||"}) {
-    std::ofstream("recipe_test.ini") << "[data]\n" << line << "\n";
+    std::ofstream(kFile) << "[data]\n" << line << "\n";
     DataOptions data;
     OptionTable table;
     describe(table, data);
-    CHECK_THROWS_WITH(read_recipe("recipe_test.ini", table), Catch::StartsWith("recipe_test.ini:2: data."));
+    CHECK_THROWS_WITH(read_recipe(kFile, table), Catch::StartsWith(kFile + ":2: data."));
   }
 }
