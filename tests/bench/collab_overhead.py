@@ -84,7 +84,7 @@ class Bench:
         tasks = "".join(
             f"[task.{task}]\nrecipe = {task}.ini\nentity = person : person\ntrain.steps = {per_tick[task] * words.ticks}\n" for task in self.batch)
         (self.folder / "both.ini").write_text(
-            f"[collab]\nevery = {words.every}\nburn_in = 0.05\nguard = off\ncheckpoint_every = 0\nstore = {words.store}\n"
+            f"[collab]\nevery = {words.every}\nburn_in = 0.05\nguard = off\nfinalise = 0\ncheckpoint_every = 0\nstore = {words.store}\n"
             f"steps_per_tick = {' '.join(f'{t}:{k}' for t, k in per_tick.items())}\n" + tasks)
         self.wait([self.start(self.command("collab", "train", "both.ini", "--run-dir", "both", "--overwrite", "--launch", "mpirun"))])
         return self.summary("both")["tasks"]
