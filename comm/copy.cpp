@@ -1,10 +1,9 @@
 #include <chorale/comm/copy.hpp>
 
+#include <immintrin.h>
+
 #include <cstdint>
 #include <cstring>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace chorale {
 
@@ -12,7 +11,6 @@ void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
   if (bytes > 0 && to != from) std::memcpy(to, from, bytes);
 }
 
-#if defined(__x86_64__)
 namespace {
 
 constexpr std::size_t kLine = 64;
@@ -41,8 +39,5 @@ void copy_out(std::byte* to, const std::byte* from, std::size_t bytes) {
   const std::size_t done = head + lines * kLine;
   copy_bytes(to + done, from + done, bytes - done);
 }
-#else
-void copy_out(std::byte* to, const std::byte* from, std::size_t bytes) { copy_bytes(to, from, bytes); }
-#endif
 
 }  // namespace chorale

@@ -1,31 +1,21 @@
 #include <chorale/comm/patience.hpp>
 
+#include <immintrin.h>
 #include <sched.h>
 
 #include <thread>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace chorale {
 namespace {
 
 constexpr std::uint64_t kSpins = 4000;  // about 100 us
 
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#else
-  std::this_thread::yield();
-#endif
-}
-
 }  // namespace
 
 bool Patience::spin() {
   if (crowded_ || rounds_ >= kSpins) return false;
   ++rounds_;
-  relax();
+  _mm_pause();
   return true;
 }
 

@@ -15,19 +15,23 @@ namespace {
 constexpr double kSmoothing = 0.95;
 constexpr std::size_t kAtLeast = 10;  // updates before a slope says anything
 
-/// Exponential means with bias correction, up to the first loss that is not finite.
+/// Up to the first loss that is not finite.
 std::vector<double> smoothed(std::span<const double> losses) {
   std::vector<double> out;
-  double mean = 0, weight = 0;
+  SmoothedLoss mean;
   for (const double loss : losses) {
     if (!std::isfinite(loss)) break;
-    mean = kSmoothing * mean + (1 - kSmoothing) * loss, weight = kSmoothing * weight + (1 - kSmoothing);
-    out.push_back(mean / weight);
+    out.push_back(mean.add(loss));
   }
   return out;
 }
 
 }  // namespace
+
+double SmoothedLoss::add(double loss) {
+  mean_ = kSmoothing * mean_ + (1 - kSmoothing) * loss, weight_ = kSmoothing * weight_ + (1 - kSmoothing);
+  return mean_ / weight_;
+}
 
 FoundRate judge_rates(std::span<const double> rates, std::span<const double> losses) {
   const std::vector<double> loss = smoothed(losses);
@@ -59,8 +63,8 @@ void RateFinder::prepare(TrainerConfig& config, TrainerParts& parts) {
 
 void RateFinder::on_step(const StepEvent& event) {
   rates_.push_back(event.lr), losses_.push_back(event.loss);
+  const double now = smoothed_.add(event.loss);
   if (losses_.size() <= kAtLeast) return;
-  const double now = smoothed(losses_).back();
   least_ = losses_.size() == kAtLeast + 1 ? now : std::min(least_, now);
   flies_off_ = now > 4 * least_;
 }

@@ -15,7 +15,15 @@ struct FoundRate {
   double lowest = 0;        // of the least smoothed loss: from about here on it is too high
   bool has_fallen = false;  // the loss fell at all
 };
-/// rates rising, losses of the same updates, some of the last perhaps not finite. Smoothed as fast.ai does, with bias correction.
+/// An exponential mean with bias correction, as fast.ai has it.
+class SmoothedLoss {
+ public:
+  double add(double loss);
+
+ private:
+  double mean_ = 0, weight_ = 0;
+};
+/// rates rising, losses of the same updates, some of the last perhaps not finite.
 FoundRate judge_rates(std::span<const double> rates, std::span<const double> losses);
 
 /// Takes part in a training in place of its schedule. Rank 0's is told of steps; all ranks have one.
@@ -35,6 +43,7 @@ class RateFinder : public Callback {
 
  private:
   std::vector<double> rates_, losses_;
+  SmoothedLoss smoothed_;
   double least_ = 0;
   bool flies_off_ = false;
 };

@@ -42,13 +42,13 @@ void ConsoleLog::write(LogLevel level, std::string_view text) {
   const std::lock_guard lock(mutex_);
   file_line(level, text);
   if (level == LogLevel::debug || (rank_ != 0 && level != LogLevel::error)) return;
-  if (level == LogLevel::warning) ++repeated_[std::string(text)];
-  if (said_.emplace(text).second) show(level, text);
+  if (++said_.try_emplace(std::string(text), Said{level, 0}).first->second.times == 1) show(level, text);
 }
 
 ConsoleLog::~ConsoleLog() {
-  for (const auto& [text, times] : repeated_)
-    if (times > 1) show(LogLevel::warning, "said " + std::to_string(times) + " times: " + text);
+  for (const auto& [text, said] : said_)
+    if (said.level == LogLevel::warning && said.times > 1)
+      show(LogLevel::warning, "said " + std::to_string(said.times) + " times: " + text);
 }
 
 void ConsoleLog::show(LogLevel level, std::string_view text) {

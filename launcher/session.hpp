@@ -5,7 +5,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -37,9 +36,12 @@ class ConsoleLog final : public Log {
   static void show(LogLevel level, std::string_view text);
   int rank_;
   std::mutex mutex_;
-  std::set<std::string> said_;
-  std::map<std::string, std::int64_t> repeated_;  // warnings, and how often they came
-  std::vector<std::string> early_;                // lines from before the file was there
+  struct Said {
+    LogLevel level;
+    std::int64_t times;
+  };
+  std::map<std::string, Said> said_;
+  std::vector<std::string> early_;  // lines from before the file was there
   std::ofstream file_;
 };
 

@@ -53,14 +53,15 @@ def has_checkpoint(run):
     return newest(run) > 0
 
 
-def not_resumed(run):
-    """Why it cannot be said that its last attempt went on from the newest checkpoint of the one before it; empty where it did."""
+def not_resumed(run, checkpoint=None):
+    """Why it cannot be said that its last attempt went on from the newest checkpoint of the one before it; empty where it did. checkpoint: the newest
+    that was there when it began, where that may be newer than what the verdict says."""
     ends, begun = events(run, "end"), starts(run)
     if len(ends) < 2 or len(begun) < 2:
         return f"there were no two attempts: {ends}, which began to train after {begun}"
-    # A stopped rank 0 that its launcher wakes to end it may still finish a save, behind the verdict.
-    if begun[-1] <= 0 or begun[-1] < (ends[-2]["checkpoint"] or 0):
-        return f"the last attempt began after step {begun[-1]}, the newest checkpoint was of step {ends[-2]['checkpoint']}"
+    checkpoint = checkpoint or ends[-2]["checkpoint"]
+    if begun[-1] <= 0 or begun[-1] != checkpoint:
+        return f"the last attempt began after step {begun[-1]}, the newest checkpoint was of step {checkpoint}"
     return ""
 
 

@@ -39,8 +39,7 @@ void describe_schedule(OptionTable& t, OptimizerOptions& optimizer, const Regist
         {.min = 0, .max = kMany});
   t.add("optimizer.batch_rule", optimizer.batch_rule,
         "Of optimizer.base_batch: linear in the ratio of batches, usual with sgd (Goyal et al. 2017), or its square root, usual with the "
-        "adam "
-        "family (Malladi et al. 2022).",
+        "adam family (Malladi et al. 2022).",
         {.choices = {"linear", "sqrt"}});
 }
 

@@ -69,17 +69,14 @@ RateSchedule::RateSchedule(const ScheduleOptions& options, const Registry& regis
   if (warmup_ > 0 && warmup_ >= steps_)
     throw UsageError(fmt::format("warm-up takes {} of {} updates and leaves none for the rate itself; lower optimizer.warmup_{}", warmup_,
                                  steps_, options.warmup_steps > 0 ? "steps" : "epochs"));
-  after_warmup_.steps = std::max<std::int64_t>(1, steps_ - warmup_);
-  for (const double epoch : drop_epochs(options)) after_warmup_.drops.push_back(updates(epoch) - warmup_);
+  for (const double epoch : drop_epochs(options)) drops_.push_back(updates(epoch) - warmup_);
   if (entry_.follows_score) plateau_ = EarlyStopping(options.plateau, registry, "optimizer.plateau");
 }
 
 double RateSchedule::factor(std::int64_t step) const {
   const std::int64_t done = step - 1;
   if (done < warmup_) return level_ * static_cast<double>(done + 1) / static_cast<double>(warmup_);
-  SchedulePoint point = after_warmup_;
-  point.done = done - warmup_;
-  return level_ * entry_.factor(options_, point);
+  return level_ * entry_.factor(options_, {done - warmup_, std::max<std::int64_t>(1, steps_ - warmup_), drops_});
 }
 
 bool RateSchedule::take(const Scores& scores, std::int64_t step) {
@@ -92,16 +89,15 @@ bool RateSchedule::take(const Scores& scores, std::int64_t step) {
 
 bool RateSchedule::depends_on_rows() const {
   const bool has_length = std::find(entry_.reads.begin(), entry_.reads.end(), "schedule_steps") != entry_.reads.end();
-  return options_.warmup_epochs > 0 || !after_warmup_.drops.empty() || (has_length && options_.steps == 0);
+  return options_.warmup_epochs > 0 || !drops_.empty() || (has_length && options_.steps == 0);
 }
 
 std::string RateSchedule::text() const {
   std::string out = options_.name;
   if (out == "constant" && warmup_ == 0) return "";
   if (entry_.follows_score) out += " of " + list_text(options_.plateau);
-  for (std::size_t i = 0; i < after_warmup_.drops.size(); ++i)
-    out += fmt::format("{}{}", i == 0 ? ", drops after updates " : ", ", after_warmup_.drops[i] + warmup_);
-  if (after_warmup_.drops.empty() && !entry_.follows_score && out != "constant") out += fmt::format(" over {} updates", steps_);
+  for (std::size_t i = 0; i < drops_.size(); ++i) out += fmt::format("{}{}", i == 0 ? ", drops after updates " : ", ", drops_[i] + warmup_);
+  if (drops_.empty() && !entry_.follows_score && out != "constant") out += fmt::format(" over {} updates", steps_);
   if (warmup_ > 0) out += fmt::format(", warm-up over the first {}", warmup_);
   return out;
 }

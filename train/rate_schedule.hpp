@@ -26,7 +26,7 @@ class RateSchedule {
   std::string metric() const { return plateau_.active() ? plateau_.metric() : ""; }
   /// Its length depends on the rows of the run.
   bool depends_on_rows() const;
-  /// "cosine over 900 updates, after 100 of warm-up"; empty: the rate stays as it is.
+  /// "cosine over 1000 updates, warm-up over the first 100"; empty: the rate stays as it is.
   std::string text() const;
 
   // What a checkpoint keeps.
@@ -45,7 +45,7 @@ class RateSchedule {
   ScheduleOptions options_;
   const ScheduleEntry& entry_;
   std::int64_t warmup_ = 0, steps_ = 0;  // all, warm-up included
-  SchedulePoint after_warmup_;
+  std::vector<std::int64_t> drops_;      // updates behind warm-up
   EarlyStopping plateau_;
   double level_ = 1;  // that drops of a plateau have left
 };

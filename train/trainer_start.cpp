@@ -150,8 +150,7 @@ void Trainer::make_groups() {
   if (groups_.holds() && config_.parallel.exchange == "local_sgd")
     throw UsageError(
         "train.unfreeze, or the end of a collaboration, holds parameters as they are, and the averages of parallel.exchange = local_sgd "
-        "would round them; use another "
-        "exchange, or train.freeze");
+        "would round them; use another exchange, or train.freeze");
   parts_.optimizer.set_groups(groups_.groups());
   if (const std::string text = groups_.text(); !text.empty() && parts_.comm.rank() == 0) parts_.log.info("trained otherwise: " + text);
   if (parts_.optimizer.config().weight_decay != 0 && groups_.without_decay() > 0 && parts_.comm.rank() == 0)

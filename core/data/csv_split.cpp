@@ -3,13 +3,11 @@
 // here, because a quote in the middle of a field does not open anything and a parity of quotes would be wrong from there on.
 #include <chorale/core/data/csv_split.hpp>
 
+#include <emmintrin.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace chorale {
 
@@ -25,7 +23,6 @@ struct RecordSplitter::Masks {
   bool strange = false;
 };
 
-#if defined(__SSE2__)
 RecordSplitter::Masks RecordSplitter::classify(const char* p, char separator) {
   const __m128i sep = _mm_set1_epi8(separator), newline = _mm_set1_epi8('\n'), quote = _mm_set1_epi8('"'), zero = _mm_setzero_si128();
   Masks masks;
@@ -43,18 +40,6 @@ RecordSplitter::Masks RecordSplitter::classify(const char* p, char separator) {
   masks.strange = _mm_movemask_epi8(strange) != 0;
   return masks;
 }
-#else
-RecordSplitter::Masks RecordSplitter::classify(const char* p, char separator) {
-  Masks masks;
-  for (unsigned i = 0; i < 64; ++i) {
-    masks.separator |= std::uint64_t{p[i] == separator} << i;
-    masks.newline |= std::uint64_t{p[i] == '\n'} << i;
-    masks.quote |= std::uint64_t{p[i] == '"'} << i;
-    masks.strange |= static_cast<unsigned char>(p[i] - 1) >= 127;
-  }
-  return masks;
-}
-#endif
 
 RecordSplitter::RecordSplitter(std::string_view text, std::size_t stop, char separator, std::size_t columns)
     : text_(text),

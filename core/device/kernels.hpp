@@ -258,7 +258,8 @@ struct TypedKernels {
   void (*unary)(Unary op, const UnaryMap<T>& p);
   void (*unary_gradient)(Unary op, const UnaryGradient<T>& p);
   void (*binary)(Binary op, const T* a, const T* b, T* c, int64_t n);
-  void (*axpy)(T a, const T* x, T* y, int64_t n);  // y += a x
+  void (*axpy)(T a, const T* x, T* y, int64_t n);          // y += a x
+  void (*approach)(T share, const T* x, T* y, int64_t n);  // y += share (x - y)
   void (*add_rows)(T* y, const T* bias, int64_t rows, int64_t cols);
   void (*column_sums)(const T* x, T* sums, int64_t rows, int64_t cols, bool accumulate);
   void (*row_vector)(const T* x, const T* w, T* y, int64_t rows, int64_t cols, T bias);  // y [rows] = x w + bias

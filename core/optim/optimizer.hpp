@@ -119,12 +119,12 @@ class Optimizer {
   void apply(const Device& device, T* parameter, const T* gradient, std::int64_t first, std::int64_t n) const {
     if (runs_.empty()) {
       update_run(device, scalars_[0], block<T>(parameter, gradient, first, n), {});
-      return add_to_average(parameter, first, n);
+      return add_to_average(device, parameter, first, n);
     }
     each_run(first, n, [&](std::size_t run, std::int64_t from, std::int64_t count) {
       const T* g = gradient ? gradient + (from - first) : nullptr;
       update_run(device, scalars_[run], block<T>(parameter + (from - first), g, from, count), {run, from - runs_[run].first});
-      add_to_average(parameter + (from - first), from, count);
+      add_to_average(device, parameter + (from - first), from, count);
     });
   }
   /// Clipping by norm needs the whole gradient before the first update.
@@ -165,11 +165,10 @@ class Optimizer {
     return {.p = parameter, .g = gradient, .s0 = state(0), .s1 = state(1), .n = n};
   }
   template <class T>
-  void add_to_average(const T* parameter, std::int64_t first, std::int64_t n) const {
+  void add_to_average(const Device& device, const T* parameter, std::int64_t first, std::int64_t n) const {
     if (average_ < 0) return;
     T* mean = state_[static_cast<std::size_t>(average_)].template as<T>() + first;
-    const T share = static_cast<T>(average_share_);
-    for (std::int64_t i = 0; i < n; ++i) mean[i] += share * (parameter[i] - mean[i]);
+    device.typed<T>().approach(static_cast<T>(average_share_), parameter, mean, n);
   }
   /// The runs that are due in [first, first + n), by number, first element and count.
   template <class F>

@@ -1,6 +1,7 @@
 // How the learning rate goes over a run, as factors of optimizer.lr: pure functions of the number of the update, in the Registry by name.
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct ScheduleOptions {
 /// Where an update lies: `done` of `steps` are behind it, warm-up apart. drops: of `step`, in updates as `done` counts them.
 struct SchedulePoint {
   std::int64_t done = 0, steps = 1;
-  std::vector<std::int64_t> drops = {};
+  std::span<const std::int64_t> drops = {};
 };
 
 /// In the Registry under the recipe name.

@@ -89,8 +89,8 @@ class Row:
         print("ok   " if is_right else "WRONG", self.name + ":", text, *([] if is_right else facts), flush=True)
         self.wrong += not is_right
 
-    def check_resumed(self, what=""):
-        why_not = run_folder.not_resumed(self.run)
+    def check_resumed(self, what="", checkpoint=None):
+        why_not = run_folder.not_resumed(self.run, checkpoint)
         self.check(not why_not, f"{what + ': ' if what else ''}went on from the newest checkpoint", why_not)
 
     def check_clean(self, shm_before):

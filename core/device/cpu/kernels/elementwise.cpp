@@ -35,6 +35,11 @@ void axpy(T a, const T* x, T* y, int64_t n) {
 }
 
 template <class T>
+void approach(T share, const T* x, T* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += share * (x[i] - y[i]);
+}
+
+template <class T>
 void add_rows(T* y, const T* bias, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r) {
     T* row = y + r * cols;
@@ -75,6 +80,7 @@ void fill_elementwise(TypedKernels<T>& k) {
   k.fill = fill<T>;
   k.binary = binary<T>;
   k.axpy = axpy<T>;
+  k.approach = approach<T>;
   k.add_rows = add_rows<T>;
   k.column_sums = column_sums<T>;
   k.row_vector = row_vector<T>;
