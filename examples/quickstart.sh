@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash cmake/packages.sh
 mkdir -p build
 echo "== building (the first time takes a few minutes; the log is build/quickstart.log)"
-if ! { cmake --preset release && cmake --build --preset release --target chorale_program; } >build/quickstart.log 2>&1; then
+if ! { cmake --preset release -DCHORALE_UNITY=ALL && cmake --build --preset release --target chorale_program; } >build/quickstart.log 2>&1; then
   tail -n 40 build/quickstart.log
   exit 1
 fi

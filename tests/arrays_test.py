@@ -140,6 +140,28 @@ with tempfile.TemporaryDirectory() as folder:
     assert "has rows of [8, 8] f64" in run("predict", "npy", "--file", "ftx.npy", "--out", "o.csv", code=65).stderr
     assert json.loads(run("inspect", "recipe.ini", "--json").stdout)["data"]["classes"] == ["2", "5", "9"]
 
+    # Numbers that single precision cannot tell apart before they are scaled: 1.7e9 and a few seconds.
+    draw = random.Random(3)
+    moments = [1.7e9 + 5 * draw.randrange(-20, 21) for _ in range(600)]
+    write("t.npy", npy("<f8", struct.pack("<600d", *moments), 600, 1)), write("late.npy", npy("|u1", bytes(t > 1.7e9 for t in moments), 600))
+    rows = ["--data.format", "npy", "--data.dir", "", "--data.augment", "", "--data.file", "t.npy", "--data.labels", "late.npy", "--data.validation", "0.1",
+            "--model.layers", "linear(8) relu linear(2)", "--train.metrics", "accuracy", "--epochs", "30"]
+    late = train(2, "late", *rows)
+    assert late["metrics"]["test"]["accuracy"] > 0.95, late["metrics"]
+    moments[7] = 1e300
+    write("t.npy", npy("<f8", struct.pack("<600d", *moments), 600, 1))
+    refused(65, "t.npy: row 7, at byte", "holds 1e+300, which is too large for train.dtype", flags=[*rows, "--data.scale", "none"])
+
+    # A model that reads [8, 8, 1] does not score [1, 8, 8]; a glob means one file; a class beyond int64 is none; packed rows find plain labels.
+    write("chw.npy", npy("|u1", tx, 200, 1, SIDE, SIDE))
+    assert "has rows of [1, 8, 8] u8, the model reads [8, 8, 1]" in run("eval", "npy", "--file", "chw.npy", "--labels", "ty.npy", code=65).stderr
+    assert "data.file = ?x.npy names 2 files; an array is one" in run("predict", "npy", "--file", "?x.npy", "--out", "o.csv", code=64).stderr
+    assert "data.labels must name a readable file" in run("eval", "npy", "--file", "tx.npy", "--labels", "nowhere.npy", code=65).stderr
+    write("large.npy", npy("<u8", struct.pack("<200Q", 1 << 63, *ty[1:]), 200))
+    assert "holds 9223372036854775808, which is too large for a class" in run("eval", "npy", "--file", "tx.npy", "--labels", "large.npy", code=65).stderr
+    write("beside-images-idx3-ubyte.gz", names["t10k-images-idx3-ubyte"]), write("beside-labels-idx1-ubyte", idx(ty, 200))
+    run("eval", "one", "--file", "beside-images-idx3-ubyte.gz")
+
     # What is wrong is said with file, place and remedy; 65 is the data's, 64 the recipe's.
     def damaged(name, data, *parts):
         was = open("images/" + name, "rb").read()

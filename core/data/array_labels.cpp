@@ -21,9 +21,13 @@ std::string place(const std::string& path, std::int64_t row, std::int64_t offset
 void check_finite(const ArrayView& view, std::int64_t first, std::span<const double> values) {
   const auto bad = std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
   if (bad == values.end()) return;
-  const std::int64_t element = first + (bad - values.begin()), per_row = view.shape.elements() / view.shape[0];
-  throw DataError(place(view.path, element / per_row, view.offset + element * static_cast<std::int64_t>(size_bytes(view.type))) + "holds " +
-                  (std::isnan(*bad) ? "NaN" : "an infinite number") + "; fill it in, or leave the row out");
+  refuse_element(view, first + (bad - values.begin()),
+                 std::string("holds ") + (std::isnan(*bad) ? "NaN" : "an infinite number") + "; fill it in, or leave the row out");
+}
+
+void refuse_element(const ArrayView& view, std::int64_t element, const std::string& why) {
+  const std::int64_t per_row = view.shape.elements() / view.shape[0];
+  throw DataError(place(view.path, element / per_row, view.offset + element * static_cast<std::int64_t>(size_bytes(view.type))) + why);
 }
 
 ArrayLabels::ArrayLabels(const ArrayView& labels, TargetKind kind)
@@ -32,6 +36,10 @@ ArrayLabels::ArrayLabels(const ArrayView& labels, TargetKind kind)
   if (kind != TargetKind::value && is_whole(labels.type)) {
     classes_.resize(rows);
     read_elements(labels, 0, std::span(classes_));
+    const auto wrapped = std::find_if(classes_.begin(), classes_.end(), [](std::int64_t c) { return c < 0; });
+    if (labels.type == StoredType::u64 && wrapped != classes_.end())
+      refuse(wrapped - classes_.begin(),
+             "holds " + std::to_string(static_cast<std::uint64_t>(*wrapped)) + ", which is too large for a class");
     return;
   }
   values_.resize(rows);

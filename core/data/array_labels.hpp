@@ -13,6 +13,8 @@ namespace chorale {
 
 /// Throws DataError with file, row and offset for a number among `values` that is not finite. first: the element that they begin with.
 void check_finite(const ArrayView& view, std::int64_t first, std::span<const double> values);
+/// Throws the DataError: "f.npy: row 3, at byte 152, " and why.
+[[noreturn]] void refuse_element(const ArrayView& view, std::int64_t element, const std::string& why);
 
 /// One thread.
 class ArrayLabels {

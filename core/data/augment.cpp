@@ -11,7 +11,7 @@ namespace chorale {
 
 namespace {
 
-/// Left and right exchanged, of every other image.
+/// Left and right exchanged, of one image in two as it is drawn.
 class Flip final : public ImageChange {
  public:
   void apply(const StoredImage& image, RandomStream& random, std::span<std::byte>) const override {
@@ -107,7 +107,7 @@ void Augmentation::apply(std::byte* rows, std::size_t count, DType dtype, const 
 
 void register_augment(Registry& registry) {
   auto& words = registry.of<AugmentEntry>();
-  words.add("flip", {.help = "flip: left and right exchanged, of every other image",
+  words.add("flip", {.help = "flip: left and right exchanged, of one image in two",
                      .takes_size = false,
                      .make = [](std::int64_t) -> std::unique_ptr<ImageChange> { return std::make_unique<Flip>(); }});
   words.add("crop", {.help = "crop(P): moved by up to P pixels each way, 0 coming in",

@@ -22,14 +22,14 @@ namespace {
 int open_file(const std::string& path) {
   // Not blocking: a pipe without a writer would be waited for without end; it is refused below.
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; data.file must name a readable file");
+  if (descriptor < 0) throw DataError(path + ": " + std::strerror(errno) + "; a readable file must have that name");
   return descriptor;
 }
 
 }  // namespace
 
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns) {
-  if (patterns.empty()) throw DataError("data.file names no file; give a path or a glob");
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns, const std::string& key) {
+  if (patterns.empty()) throw DataError(key + " names no file; give a path or a glob");
   std::vector<std::string> paths;
   for (const std::string& pattern : patterns) {
     if (struct stat info; ::stat(pattern.c_str(), &info) == 0) {  // a name with brackets in it is a name first
@@ -37,13 +37,13 @@ std::vector<std::string> expand_files(const std::vector<std::string>& patterns) 
       continue;
     }
     if (pattern.find_first_of("*?[") == std::string::npos)
-      throw DataError(pattern + ": " + std::strerror(ENOENT) + "; data.file must name a readable file (relative to the recipe)");
+      throw DataError(pattern + ": " + std::strerror(ENOENT) + "; " + key + " must name a readable file (relative to the recipe)");
     glob_t found{};
     ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
     const std::size_t first = paths.size();
     for (std::size_t i = 0; i < found.gl_pathc; ++i) paths.emplace_back(found.gl_pathv[i]);
     ::globfree(&found);
-    if (paths.size() == first) throw DataError(pattern + ": no file matches this glob of data.file");
+    if (paths.size() == first) throw DataError(pattern + ": no file matches this glob of " + key);
     std::sort(paths.begin() + static_cast<std::ptrdiff_t>(first), paths.end());  // not glob's order, which follows the locale
   }
   return paths;

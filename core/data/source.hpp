@@ -8,7 +8,7 @@
 namespace chorale {
 
 /// Paths behind names and globs, in byte order within each glob. Throws DataError for a glob or path without a file.
-std::vector<std::string> expand_files(const std::vector<std::string>& patterns);
+std::vector<std::string> expand_files(const std::vector<std::string>& patterns, const std::string& key = "data.file");
 
 /// Read-only after it is made, from any thread. The file must not shrink while it is open.
 class Source {

@@ -210,4 +210,11 @@ std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::i
   return parts;
 }
 
+std::vector<std::int64_t> rows_of(std::span<const Part> parts, Part wanted) {
+  std::vector<std::int64_t> out;
+  for (std::size_t r = 0; r < parts.size(); ++r)
+    if (parts[r] == wanted) out.push_back(static_cast<std::int64_t>(r));
+  return out;
+}
+
 }  // namespace chorale

@@ -39,6 +39,9 @@ std::vector<std::uint64_t> split_keys(const SplitRule& rule, const TableChunk& c
 /// Throws DataError when the train part, or another that was asked for, gets no row.
 std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::int64_t rows, std::span<const std::uint64_t> keys);
 
+/// The rows of a part, rising.
+std::vector<std::int64_t> rows_of(std::span<const Part> parts, Part wanted);
+
 /// The part of each key: a pure function of (key, seed), whatever other keys there are, so that tables of several tasks put one customer
 /// into one part. Shares are met in the mean, not exactly. Rows with key 0 are nobody's and are drawn one by one.
 std::vector<Part> parts_by_key(std::span<const std::uint64_t> keys, const std::array<double, 3>& share, std::uint64_t seed);

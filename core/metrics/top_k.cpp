@@ -39,7 +39,7 @@ void register_metric_top_k(Registry& registry) {
   const auto add = [&](const char* name, const char* help, std::unique_ptr<Metric> (*make)(std::int64_t)) {
     registry.of<MetricEntry>().add(name, {.help = help, .higher_is_better = true, .task = MetricEntry::Task::classes, .make = make});
   };
-  add("top2_accuracy", "share of rows whose class is among the two with the highest scores", make<2>);
+  add("top2_accuracy", "share of rows whose class is among the two with the highest scores; 1 where there are no more", make<2>);
   add("top3_accuracy", "share of rows whose class is among the three with the highest scores; 1 where there are no more", make<3>);
   add("top5_accuracy", "share of rows whose class is among the five with the highest scores; 1 where there are no more", make<5>);
   add("top10_accuracy", "share of rows whose class is among the ten with the highest scores; 1 where there are no more", make<10>);

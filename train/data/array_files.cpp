@@ -14,6 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// A path, or a glob that means one.
+std::string one_file(const std::string& key, const std::string& path) {
+  const std::vector<std::string> found = expand_files({path}, key);
+  if (found.size() != 1) throw UsageError(key + " = " + path + " names " + std::to_string(found.size()) + " files; an array is one");
+  return found[0];
+}
+
 /// A file of Fashion-MNIST's and MNIST's names, packed or not, with a dash or a dot in front of "idx".
 std::string in_folder(const std::string& folder, const std::string& stem, const std::string& kind) {
   for (const char* between : {"-", "."})
@@ -28,14 +35,17 @@ std::string in_folder(const std::string& folder, const std::string& stem, const 
 }
 
 std::string labels_of(const std::string& rows, const std::string& given, const std::string& key) {
-  if (!given.empty()) return given;
+  if (!given.empty()) return one_file(key, given);
   std::string name = fs::path(rows).filename().string();
   const std::size_t at = name.find("images");
   const std::size_t kind = name.find("idx3", at == std::string::npos ? 0 : at);
   if (at == std::string::npos || kind == std::string::npos)
     throw UsageError(key + " is missing: the labels of " + rows + ", an array with one number a row");
   name.replace(kind, 4, "idx1").replace(at, 6, "labels");
-  return (fs::path(rows).parent_path() / name).string();
+  const fs::path beside = fs::path(rows).parent_path() / name;
+  const fs::path other = beside.extension() == ".gz" ? fs::path(beside).replace_extension() : fs::path(beside.string() + ".gz");
+  std::error_code error;
+  return one_file(key, (fs::exists(beside, error) || !fs::exists(other, error) ? beside : other).string());
 }
 
 /// In the order: rows, labels, test rows, test labels.
@@ -47,11 +57,11 @@ std::vector<std::string> paths_of(const DataOptions& o, ArrayFiles::Wanted wante
     throw UsageError(o.file.empty() ? "data.file is missing; name the array of training rows" +
                                           std::string(o.format == "idx" ? ", or by data.dir the folder of four files" : "")
                                     : "data.file names " + std::to_string(o.file.size()) + " files; an array is one");
-  std::vector<std::string> out = {o.file[0]};
-  if (wanted.labels) out.push_back(labels_of(o.file[0], o.labels, "data.labels"));
+  std::vector<std::string> out = {one_file("data.file", o.file[0])};
+  if (wanted.labels) out.push_back(labels_of(out[0], o.labels, "data.labels"));
   if (!wanted.test || o.test_file.empty()) return out;
-  out.push_back(o.test_file);
-  out.push_back(labels_of(o.test_file, o.test_labels, "data.test_labels"));
+  out.push_back(one_file("data.test_file", o.test_file));
+  out.push_back(labels_of(out.back(), o.test_labels, "data.test_labels"));
   return out;
 }
 

@@ -1,6 +1,9 @@
 #include <chorale/train/data/array_store.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include <chorale/core/base/error.hpp>
@@ -13,23 +16,36 @@ namespace chorale {
 
 namespace {
 
+/// number: as stored.
 template <class T>
-void fill_numbers(const ArrayView& view, std::int64_t row, std::int64_t per_row, std::byte* to, std::vector<double>& scratch) {
-  scratch.resize(static_cast<std::size_t>(per_row));
-  read_elements(view, row * per_row, std::span(scratch));
-  check_finite(view, row * per_row, scratch);
-  std::transform(scratch.begin(), scratch.end(), reinterpret_cast<T*>(to) + row * per_row, [](double v) { return static_cast<T>(v); });
+T fitting(double scaled, double number, const ArrayView& view, std::int64_t element) {
+  const T out = static_cast<T>(scaled);
+  if (!std::isfinite(out))
+    refuse_element(view, element,
+                   "holds " + fmt::format("{:g}", number) + ", which is too large for train.dtype; scale it, or leave the row out");
+  return out;
+}
+
+/// Scaled before they are rounded: 1.7e9 + 5 is 1.7e9 in f32.
+template <class T>
+void fill_numbers(const ArrayView& view, const ArrayFeatures& array, std::int64_t row, std::byte* to, std::vector<double>& scratch) {
+  const std::int64_t first = row * static_cast<std::int64_t>(scratch.size());
+  read_elements(view, first, std::span(scratch));
+  check_finite(view, first, scratch);
+  T* const out = reinterpret_cast<T*>(to) + first;
+  const std::size_t places = array.factor.size();
+  for (std::size_t i = 0; i < scratch.size(); ++i) {
+    const double scaled = places == 0 ? scratch[i] : (scratch[i] - array.shift[i % places]) * array.factor[i % places];
+    out[i] = fitting<T>(scaled, scratch[i], view, first + static_cast<std::int64_t>(i));
+  }
 }
 
 }  // namespace
 
 ArrayStore::ArrayStore(Communicator& comm, const Setup& s) : has_target_(s.labels.are_there()) {
   const ArrayFeatures& array = s.pipeline.array;
-  x_ = {.name = "x",
-        .dtype = array.stored == DType::u8 ? DType::u8 : s.dtype,
-        .row_shape = array.row_shape,
-        .shift = array.shift,
-        .factor = array.factor};
+  x_ = {.name = "x", .dtype = array.stored == DType::u8 ? DType::u8 : s.dtype, .row_shape = array.row_shape};
+  if (x_.dtype == DType::u8) x_.shift = array.shift, x_.factor = array.factor;  // of a batch, as it is loaded
   target_ = {.name = "target", .dtype = s.labels.are_classes() ? DType::i32 : s.dtype};
   const std::int64_t rows = s.arrays.count();
   target_at_ = aligned(rows * array.row_shape.elements() * static_cast<std::int64_t>(size_bytes(x_.dtype)));
@@ -53,8 +69,8 @@ void ArrayStore::fill(const Setup& s, std::int64_t first, std::int64_t last, std
   if (x_.dtype == DType::u8) {
     std::memcpy(base + first * per_row, view.elements.data() + first * per_row, static_cast<std::size_t>(count * per_row));
   } else {
-    std::vector<double> scratch;
-    for (; row < last; ++row) with_float_type(x_.dtype, [&]<class T>() { fill_numbers<T>(view, row, per_row, base, scratch); });
+    std::vector<double> scratch(static_cast<std::size_t>(per_row));
+    for (; row < last; ++row) with_float_type(x_.dtype, [&]<class T>() { fill_numbers<T>(view, s.pipeline.array, row, base, scratch); });
   }
   if (!has_target_) return;
   std::byte* to = base + target_at_;
@@ -65,7 +81,10 @@ void ArrayStore::fill(const Setup& s, std::int64_t first, std::int64_t last, std
   }
   const auto values = s.labels.values().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
   with_float_type(target_.dtype, [&]<class T>() {
-    std::transform(values.begin(), values.end(), reinterpret_cast<T*>(to) + first, [](double v) { return static_cast<T>(v); });
+    T* const out = reinterpret_cast<T*>(to);
+    for (row = first; row < last; ++row)
+      out[row] =
+          fitting<T>(values[static_cast<std::size_t>(row - first)], values[static_cast<std::size_t>(row - first)], *s.arrays.labels, row);
   });
 }
 

@@ -1,4 +1,5 @@
-// Arrays and their labels in memory that the ranks of a node share: bytes as they are, other numbers in the model's float type.
+// Arrays and their labels in memory that the ranks of a node share: bytes as they are, other numbers
+// scaled and in the model's float type.
 #pragma once
 #include <cstdint>
 #include <memory>

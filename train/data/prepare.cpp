@@ -22,11 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void rows_of(const std::vector<Part>& parts, Part wanted, std::vector<std::int64_t>& out) {
-  for (std::size_t r = 0; r < parts.size(); ++r)
-    if (parts[r] == wanted) out.push_back(static_cast<std::int64_t>(r));
-}
-
 class Preparation {
  public:
   Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm,
@@ -197,11 +192,8 @@ class Preparation {
     table_.each_piece_on_node("encoding", [&](std::int64_t, const TableChunk& chunk) { store.write(encoder, chunk); });
     const FeatureMatrix matrix = store.finish();
     std::shared_ptr<MatrixDataset>* sets[] = {&out.train, &out.validation, &out.test};
-    for (const Part part : {Part::train, Part::validation, Part::test}) {
-      std::vector<std::int64_t> rows;
-      rows_of(parts_, part, rows);
-      *sets[static_cast<int>(part)] = std::make_shared<MatrixDataset>(matrix, std::move(rows));
-    }
+    for (const Part part : {Part::train, Part::validation, Part::test})
+      *sets[static_cast<int>(part)] = std::make_shared<MatrixDataset>(matrix, rows_of(parts_, part));
   }
 
   std::shared_ptr<Representations> published_;

@@ -41,13 +41,6 @@ std::vector<std::int64_t> every(std::int64_t rows) {
   return out;
 }
 
-std::vector<std::int64_t> rows_of(std::span<const Part> parts, Part wanted) {
-  std::vector<std::int64_t> out;
-  for (std::size_t r = 0; r < parts.size(); ++r)
-    if (parts[r] == wanted) out.push_back(static_cast<std::int64_t>(r));
-  return out;
-}
-
 class ArrayReading {
  public:
   ArrayReading(const ReadRequest& request, ViewArray view) : r_(request), files_(r_.data, view, {}, r_.comm) {
@@ -175,20 +168,19 @@ class OpenedArray final : public OpenedRows {
   OpenedArray(const OpenRequest& request, ViewArray view, Communicator& comm) {
     const ArrayFiles files(request.data, view, {.labels = request.needs_target, .test = false}, comm);
     const ArrayFeatures& array = request.pipeline.array;
-    std::vector<ArrayLabels> labels;
+    ArrayLabels labels;
     together(comm, "rows", [&](std::int64_t&) {
       const ArrayView& rows = files.main().rows;
       const DType stored = rows.type == StoredType::u8 ? DType::u8 : DType::f32;
-      if (Shape(rows.shape.dims().subspan(1)).elements() != array.row_shape.elements() || stored != array.stored)
+      if (row_shape_of(rows, request.data) != array.row_shape || stored != array.stored)
         throw DataError(rows.path + ": has rows of " + Shape(rows.shape.dims().subspan(1)).text() + " " + std::string(name(rows.type)) +
                         ", the model reads " + array.row_shape.text() + " of " + (array.stored == DType::u8 ? "u8" : "numbers") +
                         "; convert them as its training rows were");
       if (!request.needs_target) return;
-      labels.push_back(ArrayLabels(*files.main().labels, request.pipeline.targets[0].kind));
-      labels[0].number(request.pipeline.targets[0].classes);
+      labels = ArrayLabels(*files.main().labels, request.pipeline.targets[0].kind);
+      labels.number(request.pipeline.targets[0].classes);
     });
-    if (labels.empty()) labels.emplace_back();
-    const ArrayStore store(comm, {files.main(), request.pipeline, labels[0], request.dtype, memory_budget(request.data.memory)});
+    const ArrayStore store(comm, {files.main(), request.pipeline, labels, request.dtype, memory_budget(request.data.memory)});
     rows_ = store.part(every(files.main().count()));
   }
   std::shared_ptr<const Dataset> shared_rows() const override { return rows_; }
