@@ -148,6 +148,7 @@ int run_train(std::span<const std::string> arguments) {
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
   if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
+  if (t.find_lr) t.words.restarts = 0;  // it has no run that another start could go on with
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   make_paths_absolute(t.settings.data, ".");  // a flag's is relative to here

@@ -111,7 +111,7 @@ bool LastWord::is_said() const noexcept {
 bool LastWord::is_written() const {
   if (attempt_ != 0) return RunDirectory::has_ended(run_, attempt_);
   const RunDirectory::Seen now = RunDirectory::look(run_);
-  return now.attempt > RunDirectory::attempts_before(before_, now) && now.has_ended;
+  return now.attempt > RunDirectory::attempts_before(before_, now.folder) && now.has_ended;
 }
 
 /// In a job that is started again and again, the third end of one step is final: code 70 ends the chain. `verdict` is what is written.

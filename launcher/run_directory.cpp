@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
@@ -16,6 +15,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/core/io/removal_place.hpp>
 #include <chorale/launcher/attempt_records.hpp>
+#include <chorale/launcher/run_events.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
 
@@ -76,26 +76,9 @@ class FolderGuard {
   int descriptor_;
 };
 
-/// Lines of events.jsonl in `run` that say something of an attempt; others are passed over: shared folders hold what others write.
-template <class F>
-void for_each_line(const fs::path& run, const F& use) {
-  constexpr std::int64_t kMostAttempts = 1'000'000;
-  std::ifstream events(run / "events.jsonl");
-  for (std::string line; std::getline(events, line);) {
-    auto json = nlohmann::ordered_json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("attempt") || !json["attempt"].is_number_integer()) continue;
-    const auto number = json["attempt"].get<std::int64_t>();
-    if (number >= 0 && number <= kMostAttempts) use(json, static_cast<int>(number));
-  }
-}
-
-std::string text_in(const nlohmann::ordered_json& json, const char* key) {
-  return json.contains(key) && json[key].is_string() ? json[key].get<std::string>() : "";
-}
-
 LastAttempt last_attempt(const fs::path& run) {
   LastAttempt last;
-  for_each_line(run, [&](const nlohmann::ordered_json& json, int number) {
+  for_each_event(run, [&](const nlohmann::ordered_json& json, int number) {
     if (number < last.number) return;
     last.has_ended = text_in(json, "event") == "end";
     if (number > last.number || !last.has_ended) last.watcher = text_in(json, "watcher"), last.job = text_in(json, "job");
@@ -104,22 +87,13 @@ LastAttempt last_attempt(const fs::path& run) {
   return last;
 }
 
-void append_line(const fs::path& run, const nlohmann::ordered_json& json) {
-  File file = File::open_write(run / "events.jsonl");
-  (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then: a writer that was stopped in between overwrites no line
-  const std::string line = json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  file.write_at(file.size(), std::as_bytes(std::span(line)));
-  file.sync();
-  file.close();
-}
-
 /// Ends of attempts under our own watcher that came before they could replace `old`, in whose lines they were written.
 void take_over_ends(const fs::path& old, const fs::path& run) {
   int attempt = 0;
-  for_each_line(old, [&](nlohmann::ordered_json& json, int) {
+  for_each_event(old, [&](nlohmann::ordered_json& json, int) {
     if (text_in(json, "event") != "end" || text_in(json, "watcher") != own_watcher()) return;
     json["attempt"] = ++attempt, json["checkpoint"] = nullptr;
-    append_line(run, json);
+    append_event(run, json);
   });
 }
 
@@ -226,25 +200,17 @@ void RunDirectory::submitted(const std::string& job) const { event(path_, 0, "su
 RunDirectory::Seen RunDirectory::look(const fs::path& run) {
   const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
+  return {folder_number(run), holder ? holder->nonce : "", last.number, last.has_ended, last.watcher};
+}
+
+std::uint64_t RunDirectory::folder_number(const fs::path& run) {
   struct stat status {};
-  const bool is_there = ::stat(run.c_str(), &status) == 0;
-  return {is_there ? static_cast<std::uint64_t>(status.st_ino) : 0, holder ? holder->nonce : "", last.number, last.has_ended, last.watcher};
+  return ::stat(run.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
 std::optional<Verdict> RunDirectory::recorded_end(const fs::path& run, int after) {
   std::optional<Verdict> out;
-  for_each_line(run, [&](const nlohmann::ordered_json& json, int number) {
-    out.reset();
-    if (number <= after || text_in(json, "event") != "end" || !json.contains("code") || !json["code"].is_number_integer()) return;
-    const auto whole = [&](const char* key) {
-      return json.contains(key) && json[key].is_number_integer() ? json[key].get<std::int64_t>() : -1;
-    };
-    out = Verdict{.code = static_cast<int>(whole("code")),
-                  .cause = text_in(json, "cause"),
-                  .rank = static_cast<int>(whole("rank")),
-                  .where = text_in(json, "where"),
-                  .step = whole("step")};
-  });
+  for_each_event(run, [&](const nlohmann::ordered_json& json, int number) { out = number > after ? end_in(json) : std::nullopt; });
   return out;
 }
 
@@ -257,7 +223,7 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
   const FolderGuard guard(run);  // who takes a lock over waits for it
   const std::optional<RunOwner> holder = RunLock::holder(run);
   const LastAttempt last = last_attempt(run);
-  const int attempts_before = RunDirectory::attempts_before(before, look(run));
+  const int attempts_before = RunDirectory::attempts_before(before, folder_number(run));
   const bool is_foreign = holder && holder->watcher != watcher && is_alive_here(*holder).value_or(true);
   if (is_foreign && holder->nonce == before.lock) return false;
   if (last.number > attempts_before && last.watcher == watcher && last.has_ended) return false;
@@ -283,7 +249,7 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   if (has_ended) json["checkpoint"] = newest_step(run);
   if (!watcher.empty()) json["watcher"] = watcher;
   if (!job.empty()) json["job"] = job;
-  append_line(run, json);
+  append_event(run, json);
 }
 
 }  // namespace chorale

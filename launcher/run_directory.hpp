@@ -40,15 +40,17 @@ class RunDirectory {
   static bool has_ended(const std::filesystem::path& run, int attempt);
   /// What is there before an attempt is started from outside.
   struct Seen {
-    std::uint64_t folder = 0;  // its number in the file system, another one once it is overwritten; 0: there is none
+    std::uint64_t folder = 0;  // its folder_number()
     std::string lock = {};     // whose nonce; empty: nobody's
     int attempt = 0;           // the last one
     bool has_ended = false;
     std::string watcher = {};  // of that one
   };
   static Seen look(const std::filesystem::path& run);
-  /// Of what was seen before, the last attempt that `now` may still hold: none where the folder is another one by now.
-  static int attempts_before(const Seen& before, const Seen& now) { return before.folder == now.folder ? before.attempt : 0; }
+  /// In the file system, another one once the folder is overwritten; 0: there is none.
+  static std::uint64_t folder_number(const std::filesystem::path& run);
+  /// Of what was seen before, the last attempt that `folder`, the number of now, may still hold: none where it is another one.
+  static int attempts_before(const Seen& before, std::uint64_t folder) { return before.folder == folder ? before.attempt : 0; }
   /// How an attempt with a number above `after` has ended, if its line is the last one.
   static std::optional<Verdict> recorded_end(const std::filesystem::path& run, int after);
   /// end() by who is not rank 0: the supervisor when the attempt's ranks have gone, or one of the ranks of a user's mpirun when the attempt

@@ -17,7 +17,7 @@ bool was_killed_by(const RankEnd& end, int signal) { return end.status && WIFSIG
 
 int precedence(const RankEnd& end) {
   if (end.kind == CauseKind::follows) return 3;
-  if (end.cause.empty() && was_killed_by(end, SIGTERM)) return 3;  // a launcher that has lost another one ends the rest so
+  if (was_asked_to_end(end)) return 3;
   if (end.cause.empty() || end.kind == CauseKind::unheard) return 1;
   // Ranks that have compared something say the same of one of them, and that one of itself: mpirun kills others when the first of them
   // leaves.
@@ -75,6 +75,8 @@ std::string words_of(const RankEnd& end, std::span<const RankEnd> all) {
 }
 
 }  // namespace
+
+bool was_asked_to_end(const RankEnd& end) { return end.cause.empty() && was_killed_by(end, SIGTERM); }
 
 std::optional<Verdict> verdict_of(std::span<const RankEnd> ends) {
   const auto order = [&](const RankEnd& end) { return was_awaited_in_vain(end, ends) ? kAwaited : precedence(end); };

@@ -41,6 +41,9 @@ struct RankEnd {
 /// rank's. Empty: no rank has failed.
 std::optional<Verdict> verdict_of(std::span<const RankEnd> ends);
 
+/// It was killed by SIGTERM and has said nothing: a launcher that has lost another rank ends the others so.
+bool was_asked_to_end(const RankEnd& end);
+
 /// "SIGKILL".
 std::string name_of_signal(int signal);
 /// "code 1", "SIGKILL"; of a status as waitpid gives it.

@@ -13,7 +13,7 @@ bool Trainer::evaluation_due(std::int64_t step) const {
 }
 
 bool Trainer::goes_back_after(std::int64_t step) const {
-  return config_.hold.last_step > 0 && step == config_.hold.last_step && parts_.hook && parts_.hook->goes_back_after(step);
+  return config_.hold.last_step > 0 && step == config_.hold.last_step && parts_.hook && parts_.hook->goes_back();
 }
 
 /// To the best weights so far. What they are scored with is other from here on, so that scores begin anew, with theirs.

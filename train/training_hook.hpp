@@ -59,12 +59,9 @@ class TrainingHook {
   virtual void between_layers() {}
   /// Collective, after step `step` (from 1) and before its evaluation; also after a step that train.on_nan = skip has left out.
   virtual void after_step(std::int64_t step) { (void)step; }
-  /// Whether the run goes back to its best weights after this step, before after_step(), and is evaluated then, because all that the model
-  /// reads beside its rows is another from here on. Equal on all ranks, asked before the step too; only of TrainerConfig::hold's step.
-  virtual bool goes_back_after(std::int64_t step) const {
-    (void)step;
-    return false;
-  }
+  /// Whether the run goes back to its best weights after TrainerConfig::hold's last step, before after_step(), and is evaluated then,
+  /// because all that the model reads beside its rows is another from here on. Equal on all ranks, asked before the step too.
+  virtual bool goes_back() const { return false; }
   /// Whether a checkpoint is due after this step, beside those that checkpoint.* asks for. Equal on all ranks, asked before the step too.
   virtual bool saves_after(std::int64_t step) const {
     (void)step;

@@ -58,8 +58,7 @@ void ControlChannel::turn() {
   std::vector<pollfd> waiting = {{wake_.number(), POLLIN, 0}};
   if (hub_) waiting.push_back({hub_->descriptor(), static_cast<short>(POLLIN | (hub_->wants_to_write() ? POLLOUT : 0)), 0});
   if (neighbours_) neighbours_->watch(waiting);
-  const bool looks_again_soon = neighbours_ && neighbours_->is_curious();
-  ::poll(waiting.data(), waiting.size(), static_cast<int>((looks_again_soon ? kLookEvery : kSayEvery).count()));
+  ::poll(waiting.data(), waiting.size(), static_cast<int>(until_next_turn().count()));
   eventfd_t ignored = 0;
   ::eventfd_read(wake_.number(), &ignored);
   if (neighbours_) neighbours_->serve(hub_ ? &*hub_ : nullptr);
@@ -74,6 +73,14 @@ void ControlChannel::turn() {
     if (!comes_again()) lose_hub("has gone");
   } else if (hub_ && is_silent(silence_))
     lose_hub("has said nothing for " + seconds_of(Clock::now() - heard_) + " s", true);
+}
+
+/// Unless somebody speaks. A hub that has been silent for too long is given up then, not half a second later.
+std::chrono::milliseconds ControlChannel::until_next_turn() const {
+  if (neighbours_ && neighbours_->is_curious()) return kLookEvery;
+  if (!hub_) return kSayEvery;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(silence_.load() - (Clock::now() - heard_));
+  return std::clamp<std::chrono::milliseconds>(left + std::chrono::milliseconds(1), std::chrono::milliseconds(1), kSayEvery);
 }
 
 /// The hub. When we were stopped ourselves, or the machine was, it gets as long again to speak.

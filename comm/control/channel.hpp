@@ -93,6 +93,7 @@ class ControlChannel {
   void send_outbox();
   void hear(const ControlMessage& message);
   bool is_silent(std::chrono::milliseconds limit);
+  std::chrono::milliseconds until_next_turn() const;
   void witness_leader();
   void lose_hub(const std::string& why, bool is_silence = false);
   void order_to_leave(const Cause& why);

@@ -18,7 +18,7 @@ ControlChannel::ControlChannel(Options options, std::chrono::milliseconds limit)
     : options_(std::move(options)), silence_(options_.silence), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (options_.local_rank == 0) neighbours_.emplace(options_.hub.secret);
   connect(limit);
-  heard_ = Clock::now();
+  heard_ = turned_ = Clock::now();
   welcome_until_ = heard_ + std::max(limit, options_.welcome_within);
   thread_ = std::thread([this] { run(); });
   std::unique_lock lock(mutex_);

@@ -63,10 +63,13 @@ void CollabRecipe::describe(CollabSettings& s) {
   table.add(
       "collab.finalise", s.finalise,
       "Share of the ticks, at the end: every task goes back to its best weights, publishes all of its entities anew, and its fusion alone "
-      "learns on with what all have published then. 0: vectors of the end are of different ages.",
+      "learns on with what all have published then. Only with the strategy store, and less where few ticks are left behind burn-in and "
+      "probe. 0: "
+      "vectors of the end are of different ages.",
       {.min = 0, .max = 0.5});
   table.add("collab.sweep", s.sweep,
-            "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: never.",
+            "Ticks in which a task's forward pass goes once over all of its rows, so that rows of all parts publish; 0: only at the end, "
+            "as collab.finalise says.",
             {.min = 0, .max = 1e6});
   table.add("collab.trunk.parameters", s.trunk.parameters,
             "Parameters that all tasks have in common, by name: 0 2.weight, encoder. Empty: encoder, all layers before the last one with "

@@ -76,6 +76,7 @@ void CollabRank::plan() {
                          .steps = own_steps(settings_.train, rows_.train->rows()),
                          .longest_tick_s = settings_.watchdog.seconds / 4,
                          .trial_step_ms = [this] { return trial_step_ms(); }});
+  if (const std::string changed = changed_end(recipe_, pace_.ticks); world_.rank() == 0 && !changed.empty()) session_.log.info(changed);
 }
 
 double CollabRank::trial_step_ms() {

@@ -1,5 +1,7 @@
 #include <chorale/launcher/collab/task_config.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -10,6 +12,20 @@ namespace chorale {
 
 namespace {
 std::int64_t steps_per_epoch(const TrainOptions& train, std::int64_t rows) { return (rows + train.batch - 1) / train.batch; }
+bool has_fusion(const CollabRecipe& recipe) {
+  const auto& strategy = recipe.settings.strategy;
+  return std::find(strategy.begin(), strategy.end(), "store") != strategy.end();
+}
+
+/// Ranks that average their weights would round those that are to stay as they are.
+bool drifts(const CollabRecipe& recipe) {
+  return std::any_of(recipe.tasks.begin(), recipe.tasks.end(),
+                     [](const auto& task) { return task->settings.parallel.exchange == "local_sgd"; });
+}
+
+std::int64_t room_at_end(const CollabRecipe& recipe, const TickCount& ticks) {
+  return ticks.ticks - std::max<std::int64_t>(1, ticks.burn_in) - ticks_of(recipe.settings.probe, ticks);
+}
 }  // namespace
 
 std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows) {
@@ -19,14 +35,19 @@ std::int64_t own_steps(const TrainOptions& train, std::int64_t train_rows) {
 std::int64_t ticks_of(double share, const TickCount& ticks) { return std::llround(share * static_cast<double>(ticks.ticks)); }
 
 std::int64_t final_ticks(const CollabRecipe& recipe, const TickCount& ticks) {
-  const CollabSettings& s = recipe.settings;
-  const bool has_fusion = std::find(s.strategy.begin(), s.strategy.end(), "store") != s.strategy.end();
-  // Ranks that average their weights would round those that are to stay as they are.
-  const bool drifts = std::any_of(recipe.tasks.begin(), recipe.tasks.end(),
-                                  [](const auto& task) { return task->settings.parallel.exchange == "local_sgd"; });
-  const std::int64_t room = ticks.ticks - std::max<std::int64_t>(1, ticks.burn_in) - ticks_of(s.probe, ticks);
-  if (!has_fusion || drifts || s.finalise <= 0 || room < 2) return 0;
-  return std::clamp<std::int64_t>(ticks_of(s.finalise, ticks), 1, room / 2);
+  const double share = recipe.settings.finalise;
+  const std::int64_t room = room_at_end(recipe, ticks);
+  if (share <= 0 || !has_fusion(recipe) || drifts(recipe) || room < 2) return 0;
+  return std::clamp<std::int64_t>(ticks_of(share, ticks), 1, room / 2);
+}
+
+std::string changed_end(const CollabRecipe& recipe, const TickCount& ticks) {
+  const double share = recipe.settings.finalise;
+  const std::int64_t wanted = std::max<std::int64_t>(1, ticks_of(share, ticks)), got = final_ticks(recipe, ticks);
+  if (share <= 0 || got == wanted || !has_fusion(recipe)) return "";
+  if (drifts(recipe)) return "collab.finalise is left out: ranks that average their weights (local_sgd) would change layers that rest";
+  return fmt::format("collab.finalise: {} of {} ticks, for {} are left behind burn-in and probe", got, wanted,
+                     std::max<std::int64_t>(0, room_at_end(recipe, ticks)));
 }
 
 HoldRule hold_at_end(std::int64_t final_ticks, std::int64_t k, const TickCount& ticks, bool begins_late) {

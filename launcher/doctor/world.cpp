@@ -141,7 +141,7 @@ class Watch {
   /// Of this host. Seen without their words: mpirun may hand these on only when it ends.
   void note_stopped() {
     for (const int rank : stopped_ranks_of(child_))
-      out_.missing += fmt::format("{}{}, its process is stopped (SIGSTOP)", out_.missing.empty() ? "" : "; ", rank_text(rank, host_name()));
+      out_.missing += fmt::format("{}{}{}", out_.missing.empty() ? "" : "; ", rank_text(rank, host_name()), stopped_text(true));
   }
 
   bool has_ended() {
@@ -212,8 +212,8 @@ std::string missing_text(const std::map<int, HeardRank>& heard) {
     if (said.awaits >= 0) ++waiting[said.awaits];
     if (said.seconds_ago < kSilent) continue;
     const bool stopped = said.host == host_name() && is_stopped(said.process);
-    silent.push_back(fmt::format("{} has said nothing for {:.1f} s{}", rank_text(rank, said.host), said.seconds_ago,
-                                 stopped ? ", its process is stopped (SIGSTOP)" : ""));
+    silent.push_back(
+        fmt::format("{} has said nothing for {:.1f} s{}", rank_text(rank, said.host), said.seconds_ago, stopped_text(stopped)));
   }
   const std::size_t more = silent.size() - std::min(silent.size(), kMost);
   silent.resize(silent.size() - more);

@@ -174,9 +174,7 @@ void RankControl::note(const ControlChannel::Cause& why) {
   const std::lock_guard lock(mutex_);
   if (why.kind == CauseKind::follows) verdict_ = ToldVerdict{why.text, why.culprit, why.code};
   if (why.kind == CauseKind::late && options_.is_hub_in_first)
-    first_ = RankEnd{.rank = 0,
-                     .kind = CauseKind::unheard,
-                     .cause = why.text + (is_stopped(process_of_rank(0)) ? ", its process is stopped (SIGSTOP)" : "")};
+    first_ = RankEnd{.rank = 0, .kind = CauseKind::unheard, .cause = why.text + stopped_text(is_stopped(process_of_rank(0)))};
   told_.notify_all();
 }
 

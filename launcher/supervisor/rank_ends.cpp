@@ -45,10 +45,6 @@ std::optional<RankEnd> end_of_unknown(const ControlHub& hub, int launcher_status
                  .cause = fmt::format("one of the ranks {} has ended before it had a connection: {}", fmt::join(awaited, ", "),
                                       name_of_signal(signal))};
 }
-
-bool was_asked_to_end(const RankEnd& end) {
-  return end.cause.empty() && end.status && WIFSIGNALED(*end.status) && WTERMSIG(*end.status) == SIGTERM;
-}
 }  // namespace
 
 std::vector<RankEnd> ends_in(const ControlHub& hub, const Surmise& surmise) {
@@ -61,9 +57,10 @@ std::vector<RankEnd> ends_in(const ControlHub& hub, const Surmise& surmise) {
 
 std::string strangers_text(const ControlHub& hub) {
   if (hub.refused() == 0) return "";
+  const bool is_one = hub.refused() == 1;
   return fmt::format(
-      "; {} were ended at port {}, where the ranks say how they are: who had made them did not know the run's secret, or said nothing",
-      hub.refused() == 1 ? "1 connection" : fmt::format("{} connections", hub.refused()), hub.port());
+      "{}{} ended at port {}, where the ranks say how they are: who had made {} did not know the run's secret, or said nothing",
+      kStrangersMark, is_one ? "1 connection was" : fmt::format("{} connections were", hub.refused()), hub.port(), is_one ? "it" : "them");
 }
 
 std::string place_of(const ControlHub& hub, int rank) {

@@ -5,19 +5,20 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
 #include <chorale/launcher/batch_note.hpp>
+#include <chorale/launcher/run_events.hpp>
+#include <chorale/launcher/supervisor/rank_ends.hpp>
 
 namespace chorale {
 
 namespace {
 /// What stays the same from start to start.
 std::string way_of(const Verdict& v) {
-  std::string cause = v.cause.substr(0, v.cause.find(", last seen"));
+  std::string cause = v.cause.substr(0, v.cause.find(kStrangersMark));
+  cause.resize(std::min(cause.size(), cause.find(", last seen")));
   std::erase_if(cause, [](unsigned char c) { return std::isdigit(c); });
   return fmt::format("{}|{}|{}", v.rank, v.code, cause);
 }
@@ -30,23 +31,15 @@ RepeatedEnd RepeatedEnd::in_events_of(const std::filesystem::path& run) {
     if (newest != checkpoint) out.forget();
     checkpoint = newest;
   };
-  std::ifstream events(run / "events.jsonl");
-  for (std::string line; std::getline(events, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    try {
-      if (!json.is_object() || json.at("event") != "end") continue;
-      now_at(json.contains("checkpoint") && json["checkpoint"].is_number() ? json["checkpoint"].get<std::int64_t>() : -1);
-      const Verdict verdict = {.code = json.at("code"),
-                               .cause = json.at("cause"),
-                               .rank = json.at("rank").is_null() ? -1 : json["rank"].get<int>(),
-                               .step = json.at("step")};
-      if (verdict.code == static_cast<int>(ExitCode::comm))
-        out.add(verdict);
-      else
-        out.forget();
-    } catch (const nlohmann::json::exception&) {  // not a line of ours
-    }
-  }
+  for_each_event(run, [&](const nlohmann::ordered_json& event, int) {
+    const std::optional<Verdict> verdict = end_in(event);
+    if (!verdict) return;
+    now_at(whole_in(event, "checkpoint"));
+    if (verdict->code == static_cast<int>(ExitCode::comm))
+      out.add(*verdict);
+    else
+      out.forget();
+  });
   const std::vector<std::int64_t> steps = list_checkpoints(run / "checkpoints").steps;
   now_at(steps.empty() ? -1 : steps.back());
   return out;

@@ -23,8 +23,6 @@ constexpr auto kTraining = 5s;    // of all others
 constexpr auto kLongPause = 2s;   // between two looks: it was us who stood still
 constexpr auto kMayTake = 2s;     // until ranks that were stopped with us have spoken
 
-std::string stopped_text(bool is_stopped) { return is_stopped ? ", its process is stopped (SIGSTOP)" : ""; }
-
 /// "NAME=" in the environment with which that process was started, as it stands there with zeros between.
 bool has_variable(const std::string& environment, const std::string& setting) {
   return environment.starts_with(setting + '\0') || environment.find('\0' + setting + '\0') != std::string::npos;
@@ -65,6 +63,8 @@ bool is_stopped(std::int64_t process) {
   const std::size_t name_end = stat.rfind(") ");
   return name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") == 0;
 }
+
+std::string stopped_text(bool is_stopped) { return is_stopped ? ", its process is stopped (SIGSTOP)" : ""; }
 
 bool is_stopped(const RankStatus& rank) { return rank.host == host_name() && is_stopped(rank.process); }
 

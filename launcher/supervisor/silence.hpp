@@ -20,6 +20,8 @@ struct Silence {
 /// By SIGSTOP; of a process on this host.
 bool is_stopped(std::int64_t process);
 bool is_stopped(const RankStatus& rank);
+/// What is said behind a rank whose process is stopped; empty behind another one.
+std::string stopped_text(bool is_stopped);
 /// The process of that rank of our job on this host, as PMIx numbers ranks; 0: it is not here, or not ours to look at.
 std::int64_t process_of_rank(int rank);
 /// The same, where one launcher has started it and this process: quicker.

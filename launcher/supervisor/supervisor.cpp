@@ -42,8 +42,9 @@ int Supervisor::run() {
     if (end.code == static_cast<int>(ExitCode::comm) && !end.asked && same_.add(end))
       static_cast<Verdict&>(end) = same_.final_verdict(end, order_.run);
     if (!end.cause.empty()) {
+      const std::string lost = end.cause;
       if (!has_said_its_end(end.code)) record(end, before);
-      say(has_said_its_end(end.code) ? "the run had ended in order, then: " + end.cause : end.cause);
+      say(has_said_its_end(end.code) ? "the run had ended in order, then: " + lost : end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
     if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), end.code;
@@ -53,7 +54,7 @@ int Supervisor::run() {
 
 bool Supervisor::has_old_run() const {
   const bool overwrites = std::find(order_.words.begin(), order_.words.end(), "--overwrite") != order_.words.end();
-  return overwrites && first_.folder != 0 && RunDirectory::look(order_.run).folder == first_.folder;
+  return overwrites && first_.folder != 0 && RunDirectory::folder_number(order_.run) == first_.folder;
 }
 
 void Supervisor::prepare_next_words() {
@@ -128,7 +129,7 @@ std::string Supervisor::newest_checkpoint() const {
 void Supervisor::record(AttemptEnd& end, const RunDirectory::Seen& before) const {
   try {
     if (RunDirectory::append_verdict(order_.run, end, watcher_, before)) return;
-    const int attempts = RunDirectory::attempts_before(before, RunDirectory::look(order_.run));
+    const int attempts = RunDirectory::attempts_before(before, RunDirectory::folder_number(order_.run));
     const std::optional<Verdict> recorded = RunDirectory::recorded_end(order_.run, attempts);
     if (recorded && recorded->code != end.code) static_cast<Verdict&>(end) = *recorded;
   } catch (const OwnedError& e) {

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 
-from rows import Mpirun, Row, main, shim, signal_is_known, time_of
+from rows import Mpirun, Row, main, run_folder, shim, signal_is_known, time_of
 
 STEPS = ["--train.steps", "600", "--train.evaluate_every", "300"]
 

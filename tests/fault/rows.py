@@ -145,10 +145,6 @@ def signal_is_known():
 
 
 def shim(row):
-    return os.path.join(os.path.dirname(row.chorale), "tests", SHIM)
-
-
-def shim(row):
     """Of shim.cpp, for LD_PRELOAD."""
     return os.path.join(os.path.dirname(row.chorale), "tests", "libchorale_fault_shim.so")
 

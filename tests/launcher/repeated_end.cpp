@@ -30,6 +30,17 @@ TEST_CASE("three ends of one step with one cause are enough, whatever the proces
   CHECK(ends.final_verdict(killed(299, 4), ".").step == 300);
 }
 
+TEST_CASE("strangers at the port do not make an end another one") {
+  RepeatedEnd ends;
+  const auto among = [](const char* strangers) {
+    Verdict out = killed(300, 1);
+    return out.cause += strangers, out;
+  };
+  CHECK_FALSE(ends.add(among("")));
+  CHECK_FALSE(ends.add(among("; strangers: 1 connection was ended at port 4711")));
+  CHECK(ends.add(among("; strangers: 12 connections were ended at port 4712")));
+}
+
 TEST_CASE("another step or a new checkpoint begins the count anew") {
   RepeatedEnd ends;
   for (const std::int64_t step : {300, 300, 310, 310}) CHECK_FALSE(ends.add(killed(step, 1)));

@@ -44,7 +44,7 @@ TEST_CASE("the verdict of an attempt that has replaced a run is that attempt's, 
   const RunDirectory::Seen before = RunDirectory::look(place.run);
   CHECK(before.attempt == 1);
   place.start(true);
-  CHECK(RunDirectory::attempts_before(before, RunDirectory::look(place.run)) == 0);
+  CHECK(RunDirectory::attempts_before(before, RunDirectory::folder_number(place.run)) == 0);
   CHECK(RunDirectory::append_verdict(place.run, lost(), "", before));
   REQUIRE(place.ends().size() == 1);
   CHECK(place.ends()[0].at("attempt") == 1);

@@ -20,7 +20,7 @@ void GuardNews::hear(const GuardEvent& event) {
   if (count.closings++ > 0) return;
   log_.info(
       fmt::format("{} no longer hears {} about {}s: its validation loss is {:.2g} +- {:.2g} higher with it ({} entities); it is tried "
-                  "again after three validations, and what comes of it is said at the end",
+                  "again after three validations, and trials are counted at the end",
                   task_, peer, kind, -event.benefit.mean, event.benefit.error, event.benefit.entities));
 }
 

@@ -18,7 +18,7 @@ class GuardNews {
   /// task: its name. sources: in the guard's order. log outlives it.
   GuardNews(Log& log, std::string task, std::vector<Source> sources);
   void hear(const GuardEvent& event);
-  /// Of each peer that was closed more than once, or tried again: how often, and whether it is heard now. Once, when the run is over.
+  /// Of each peer that was tried again since the last start: how often, and whether it is heard now. Once, when the run is over.
   void end();
 
  private:

@@ -192,7 +192,7 @@ void Sharing::tick(const Part& part) {
 /// entities there was none. Whoever hears learns with these from here on. Where a row is a running mean, it stays one (StoreOptions::keep).
 void Sharing::finalise(bool hears) {
   parts_.publication->drop_seen();
-  const std::int64_t parts = std::max<std::int64_t>(1, plan_.sweep_ticks);
+  const std::int64_t parts = plan_.sweep_ticks > 0 ? std::min<std::int64_t>(plan_.sweep_ticks, 100) : 10;
   for (std::int64_t part = 0; part < parts; ++part) {
     parts_.publication->sweep_part(part, parts);
     parts_.sharing.barrier("last sweep").wait();  // nobody waits for longer than at a tick
@@ -201,15 +201,9 @@ void Sharing::finalise(bool hears) {
   parts_.publication->complete(hears);
 }
 
-/// A task that makes steps of which nothing comes has no use for scores that begin anew.
 bool Sharing::is_masked_at_end() const {
   if (plan_.at_end != AtEnd::mask) return false;
   return (plan_.last_tick > 0 && plan_.final_tick() >= plan_.last_tick) || (plan_.patience > 0 && since_best_ >= plan_.patience);
-}
-
-bool Sharing::goes_back_after(std::int64_t step) const {
-  return plan_.final_ticks > 0 && plan_.first_tick + step / plan_.steps_per_tick == plan_.final_tick() &&
-         step % plan_.steps_per_tick == 0 && !is_masked_at_end();
 }
 
 void Sharing::settle() {

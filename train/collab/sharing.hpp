@@ -41,7 +41,8 @@ class Sharing final : public TrainingHook {
   void between_layers() override;
   void after_step(std::int64_t step) override;
   bool saves_after(std::int64_t step) const override;
-  bool goes_back_after(std::int64_t step) const override;
+  /// A task that makes steps of which nothing comes has no use for scores that begin anew.
+  bool goes_back() const override { return !is_masked_at_end(); }
   void after_save(std::int64_t step, bool is_good) override;
   std::string pinned() const override { return parts_.pinned ? parts_.pinned() : ""; }
   Stop stop() const override { return stop_; }

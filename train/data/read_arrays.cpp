@@ -70,8 +70,9 @@ class ArrayReading {
     } else {
       out.test = main.part(rows_of(parts_, Part::test));
     }
-    const std::string content = text_from(r_.comm, 0, r_.comm.rank() == 0 ? files_.content() : "", "content of the arrays");
-    out.identity = rows_identity(out.rows, out.pipeline, content);
+    std::string content;
+    together_slowly(r_.comm, "hash of the arrays", [&](std::int64_t&) { content = r_.comm.rank() == 0 ? files_.content() : ""; });
+    out.identity = rows_identity(out.rows, out.pipeline, text_from(r_.comm, 0, content, "content of the arrays"));
     return out;
   }
 

@@ -1,0 +1,55 @@
+#include <chorale/launcher/run_events.hpp>
+
+#include <fcntl.h>
+
+#include <fstream>
+#include <span>
+
+#include <chorale/core/io/file.hpp>
+
+namespace chorale {
+
+namespace {
+constexpr const char* kFile = "events.jsonl";
+constexpr std::int64_t kMostAttempts = 1'000'000;
+}  // namespace
+
+void for_each_event(const std::filesystem::path& run, const SeenEvent& see) {
+  std::ifstream events(run / kFile);
+  for (std::string line; std::getline(events, line);) {
+    auto json = nlohmann::ordered_json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("attempt")) continue;
+    const std::int64_t attempt = whole_in(json, "attempt");
+    if (attempt >= 0 && attempt <= kMostAttempts) see(json, static_cast<int>(attempt));
+  }
+}
+
+std::string text_in(const nlohmann::ordered_json& event, const char* key) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::int64_t whole_in(const nlohmann::ordered_json& event, const char* key) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_number_integer() ? found->get<std::int64_t>() : -1;
+}
+
+std::optional<Verdict> end_in(const nlohmann::ordered_json& event) {
+  if (text_in(event, "event") != "end" || whole_in(event, "code") < 0) return std::nullopt;
+  return Verdict{.code = static_cast<int>(whole_in(event, "code")),
+                 .cause = text_in(event, "cause"),
+                 .rank = static_cast<int>(whole_in(event, "rank")),
+                 .where = text_in(event, "where"),
+                 .step = whole_in(event, "step")};
+}
+
+void append_event(const std::filesystem::path& run, const nlohmann::ordered_json& event) {
+  File file = File::open_write(run / kFile);
+  (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then, wherever the file has its end by now
+  const std::string line = event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  file.write_at(file.size(), std::as_bytes(std::span(line)));
+  file.sync();
+  file.close();
+}
+
+}  // namespace chorale
