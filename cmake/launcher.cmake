@@ -1,11 +1,12 @@
 file(GLOB launcher_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/launcher/*.cpp ${PROJECT_SOURCE_DIR}/launcher/spawn/*.cpp
      ${PROJECT_SOURCE_DIR}/launcher/bench/*.cpp ${PROJECT_SOURCE_DIR}/launcher/slurm/*.cpp ${PROJECT_SOURCE_DIR}/launcher/supervisor/*.cpp
-     ${PROJECT_SOURCE_DIR}/launcher/doctor/*.cpp ${PROJECT_SOURCE_DIR}/launcher/collab/*.cpp)
+     ${PROJECT_SOURCE_DIR}/launcher/doctor/*.cpp ${PROJECT_SOURCE_DIR}/launcher/collab/*.cpp
+     ${PROJECT_SOURCE_DIR}/launcher/compare/*.cpp)
 if(launcher_sources)
   list(FILTER launcher_sources EXCLUDE REGEX "launcher/main.cpp$")
   # Programs' files have words of their own that are called the same in each.
   set(alone ${launcher_sources})
-  list(FILTER alone INCLUDE REGEX "launcher/(cmd_|doctor/|supervisor/|collab/study_)")
+  list(FILTER alone INCLUDE REGEX "launcher/(cmd_|doctor/|supervisor/|compare/|collab/study_)")
   set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   # Tests link the launcher's parts; main.cpp alone is the program.
   add_library(chorale_launcher STATIC ${launcher_sources})

@@ -18,6 +18,7 @@
 #include <chorale/launcher/printable.hpp>
 #include <chorale/launcher/progress.hpp>
 #include <chorale/launcher/ranks.hpp>
+#include <chorale/launcher/rehearsal.hpp>
 #include <chorale/launcher/recipe_settings.hpp>
 #include <chorale/launcher/run_directory.hpp>
 #include <chorale/launcher/run_files.hpp>
@@ -43,9 +44,16 @@ struct TrainTable : RecipeTable {
         "find-lr", find_lr,
         "Do not train, but look for a learning rate: it rises from 1e-7 to 10 over 200 updates, until the loss flies off. Prints what "
         "to begin with, and writes find_lr.json.");
+    table.add(
+        "fast-dev-run", fast_dev_run,
+        "Three updates, an evaluation of at most 1024 rows and a checkpoint: whether everything fits together, before it runs for hours.");
+    table.add("overfit-batches", overfit_batches,
+              "Train on the rows of so many batches, and validate with them: a model that is right learns them by heart. 0: on all.",
+              {.min = 0, .max = 1e6});
   }
   StartWords words;
-  bool find_lr = false;
+  bool find_lr = false, fast_dev_run = false;
+  std::int64_t overfit_batches = 0;
 };
 
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
@@ -66,8 +74,13 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   const std::filesystem::path folder = text_from(comm, 0, run.path().string(), "run directory");  // its default holds the time
   claim_together(comm, run, s.watchdog.seconds, session.log);
   comm.watch().enter(Activity::reading, "data");
-  const DataParts data = read_data({s.data, s.train, comm, session.log, session.registry});
+  DataParts data = read_data({s.data, s.train, comm, session.log, session.registry});
   comm.watch().enter(Activity::starting, "training");
+  if (const std::string left = t.overfit_batches > 0 ? cut_to_batches(s.train, t.overfit_batches, data) : "";
+      comm.rank() == 0 && !left.empty())
+    session.log.info(left);
+  if (const std::string left = t.fast_dev_run ? cut_to_rehearsal(t.settings, data) : ""; comm.rank() == 0 && !left.empty())
+    session.log.info(left);
   const ModelParts parts = build_parts(s, data.pipeline, session.registry);
   const std::string recipe = resolved_recipe(t.table);
   TrainerConfig config;
@@ -148,7 +161,8 @@ int run_train(std::span<const std::string> arguments) {
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
   if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
-  if (t.find_lr) t.words.restarts = 0;  // it has no run that another start could go on with
+  if (t.fast_dev_run && t.words.resume) throw UsageError("--fast-dev-run is a run of its own; remove --resume");
+  if (t.find_lr || t.fast_dev_run) t.words.restarts = 0;  // they have no run that another start could go on with
   t.settings.data.representations = absolute_representations(t.settings.data.representations, ".");
   t.settings.train.init_from = absolute_run(t.settings.train.init_from, ".");
   make_paths_absolute(t.settings.data, ".");  // a flag's is relative to here

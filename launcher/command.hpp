@@ -33,6 +33,8 @@ int run_scale(std::span<const std::string> arguments);
 int run_collab(std::span<const std::string> arguments);
 int run_doctor(std::span<const std::string> arguments);
 int run_submit(std::span<const std::string> arguments);
+int run_compare(std::span<const std::string> arguments);
+int run_cv(std::span<const std::string> arguments);
 int run_run_status(std::span<const std::string> arguments);
 int run_completion(std::span<const std::string> arguments);
 int run_help(std::span<const std::string> arguments);
@@ -47,6 +49,8 @@ std::string scale_options();
 std::string collab_options();
 std::string doctor_options();
 std::string submit_options();
+std::string compare_options();
+std::string cv_options();
 std::string status_options();
 std::string help_options();
 

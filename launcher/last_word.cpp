@@ -108,6 +108,17 @@ bool LastWord::is_said() const noexcept {
   }
 }
 
+std::optional<Verdict> LastWord::recorded() const noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    if (run_.empty()) return std::nullopt;
+    const int before = attempt_ != 0 ? attempt_ - 1 : RunDirectory::attempts_before(before_, RunDirectory::folder_number(run_));
+    return RunDirectory::recorded_end(run_, before);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
 bool LastWord::is_written() const {
   if (attempt_ != 0) return RunDirectory::has_ended(run_, attempt_);
   const RunDirectory::Seen now = RunDirectory::look(run_);

@@ -39,6 +39,8 @@ class LastWord {
   bool first_has_died() const;
   /// There is a verdict's line of this start.
   bool is_said() const noexcept;
+  /// That line, whoever has written it; nothing where there is none, or it cannot be read.
+  std::optional<Verdict> recorded() const noexcept;
   bool has_begun() const {
     const std::lock_guard lock(mutex_);
     return attempt_ != 0;

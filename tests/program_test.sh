@@ -30,6 +30,50 @@ expect 0 "" train "${common[@]}" -n 3 --launch threads --train.steps 13 --run-di
 expect 0 "resumes at step 13" train "${common[@]}" -n 2 --launch mpirun --run-dir cut --resume
 same "$(outcome one)" "$(outcome cut)" "outcome with and without a resume"
 expect 64 "optimizer.lr is" train "${common[@]}" -n 1 --run-dir cut --resume --optimizer.lr 0.5
+# A rehearsal: every part of a run, in seconds; and rows that are learnt by heart.
+expect 0 "fast-dev-run: 3 updates" train recipe.ini -n 2 --launch threads --fast-dev-run --optimizer.schedule cosine --optimizer.warmup_steps 900 --run-dir rehearsed
+same "3" "$(grep -c '"event":"step"' rehearsed/metrics.jsonl)" "updates of a rehearsal"
+expect 0 "" inspect rehearsed/checkpoints/step_3 --verify
+expect 64 "remove --resume" train recipe.ini --fast-dev-run --resume --run-dir rehearsed
+expect 0 "overfit-batches: 100 rows" train recipe.ini -n 2 --launch threads --overfit-batches 1 --train.batch 100 --train.epochs 300 --train.evaluate_every 100 \
+  --optimizer.lr 0.02 --run-dir by_heart
+awk -v loss="$(grep '"event":"evaluation"' by_heart/metrics.jsonl | tail -n 1 | grep -oE '"loss":[0-9.e-]+' | cut -d: -f2)" 'BEGIN { exit !(loss < 0.02) }' ||
+  { echo "a batch was not learnt by heart: $(tail -n 2 by_heart/metrics.jsonl)"; failed=1; }
+expect 64 "are 10000000 rows, the training part has" train recipe.ini --overfit-batches 100000 --train.batch 100 --run-dir x
+# Runs held against each other, paired by seed.
+for seed in 1 2 3; do
+  for lr in 0.001 0.02; do
+    expect 0 "" train recipe.ini --quiet -n 1 --train.epochs 2 --train.seed $seed --optimizer.lr $lr --run-dir "compared/$lr-$seed"
+  done
+done
+expect 0 "3 pairs)" compare compared/0.001-* compared/0.02-* --metric auc
+expect 0 "compare.json" compare compared/0.001-* compared/0.02-* --out comparison
+[ -s comparison/compare.md ] && python3 -m json.tool comparison/compare.json >/dev/null || { echo "compare wrote no tables"; failed=1; }
+expect 64 "no run has it; they have" compare compared/0.001-1 --metric nonsense
+expect 64 "holds no run" compare .
+# Each part is tested once; what was there is kept, and other settings are refused.
+expect 0 "test auc, more is better" cv recipe.ini --folds 3 -n 2 --launch threads --train.epochs 1 --out folds
+[ "$(ls -d folds/fold_* | wc -l)" = 3 ] && python3 -c 'import json; c = json.load(open("folds/cv.json")); assert len(c["settings"]) == 1 and len(c["settings"][0]["metrics"]["auc"]["values"]) == 3' ||
+  { echo "cv left other runs"; failed=1; }
+scores() { python3 -c 'import json, sys; print(json.load(sys.stdin)["settings"][0]["metrics"]["auc"])'; }
+same "$(scores <folds/cv.json)" "$("$chorale" cv recipe.ini --folds 3 -n 2 --launch threads --train.epochs 1 --out folds --json 2>/dev/null | scores)" "cv, and cv that goes on"
+expect 64 "" cv recipe.ini --folds 3 --launch threads --train.epochs 1 --optimizer.lr 0.5 --out folds
+expect 64 "data.fold is what cv goes through" cv recipe.ini --data.fold 1/3
+expect 64 "expected K/N" train recipe.ini --data.fold 4/3 --run-dir x
+# Losses and what only some of them read.
+awk 'BEGIN { srand(5); print "a,b,count"; for (i = 0; i < 400; ++i) { a = rand(); b = rand(); printf "%.4f,%.4f,%d\n", a, b, int(4 * a * a + 2 * rand()) } }' >counts.csv
+printf '[data]\nfile = counts.csv\ntarget = count\n[model]\nlayers = linear(8) relu linear(1)\n[train]\nloss = poisson\nmetrics = rmse wape smape rmsle mape\nbatch = 32\nepochs = 20\n[optimizer]\nlr = 0.02\n' >counts.ini
+for loss in poisson tweedie "pinball --train.quantile 0.9"; do
+  expect 0 "" train counts.ini --quiet -n 2 --launch threads --train.loss $loss --run-dir "counts_${loss%% *}"
+done
+"$chorale" predict counts_poisson --file counts.csv --out predicted_counts.csv >/dev/null 2>&1
+awk -F, 'NR > 1 { if ($NF <= 0) exit 1; sum += $NF } END { exit !(sum / (NR - 1) > 1 && sum / (NR - 1) < 4) }' predicted_counts.csv || { echo "predictions of poisson are no means"; failed=1; }
+"$chorale" predict counts_pinball --file counts.csv --out predicted_high.csv >/dev/null 2>&1
+awk -F, 'NR == FNR { count[FNR] = $3; next } FNR > 1 { below += count[FNR] <= $NF } END { exit !(below / (FNR - 1) > 0.8 && below / (FNR - 1) < 0.99) }' counts.csv predicted_high.csv ||
+  { echo "predictions of the 0.9 quantile lie elsewhere"; failed=1; }
+expect 64 "train.quantile does nothing with train.loss = poisson; remove it, or use pinball" train counts.ini --train.quantile 0.2 --run-dir x
+sed '2s/[0-9]*$/-3/' counts.csv >negative.csv
+expect 65 "has the target -3" train counts.ini --data.file negative.csv --run-dir x
 # Several targets: a class of three, one of two and a number, each missing in some rows.
 awk 'BEGIN { srand(3); print "id,a,b,colour,buys,spend"
   for (i = 0; i < 600; ++i) { a = rand(); b = rand(); printf "%d,%.4f,%.4f,", i, a, b

@@ -68,7 +68,12 @@ bool learns_task_weights(const TrainOptions& options) { return options.task_weig
 std::unique_ptr<Loss> make_loss(const TrainOptions& options, const std::vector<std::int64_t>& class_rows, const Registry& registry) {
   return registry.of<LossEntry>()
       .at(options.loss, "loss")
-      .make({.class_weights = class_weights(options.class_weights, class_rows), .huber_delta = options.huber_delta});
+      .make({.class_weights = class_weights(options.class_weights, class_rows),
+             .huber_delta = options.huber_delta,
+             .label_smoothing = options.label_smoothing,
+             .focal_gamma = options.focal_gamma,
+             .quantile = options.quantile,
+             .tweedie_power = options.tweedie_power});
 }
 
 std::unique_ptr<Loss> make_target_loss(const TrainOptions& options, const std::vector<FittedTarget>& targets, std::size_t t,
@@ -79,7 +84,35 @@ std::unique_ptr<Loss> make_target_loss(const TrainOptions& options, const std::v
   return make_loss(one, targets[t].class_rows, registry);
 }
 
+namespace {
+/// An option that no loss of the run reads.
+void refuse_idle_loss_options(const TrainOptions& o, const std::vector<std::string>& losses, const Registry& registry) {
+  const auto& all = registry.of<LossEntry>();
+  const auto reads = [&](const std::string& name, const std::string& key) {
+    const std::vector<std::string>& keys = all.at(name, "loss").reads;
+    return std::find(keys.begin(), keys.end(), key) != keys.end();
+  };
+  const TrainOptions usual;
+  const std::vector<std::pair<std::string, bool>> given = {{"huber_delta", o.huber_delta != usual.huber_delta},
+                                                           {"label_smoothing", o.label_smoothing != usual.label_smoothing},
+                                                           {"focal_gamma", o.focal_gamma != usual.focal_gamma},
+                                                           {"quantile", o.quantile != usual.quantile},
+                                                           {"tweedie_power", o.tweedie_power != usual.tweedie_power}};
+  for (const auto& [key, is_given] : given) {
+    const auto reads_it = [&, &key = key](const std::string& name) { return reads(name, key); };
+    if (!is_given || std::any_of(losses.begin(), losses.end(), reads_it)) continue;
+    std::vector<std::string> who;
+    for (const std::string& name : all.names())
+      if (reads(name, key)) who.push_back(name);
+    throw UsageError("train." + key + " does nothing with train.loss = " + o.loss + "; remove it, or use " + list_text(who));
+  }
+}
+}  // namespace
+
 std::unique_ptr<Objective> make_objective(const TrainOptions& options, const std::vector<FittedTarget>& targets, const Registry& registry) {
+  std::vector<std::string> losses;
+  for (std::size_t t = 0; t < targets.size(); ++t) losses.push_back(loss_of_target(options.loss, names_of(targets), t));
+  refuse_idle_loss_options(options, losses, registry);
   if (targets.size() == 1) {
     const std::string idle = options.task_weights != TrainOptions().task_weights ? "task_weights = " + list_text(options.task_weights)
                              : options.gradient_surgery != "none"                ? "gradient_surgery = " + options.gradient_surgery

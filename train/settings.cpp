@@ -4,6 +4,7 @@
 #include <chorale/core/base/excerpt.hpp>
 #include <chorale/core/data/target_words.hpp>
 #include <chorale/core/loss/loss.hpp>
+#include <chorale/core/metrics/metric.hpp>
 #include <chorale/core/nn/multi_task.hpp>
 #include <chorale/train/data/reader.hpp>
 #include <chorale/train/exchange/exchange.hpp>
@@ -44,6 +45,13 @@ std::string losses_text(const Registry& registry) {
   return out;
 }
 
+std::string metrics_text(const Registry& registry) {
+  std::string out;
+  for (const std::string& name : registry.of<MetricEntry>().names())
+    if (name != "loss") out += (out.empty() ? "" : " ") + name;
+  return out;
+}
+
 void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
   t.add("model.kind", o.kind,
         "layers, one after the other, for one target; for several: shared_bottom, mmoe (a gate a task mixes shared experts) or ple (levels "
@@ -68,10 +76,18 @@ void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
 void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
   t.add("train.loss", o.loss,
         "What is minimised: " + losses_text(registry) +
-            ". The two cross entropies work on logits. With several targets each may have its own: "
+            ". Those of classes work on logits, poisson and tweedie on the log of the mean. With several targets each may have its own: "
             "income : binary_cross_entropy spend : mse.",
         {.check = [&registry](const std::string& value) { check_losses(value, registry); }});
   t.add("train.huber_delta", o.huber_delta, "Where the huber loss turns from squares to absolute values.", {.min = 1e-12});
+  t.add("train.label_smoothing", o.label_smoothing,
+        "Of the cross entropies: how much of a label goes to all classes alike (Szegedy et al. 2016).", {.min = 0, .max = 0.999});
+  t.add("train.focal_gamma", o.focal_gamma, "Of the focal losses: how much less rows count that are right already; 0: cross entropy.",
+        {.min = 0, .max = 100});
+  t.add("train.quantile", o.quantile, "Of the pinball loss: the share of values that lie below what is predicted.",
+        {.min = 1e-6, .max = 1 - 1e-6});
+  t.add("train.tweedie_power", o.tweedie_power, "Of the tweedie loss: the power of the mean by which the variance grows.",
+        {.min = 1.001, .max = 1.999});
   t.add("train.batch", o.batch, "Samples of one update over all ranks together.", {.min = 1, .max = kMany, .short_flag = "batch"});
   t.add("train.epochs", o.epochs, "Passes over the training rows.", {.min = 0, .max = kMany, .short_flag = "epochs", .mathematics = false});
   t.add("train.steps", o.steps, "Stop after this many updates in all; 0: epochs decide.",
@@ -80,12 +96,9 @@ void describe_train(OptionTable& t, TrainOptions& o, const Registry& registry) {
   t.add("train.accumulate", o.accumulate, "Parts that each virtual worker's share is computed in, one after the other, to save memory.",
         {.min = 1, .max = kMany});
   t.add("train.dtype", o.dtype, "Element type of parameters and arithmetic.", {.choices = {"f32", "f64"}});
-  t.add(
-      "train.metrics", o.metrics,
-      "Scores beside the loss: auc accuracy top2_accuracy top3_accuracy top5_accuracy top10_accuracy precision recall f1 macro_f1 micro_f1 "
-      "weighted_f1 average_precision log_loss brier calibration confusion rmse mae r2. Of several "
-      "targets all that can have it, or one: income.auc.",
-      {.mathematics = false});
+  t.add("train.metrics", o.metrics,
+        "Scores beside the loss: " + metrics_text(registry) + ". Of several targets all that can have it, or one: income.auc.",
+        {.mathematics = false});
   t.add(
       "train.early_stop", o.early_stop,
       "A validation score and how many evaluations it may fail to improve: validation.auc 5. The best weights are kept. Of several targets "

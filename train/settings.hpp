@@ -22,7 +22,7 @@ struct ModelOptions {
 
 struct TrainOptions {
   std::string loss = "binary_cross_entropy";  // of several targets perhaps each its own: see words_of_target
-  double huber_delta = 1;
+  double huber_delta = 1, label_smoothing = 0, focal_gamma = 2, quantile = 0.5, tweedie_power = 1.5;
   std::int64_t batch = 64;  // global
   std::int64_t epochs = 10;
   std::int64_t steps = 0;  // 0: epochs decide

@@ -127,6 +127,9 @@ void describe_split(OptionTable& table, DataOptions& o) {
       "group COLUMN 0.7 0.15 0.15, or column COLUMN, which names each row's part (train, validation, test). Two shares are training and "
       "test.",
       {.check = [](const std::string& value) { parse_split(words_of(value)); }});
+  table.add("data.fold", o.fold,
+            "K/N: test is the K-th of N parts of equal size, instead of the share in data.split; chorale cv trains with each. Empty: none.",
+            {.check = [](const std::string& value) { parse_split({"random"}, value); }});
   table.add("data.split_seed", o.split_seed, "Seed of random, stratified and group splits.", {.min = 0, .max = 0x1p53});
 }
 

@@ -58,6 +58,7 @@ struct DataOptions {
 
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};
+  std::string fold = {};  // "2/5": which of so many parts is tested; empty: as split says
   std::int64_t split_seed = 1;
 };
 

@@ -99,7 +99,7 @@ std::set<int> roles(const DataOptions& o, const std::vector<TargetKind>& kinds, 
     }
   }
   for (const std::string& column : o.id) plan.ids.push_back(role(column, "data.id"));
-  const SplitRule rule = parse_split(o.split);
+  const SplitRule rule = parse_split(o.split, o.fold);
   if (!rule.column.empty()) {
     plan.split = column_at(schema, rule.column, "data.split");
     // A column that names the part, or the group, says nothing that holds for new rows; a time may.
@@ -115,7 +115,9 @@ void check_target(const PreprocessPlan& plan, const TargetPlan& target) {
                     "' does not hold numbers, but the loss fits a value; use binary_cross_entropy or cross_entropy for classes");
   if (target.positive.is_empty()) return;
   if (target.kind != TargetKind::binary)
-    throw UsageError("data.positive makes two classes, which only train.loss = binary_cross_entropy fits; remove one of the two");
+    throw UsageError(
+        "data.positive makes two classes, which only a loss of two classes fits (binary_cross_entropy, binary_focal); remove one of the "
+        "two");
   if (target.positive.compares() && column.type != ColumnType::number)
     throw DataError("data.positive compares with a number, but column '" + column.name + "' holds none; name the values instead");
 }

@@ -29,8 +29,18 @@ double parse_share(const std::string& word) {
   return share;
 }
 
+/// Where fold number `fold` ends among `rows` ordered rows.
+std::size_t fold_border(const SplitRule& rule, std::int64_t fold, std::size_t rows) {
+  return rows * static_cast<std::size_t>(fold) / static_cast<std::size_t>(rule.folds);
+}
+
 // Borders of the three parts in `rows` ordered rows. Rounding, not cutting: 0.7 of 10 is 7 though 0.7 * 10 < 7 in doubles.
 std::array<std::size_t, 2> borders(const SplitRule& rule, std::size_t rows) {
+  if (rule.folds > 0) {
+    const std::size_t rest = rows - (fold_border(rule, rule.fold, rows) - fold_border(rule, rule.fold - 1, rows));
+    const double trains = rule.share[0] / (rule.share[0] + rule.share[1]);
+    return {static_cast<std::size_t>(std::llround(trains * static_cast<double>(rest))), rest};
+  }
   const auto n = static_cast<double>(rows);
   const auto first = static_cast<std::size_t>(std::llround(rule.share[0] * n));
   const auto second = static_cast<std::size_t>(std::llround((rule.share[0] + rule.share[1]) * n));
@@ -41,14 +51,25 @@ Part part_at(const std::array<std::size_t, 2>& border, std::size_t i) {
   return i < border[0] ? Part::train : i < border[1] ? Part::validation : Part::test;
 }
 
+/// The part of the i-th of `rows` ordered rows: with folds the order begins behind the fold that is tested, which comes last then.
+Part part_in_order(const SplitRule& rule, std::size_t i, std::size_t rows) {
+  const auto border = borders(rule, rows);
+  return part_at(border, rule.folds > 0 ? (i + rows - fold_border(rule, rule.fold, rows)) % rows : i);
+}
+
 struct Ranked {
   std::uint64_t key;
   std::int64_t row;
   auto operator<=>(const Ranked&) const = default;
 };
 
-// The first rows in the order of (key, row) are train, then validation, then test. Two selections, no sort.
+// The first rows in the order of (key, row) are train, then validation, then test. Two selections, no sort, without folds.
 void cut(const SplitRule& rule, std::vector<Ranked>& ranked, std::vector<Part>& parts) {
+  if (rule.folds > 0) {
+    std::sort(ranked.begin(), ranked.end());
+    for (std::size_t i = 0; i < ranked.size(); ++i) parts[static_cast<std::size_t>(ranked[i].row)] = part_in_order(rule, i, ranked.size());
+    return;
+  }
   const auto border = borders(rule, ranked.size());
   const auto at = [&](std::size_t i) { return ranked.begin() + static_cast<std::ptrdiff_t>(i); };
   if (border[0] < ranked.size()) std::nth_element(ranked.begin(), at(border[0]), ranked.end());
@@ -74,11 +95,10 @@ void cut_by_group(const SplitRule& rule, std::uint64_t seed, std::span<const std
   std::vector<std::pair<std::uint64_t, std::uint64_t>> order;
   for (const auto& [key, size] : sizes) order.emplace_back(draw(seed, key), key);
   std::sort(order.begin(), order.end());
-  const auto border = borders(rule, keys.size());
   std::map<std::uint64_t, Part> part;
   std::size_t before = 0;
   for (const auto& [drawn, key] : order) {
-    part[key] = part_at(border, before + sizes[key] / 2);
+    part[key] = part_in_order(rule, before + sizes[key] / 2, keys.size());
     before += sizes[key];
   }
   for (std::size_t i = 0; i < keys.size(); ++i) parts[i] = part[keys[i]];
@@ -108,6 +128,7 @@ std::string SplitRule::text() const {
     char digits[32];
     out += " " + std::string(digits, std::to_chars(digits, digits + sizeof digits, s).ptr);
   }
+  if (folds > 0) out += ", fold " + std::to_string(fold) + "/" + std::to_string(folds);
   return out;
 }
 
@@ -133,6 +154,21 @@ SplitRule parse_split(const std::vector<std::string>& words) {
   const double sum = rule.share[0] + rule.share[1] + rule.share[2];
   if (std::abs(sum - 1) > 1e-6) refuse("the shares sum to " + std::to_string(sum) + ", not to 1");
   if (rule.share[0] == 0) refuse("the share of train is 0");
+  return rule;
+}
+
+SplitRule parse_split(const std::vector<std::string>& words, const std::string& fold) {
+  SplitRule rule = parse_split(words);
+  if (fold.empty()) return rule;
+  const char* end = fold.data() + fold.size();
+  const auto number = std::from_chars(fold.data(), end, rule.fold);
+  const bool has_bar = number.ec == std::errc() && number.ptr != end && *number.ptr == '/';
+  const auto count = std::from_chars(has_bar ? number.ptr + 1 : end, end, rule.folds);
+  if (!has_bar || count.ec != std::errc() || count.ptr != end || rule.folds < 2 || rule.folds > 10000 || rule.fold < 1 ||
+      rule.fold > rule.folds)
+    throw UsageError("data.fold = " + fold + " is refused: expected K/N with K from 1 to N and N of at least 2, as in 2/5");
+  if (rule.kind == SplitRule::Kind::time || rule.kind == SplitRule::Kind::column)
+    throw UsageError("data.fold is for random, stratified and group splits; data.split = " + words[0] + " says itself what is tested");
   return rule;
 }
 
@@ -201,7 +237,7 @@ std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::i
       break;
   }
   for (std::size_t p = 0; p < 3; ++p) {
-    const bool wanted = rule.kind == SplitRule::Kind::column ? p == 0 : rule.share[p] > 0;
+    const bool wanted = rule.kind == SplitRule::Kind::column ? p == 0 : rule.share[p] > 0 || (p == 2 && rule.folds > 0);
     if (wanted && std::find(parts.begin(), parts.end(), static_cast<Part>(p)) == parts.end()) {
       throw DataError("data.split = " + rule.text() + ": of " + std::to_string(rows) + " rows none falls into " + std::string(kParts[p]) +
                       "; give it a larger share, or more rows");

@@ -22,6 +22,7 @@ struct SplitRule {
   Kind kind = Kind::random;
   std::string column;                               // of time, group, column
   std::array<double, 3> share = {0.7, 0.15, 0.15};  // of train, validation, test; sums to 1
+  std::int64_t fold = 0, folds = 0;                 // test is fold `fold` of so many, from 1 on; 0: as share says
   std::string text() const;
   bool needs_keys() const { return kind != Kind::random; }
 };
@@ -30,6 +31,11 @@ struct SplitRule {
 /// Two numbers are train and test: there is no validation part then, and nothing to stop early by. Throws UsageError that says what is
 /// allowed.
 SplitRule parse_split(const std::vector<std::string>& words);
+
+/// The same with the fold of data.fold, "2/5": test is the second of five parts of equal size, of which each row is in one; the rest is cut
+/// into train and validation as the shares of the two say. Empty: no fold. Throws UsageError for another form, and for splits whose parts
+/// have an order or names.
+SplitRule parse_split(const std::vector<std::string>& words, const std::string& fold);
 
 /// One key a row of a chunk, from the column that the rule looks at (the target, for stratified).
 /// Throws DataError for a row without a value, or, for kind column, with a value other than train, validation, test.

@@ -74,11 +74,30 @@ struct Clamp      { template <class T> CHORALE_BOTH T f(T x, T a, T b) { return 
 
 // Losses: value and derivative by the prediction z, target t.
 struct BinaryCrossEntropy {  // on logits: t max(-z, 0) + (1 - t) max(z, 0) + log(1 + exp(-|z|)); no term is negative, so nothing cancels in any order
-  template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z < T(0) ? -z * t : z * (T(1) - t)) + f_log1p(f_exp(-f_abs(z))); }
-  template <class T> CHORALE_BOTH T d(T z, T t, T) {  // (1 - t) sigmoid(z) - t sigmoid(-z): a sure answer's small slope keeps its digits
-    const T e = f_exp(-f_abs(z));
+  // a: label smoothing, by which a target is moved towards 1/2, as PyTorch's multi-class smoothing with two classes has it
+  template <class T> CHORALE_BOTH T smooth(T t, T a) { return t + a * (T(0.5) - t); }
+  template <class T> CHORALE_BOTH T f(T z, T given, T a) {
+    const T t = smooth(given, a);
+    return (z < T(0) ? -z * t : z * (T(1) - t)) + f_log1p(f_exp(-f_abs(z))); }
+  template <class T> CHORALE_BOTH T d(T z, T given, T a) {  // (1 - t) sigmoid(z) - t sigmoid(-z): a sure answer's small slope keeps its digits
+    const T t = smooth(given, a), e = f_exp(-f_abs(z));
     const T u = CHORALE_AS_WRITTEN(T(1) - t), left = CHORALE_AS_WRITTEN(z < T(0) ? u * e : u), right = CHORALE_AS_WRITTEN(z < T(0) ? t : t * e);
     return (left - right) / (T(1) + e); } };
+struct BinaryFocal {  // Lin et al., Focal loss for dense object detection, 2017; a: gamma, 0 is binary cross-entropy. s1 = -log(1 - p), s0 = -log p
+  template <class T> CHORALE_BOTH T f(T z, T t, T a) {
+    const T l = f_log1p(f_exp(-f_abs(z))), s1 = (z > T(0) ? z : T(0)) + l, s0 = (z < T(0) ? -z : T(0)) + l;
+    return t * f_exp(-a * s1) * s0 + (T(1) - t) * f_exp(-a * s0) * s1; }
+  template <class T> CHORALE_BOTH T d(T z, T t, T a) {
+    const T l = f_log1p(f_exp(-f_abs(z))), s1 = (z > T(0) ? z : T(0)) + l, s0 = (z < T(0) ? -z : T(0)) + l;
+    const T p = f_sigmoid(z), q = f_sigmoid(-z);
+    return (T(1) - t) * f_exp(-a * s0) * (a * q * s1 + p) - t * f_exp(-a * s1) * (a * p * s0 + q); } };
+struct Pinball       { template <class T> CHORALE_BOTH T f(T z, T t, T a) { return z < t ? a * (t - z) : (T(1) - a) * (z - t); }  // a: the quantile; Koenker & Bassett 1978
+                       template <class T> CHORALE_BOTH T d(T z, T t, T a) { return z < t ? -a : (z > t ? T(1) - a : T(0)); } };
+struct Poisson       { template <class T> CHORALE_BOTH T f(T z, T t, T) { return f_exp(z) - t * z; }  // negative log-likelihood of counts without log(t!), z: log of the rate
+                       template <class T> CHORALE_BOTH T d(T z, T t, T) { return f_exp(z) - t; } };
+struct Tweedie {  // half of its deviance without the terms of t alone, z: log of the mean; a: the power of its variance, in (1, 2). Jorgensen 1987
+  template <class T> CHORALE_BOTH T f(T z, T t, T a) { return t * f_exp((T(1) - a) * z) / (a - T(1)) + f_exp((T(2) - a) * z) / (T(2) - a); }
+  template <class T> CHORALE_BOTH T d(T z, T t, T a) { return f_exp((T(2) - a) * z) - t * f_exp((T(1) - a) * z); } };
 struct SquaredError  { template <class T> CHORALE_BOTH T f(T z, T t, T) { return (z - t) * (z - t); }
                        template <class T> CHORALE_BOTH T d(T z, T t, T) { return T(2) * (z - t); } };
 struct AbsoluteError { template <class T> CHORALE_BOTH T f(T z, T t, T) { return f_abs(z - t); }

@@ -24,7 +24,7 @@ enum class Unary : uint8_t {
 /// Element-wise functions of two arguments of equal size.
 enum class Binary : uint8_t { add, subtract, multiply, divide };
 /// Losses of one prediction and one target.
-enum class Pointwise : uint8_t { binary_cross_entropy, mse, mae, huber };
+enum class Pointwise : uint8_t { binary_cross_entropy, binary_focal, mse, mae, huber, pinball, poisson, tweedie };
 
 /// c [m, n] = op(a) [m, k] op(b) [k, n] + beta c, row-major, dense. bias [n] or null is added to every row.
 template <class T>
@@ -213,7 +213,8 @@ struct RowLoss {
   T* weight_used;
   T* dz;
   int64_t rows, cols;
-  T a = 1;  // huber's delta
+  T a = 0;      // the functor's constant; of cross_entropy its label smoothing
+  T gamma = 0;  // of cross_entropy: focal loss; not together with smoothing
 };
 
 /// y = keep ? x / (1 - p) : 0, by the Philox number of (key, first + i). With x null the mask's factor is applied to y in place.

@@ -1,4 +1,4 @@
-// cross_entropy of logits against class ids.
+// cross_entropy of logits against class ids, plain, with smoothed labels, or focal.
 #include <chorale/core/autograd/ops.hpp>
 #include <chorale/core/loss/row_loss.hpp>
 
@@ -9,12 +9,12 @@ namespace {
 /// logits [B, C], target [B] in [0, C).
 class CrossEntropy final : public Loss {
  public:
-  explicit CrossEntropy(const LossOptions& options) : options_(options) {}
+  CrossEntropy(const LossOptions& options, const LossConstants& constants) : options_(options), constants_(constants) {}
   LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) override {
     check_rows("cross_entropy", prediction.value(), target, weight, true);
     const std::int64_t classes = prediction.value().row_elements();
     check_classes(target, classes);
-    return row_loss(prediction, target, weight, weights_in(prediction.value(), classes), 1,
+    return row_loss(prediction, target, weight, weights_in(prediction.value(), classes), constants_,
                     [](const auto& kernels, const auto& p) { kernels.cross_entropy(p); });
   }
   Task task() const override { return Task::classes; }
@@ -43,15 +43,26 @@ class CrossEntropy final : public Loss {
     return class_weights_;
   }
   LossOptions options_;
+  LossConstants constants_;
   Tensor class_weights_;
 };
 
 }  // namespace
 
 void register_cross_entropy(Registry& registry) {
-  registry.of<LossEntry>().add("cross_entropy",
-                               {"several classes, on as many logits", Loss::Task::classes,
-                                [](const LossOptions& o) -> std::unique_ptr<Loss> { return std::make_unique<CrossEntropy>(o); }});
+  auto& losses = registry.of<LossEntry>();
+  losses.add("cross_entropy", {.help = "several classes, on as many logits",
+                               .task = Loss::Task::classes,
+                               .make = [](const LossOptions& o) -> std::unique_ptr<Loss> {
+                                 return std::make_unique<CrossEntropy>(o, LossConstants{.a = o.label_smoothing});
+                               },
+                               .reads = {"label_smoothing"}});
+  losses.add("focal", {.help = "cross_entropy that counts what is right already for less (Lin et al. 2017)",
+                       .task = Loss::Task::classes,
+                       .make = [](const LossOptions& o) -> std::unique_ptr<Loss> {
+                         return std::make_unique<CrossEntropy>(o, LossConstants{.gamma = o.focal_gamma});
+                       },
+                       .reads = {"focal_gamma"}});
 }
 
 }  // namespace chorale

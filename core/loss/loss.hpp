@@ -2,6 +2,7 @@
 // lay.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,10 @@ namespace chorale {
 struct LossOptions {
   std::vector<double> class_weights;  // by class id; empty: all 1
   double huber_delta = 1;
+  double label_smoothing = 0;  // in [0, 1)
+  double focal_gamma = 2;      // at least 0
+  double quantile = 0.5;       // in (0, 1)
+  double tweedie_power = 1.5;  // in (1, 2)
 };
 
 /// Also the objective of a model with one prediction, "y" against "target".
@@ -43,6 +48,8 @@ struct LossEntry {
   std::string help;
   Loss::Task task;
   std::unique_ptr<Loss> (*make)(const LossOptions& options);
+  std::vector<std::string> reads = {};                             // of LossOptions, what not every loss has: "huber_delta"
+  double least_target = -std::numeric_limits<double>::infinity();  // below which a target is a DataError
 };
 
 }  // namespace chorale

@@ -4,10 +4,15 @@
 
 namespace chorale {
 
+/// Constants of a kernel, as in RowLoss.
+struct LossConstants {
+  double a = 0, gamma = 0;
+};
+
 /// Runs kernel(RowLoss<T>&) over [rows, cols] and ties its gradient to `prediction`. class_weights of the prediction's type, or undefined.
 template <class Kernel>
-LossValue row_loss(const Variable& prediction, const Tensor& target, const Tensor& weight, const Tensor& class_weights, double a,
-                   Kernel kernel) {
+LossValue row_loss(const Variable& prediction, const Tensor& target, const Tensor& weight, const Tensor& class_weights,
+                   const LossConstants& constants, Kernel kernel) {
   const Tensor& z = prediction.value();
   const std::int64_t rows = z.rows(), cols = z.row_elements();
   LossValue out{{}, Tensor::empty(z.device(), {rows}, z.dtype()), Tensor::empty(z.device(), {rows}, z.dtype())};
@@ -24,7 +29,8 @@ LossValue row_loss(const Variable& prediction, const Tensor& target, const Tenso
                                              .dz = pointer(dz),
                                              .rows = rows,
                                              .cols = cols,
-                                             .a = T(a)});
+                                             .a = T(constants.a),
+                                             .gamma = T(constants.gamma)});
     *total.data<T>() = T(z.device().typed<T>().sum(out.sample_loss.data<T>(), rows));
   });
   Node* node = prediction.node().get();

@@ -9,7 +9,7 @@ namespace chorale {
 void WeightedMean::update(const Scored& chunk) {
   check_scored(chunk, outputs_);
   for (std::int64_t row = 0; row < chunk.rows; ++row)
-    if (const double weight = weight_of(chunk, row); weight != 0) add(weight * term(chunk, row), weight);
+    if (const double weight = weight_of(chunk, row); weight != 0) add(weight * term(chunk, row), weight * unit(chunk, row));
 }
 
 void WeightedMean::add(double weighted_term, double weight) {

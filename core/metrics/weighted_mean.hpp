@@ -5,7 +5,7 @@
 
 namespace chorale {
 
-/// sum of weight * term / sum of weights, both exact. NaN without rows.
+/// sum of weight * term / sum of weight * unit, both exact. NaN without rows.
 class WeightedMean : public Metric {
  public:
   explicit WeightedMean(std::int64_t outputs) : outputs_(outputs) {}
@@ -22,6 +22,8 @@ class WeightedMean : public Metric {
 
  private:
   virtual double term(const Scored& chunk, std::int64_t row) const = 0;
+  /// What a row of weight 1 counts for in the divisor.
+  virtual double unit(const Scored& chunk, std::int64_t row) const { return (void)chunk, (void)row, 1; }
 
   std::int64_t outputs_;
   Expansion sum_, weight_;

@@ -30,6 +30,10 @@ std::string in_place_of_first(int rank, const std::string& cause) {
   return "rank " + std::to_string(rank) + ": the verdict in place of rank 0: " + cause;
 }
 
+std::string words_of_recorded(const std::optional<Verdict>& verdict) {
+  return verdict ? "the verdict of another rank: " + verdict->cause : "";
+}
+
 void print_end(const std::string& words) {
   if (!words.empty()) std::fprintf(stderr, "chorale: %s\n", printable(words).c_str());
 }

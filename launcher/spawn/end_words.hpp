@@ -27,6 +27,9 @@ std::string words_of_other(const RankEnd& mine, const std::optional<ToldVerdict>
 /// "rank 2: the verdict in place of rank 0: ..."
 std::string in_place_of_first(int rank, const std::string& cause);
 
+/// By rank 0, of what another rank has written and may not reach the terminal with: it is on another node. Empty: nothing was.
+std::string words_of_recorded(const std::optional<Verdict>& verdict);
+
 /// A line on the terminal; nothing for an empty one.
 void print_end(const std::string& words);
 

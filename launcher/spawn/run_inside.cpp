@@ -61,11 +61,14 @@ RankResult run_with_mpi(const Surroundings& around, std::chrono::milliseconds de
 std::vector<RankEnd> ends_known_to(RankControl* control) { return control ? control->ends() : std::vector<RankEnd>{}; }
 
 /// Rank 0 writes the verdict and says it, or its own trouble.
-void report_first(const RankEnd& mine, RankControl* control, LastWord* last) {
+void report_first(const RankEnd& mine, const Surroundings& around, RankControl* control, LastWord* last) {
   const bool is_own = mine.kind == CauseKind::own;
   if (is_own) print_end(words_of_first(mine, {}, {}));
   const std::optional<Verdict> said = last ? last->settle(mine, [control] { return ends_known_to(control); }) : std::nullopt;
-  if (!said && last && last->is_said()) return;  // another one has written it, and says it
+  if (!said && last && last->is_said()) {  // another one has written it, and says it
+    if (!around.is_on_one_node && !is_own) print_end(words_of_recorded(last->recorded()));
+    return;
+  }
   // The hub goes with this process: the others are to hear why before.
   const std::optional<ToldVerdict> told = control ? control->told(kVerdictWithin) : std::nullopt;
   const bool is_final = said && said->code == static_cast<int>(ExitCode::internal) && *mine.code != said->code;
@@ -96,7 +99,7 @@ void report(const RankEnd& mine, const Surroundings& around, RankControl* contro
         {.code = *mine.code, .text = mine.cause, .kind = mine.kind, .culprit = mine.culprit, .culprit_where = mine.culprit_where});
   if (!speaks) return;
   if (mine.rank == 0)
-    report_first(mine, control, last);
+    report_first(mine, around, control, last);
   else
     report_other(mine, control, last);
 }

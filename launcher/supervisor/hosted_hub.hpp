@@ -33,6 +33,7 @@ class HostedHub {
   HostedHub(const HostedHub&) = delete;
   HostedHub& operator=(const HostedHub&) = delete;
   ControlAddress address() const;
+  bool is_on_one_node() const { return options_.is_on_one_node; }
   /// All ranks have been told to leave.
   bool has_told() const { return has_told_; }
   /// What all ranks have told so far, which have gone without a word, and which is not heard of. Any thread.

@@ -208,7 +208,10 @@ void RankControl::leave(const ControlChannel::Cause& why) {
 /// In place of the rank's own thread, which hangs: rank 0 for all, another one where it has written the verdict.
 void RankControl::say_last(const RankEnd& mine, const ControlChannel::Cause& why) {
   const auto said = options_.last ? options_.last->settle(mine, [this] { return ends(); }) : std::nullopt;
-  if (!said && options_.last && options_.last->is_said()) return;
+  if (!said && options_.last && options_.last->is_said()) {
+    if (mine.rank == 0 && hub_ && !hub_->is_on_one_node()) print_end(words_of_recorded(options_.last->recorded()));
+    return;
+  }
   if (mine.rank == 0)
     print_end(words_of_first(mine, ToldVerdict{why.text, why.culprit, why.code}, ends()));
   else if (said)

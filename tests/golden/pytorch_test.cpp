@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/train/trainer.hpp>
@@ -132,12 +134,42 @@ TEST_CASE("every activation has PyTorch's values and slopes") {
   }
 }
 
-TEST_CASE("every loss has PyTorch's sum and gradient with sample and class weights") {
+TEST_CASE("losses have PyTorch's sums and gradients with their options, sample and class weights") {
+  Registry registry;
+  register_all(registry);
+  auto device = make_cpu_device();
+  std::set<std::string> left;
+  for (const std::string& name : registry.of<LossEntry>().names()) left.insert(name);
+  for (const auto& values : golden("loss_values.json")) {
+    const std::string loss_name = values.at("loss");
+    left.erase(loss_name);
+    const auto& given = values.at("options");
+    LossOptions options{.class_weights = values.at("class_weights")};
+    options.label_smoothing = given.value("label_smoothing", options.label_smoothing);
+    options.focal_gamma = given.value("focal_gamma", options.focal_gamma);
+    options.quantile = given.value("quantile", options.quantile);
+    options.tweedie_power = given.value("tweedie_power", options.tweedie_power);
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      CAPTURE(loss_name, given.dump(), name(dtype));
+      auto loss = registry.of<LossEntry>().at(loss_name, "loss").make(options);
+      Leaf z(tensor(*device, {9, values.at("columns")}, dtype, values.at("z")));
+      const LossValue value =
+          loss->forward(z.variable(), tensor(*device, {9}, dtype, values.at("target")), tensor(*device, {9}, dtype, values.at("weight")));
+      backward(value.total);
+      CHECK(relative_error(doubles(value.total.value()), {values.at("total")}) <= bound(dtype));
+      CHECK(relative_error(doubles(z.node->memory()), values.at("dz")) <= bound(dtype));
+    }
+  }
+  CHECK(left == std::set<std::string>{"huber", "mae", "mse"});  // without options, below
+}
+
+TEST_CASE("losses have PyTorch's sums and gradients without options, with sample and class weights") {
   Registry registry;
   register_all(registry);
   auto device = make_cpu_device();
   const auto cases = golden("pytorch_values.json").at("losses");
-  for (const std::string& loss_name : registry.of<LossEntry>().names()) {
+  for (const auto& item : cases.items()) {
+    const std::string& loss_name = item.key();
     for (const DType dtype : {DType::f64, DType::f32}) {
       CAPTURE(loss_name, name(dtype));
       const auto& values = cases.at(loss_name);

@@ -60,7 +60,10 @@ def value(weighted):
     w = random.random(rows) + 0.1 if weighted else None
     return {"outputs": 1, "task": "value", "prediction": p.tolist(), "target": y.tolist(), "weight": w.tolist() if weighted else [], "scores": {
         "rmse": m.mean_squared_error(y, p, sample_weight=w) ** 0.5, "mae": m.mean_absolute_error(y, p, sample_weight=w),
-        "r2": m.r2_score(y, p, sample_weight=w)}}
+        "r2": m.r2_score(y, p, sample_weight=w), "mape": m.mean_absolute_percentage_error(y, p, sample_weight=w),
+        "rmsle": m.mean_squared_log_error(y, p, sample_weight=w) ** 0.5,
+        # no functions of the library
+        "smape": np.average(2 * abs(y - p) / (abs(y) + abs(p)), weights=w), "wape": np.average(abs(y - p), weights=w) / np.average(y, weights=w)}}
 
 
 text = json.dumps([make(weighted) for make in (binary, classes, value) for weighted in (False, True)], indent=1)

@@ -77,7 +77,9 @@ TEST_CASE("a rank writes for a rank 0 that lives and says nothing, and not where
   LastWord first, second;
   first.begin(b.run->path(), 1, b.owner), second.begin(b.run->path(), 1, b.owner);
   const auto begun = std::chrono::steady_clock::now();
+  CHECK_FALSE(first.recorded());
   CHECK(second.settle(saw_rank_0(1), {})->cause == "rank 1: waiting for rank 0");
+  CHECK(first.recorded()->cause == "rank 1: waiting for rank 0");  // which rank 0 says, where that one is on another node
   CHECK(std::chrono::steady_clock::now() - begun >= std::chrono::milliseconds(600));
   CHECK_FALSE(first.settle({.rank = 0, .cause = "mine", .code = 70}, {}));
   b.run->end({.code = 70, .cause = "mine"});

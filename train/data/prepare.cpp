@@ -120,9 +120,11 @@ class Preparation {
   }
 
   void split(const PreparedData& out) {
+    if (!data_.fold.empty() && (!request_.time.cutoffs.empty() || !request_.split_kind.empty()))
+      throw UsageError("data.fold does nothing where collab.split cuts the rows; remove it");
     if (!request_.time.cutoffs.empty()) return check_parts_by_time();
     if (!request_.split_kind.empty()) return split_by_entity(out);
-    const SplitRule rule = parse_split(data_.split);
+    const SplitRule rule = parse_split(data_.split, data_.fold);
     std::vector<std::uint64_t> keys;
     if (rule.needs_keys()) {
       const int column = rule.kind == SplitRule::Kind::stratified ? preprocess_.targets[0].source : preprocess_.split;
@@ -174,7 +176,7 @@ class Preparation {
     else if (!request_.split_kind.empty())
       out.pipeline.split = fmt::format("entity {} {} {} {}", request_.split_kind, request_.share[0], request_.share[1], request_.share[2]);
     else
-      for (const std::string& word : data_.split) out.pipeline.split += (out.pipeline.split.empty() ? "" : " ") + word;
+      out.pipeline.split = list_text(data_.split) + (data_.fold.empty() ? "" : ", fold " + data_.fold);
     out.pipeline.split_seed = data_.split_seed;
   }
 

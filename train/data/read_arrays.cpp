@@ -105,10 +105,11 @@ class ArrayReading {
   void split(Pipeline& pipeline) {
     const std::int64_t rows = files_.main().count();
     const auto seed = static_cast<std::uint64_t>(r_.data.split_seed);
-    SplitRule rule = parse_split(r_.data.split);
+    SplitRule rule = parse_split(r_.data.split, r_.data.fold);
     if (files_.test()) {
       if (r_.data.split != DataOptions().split)
         throw UsageError("data.split does nothing where test rows have a file of their own; data.validation says which share validates");
+      if (!r_.data.fold.empty()) throw UsageError("data.fold does nothing where test rows have a file of their own; remove data.test_file");
       const double share = r_.data.validation;
       rule = SplitRule();
       rule.share = {1 - share, share, 0};
@@ -198,7 +199,7 @@ class OpenedArray final : public OpenedRows {
 void register_reader_arrays(Registry& registry) {
   auto& readers = registry.of<ReaderEntry>();
   std::vector<std::string_view> keys = {"file",  "labels",  "test_file", "test_labels", "validation", "shape",
-                                        "scale", "augment", "memory",    "split",       "split_seed"};
+                                        "scale", "augment", "memory",    "split",       "fold",       "split_seed"};
   readers.add("npy", {.help = "arrays of numpy.save",
                       .keys = keys,
                       .read = [](const ReadRequest& r) { return ArrayReading(r, view_npy).run(); },

@@ -44,6 +44,7 @@ std::span<const std::string_view> table_keys() {
                                                                  "representations",
                                                                  "representations_tasks",
                                                                  "split",
+                                                                 "fold",
                                                                  "split_seed"});
   return kKeys;
 }

@@ -111,3 +111,33 @@ TEST_CASE("parts by key follow from key and seed alone, and meet their shares in
   const std::vector<Part> nobody = parts_by_key(std::vector<std::uint64_t>(1000), share, 3);  // drawn one by one
   CHECK(std::count(nobody.begin(), nobody.end(), Part::train) == Approx(700).margin(60));
 }
+
+TEST_CASE("folds are of equal size, test each row once, and cut the rest as the shares say") {
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 0; i < 103; ++i) keys.push_back(i % 20);
+  for (const char* kind : {"random", "stratified", "group"}) {
+    CAPTURE(kind);
+    std::vector<std::string> words = {kind};
+    if (kind == std::string("group")) words.emplace_back("g");
+    words.insert(words.end(), {"0.6", "0.2", "0.2"});
+    std::vector<int> tested(103);
+    for (int k = 1; k <= 5; ++k) {
+      const SplitRule rule = parse_split(words, std::to_string(k) + "/5");
+      CHECK_THAT(rule.text(), Catch::EndsWith(", fold " + std::to_string(k) + "/5"));
+      const std::vector<Part> parts = assign_parts(rule, 7, 103, kind == std::string("random") ? std::span<const std::uint64_t>() : keys);
+      for (std::size_t i = 0; i < parts.size(); ++i) tested[i] += parts[i] == Part::test;
+      const auto count = [&](Part part) { return static_cast<int>(rows_of(parts, part).size()); };
+      const int slack = kind == std::string("random") ? 1 : 12;  // a group, or a rounding of each class
+      CHECK(std::abs(count(Part::test) - 103 / 5) <= slack);
+      CHECK(std::abs(count(Part::validation) - count(Part::train) / 3) <= slack);
+      if (kind != std::string("group")) continue;
+      std::map<std::uint64_t, Part> of;
+      for (std::size_t i = 0; i < parts.size(); ++i) CHECK(of.emplace(keys[i], parts[i]).first->second == parts[i]);
+    }
+    CHECK(std::count(tested.begin(), tested.end(), 1) == 103);
+  }
+  CHECK(parse_split({"random"}, "").folds == 0);
+  for (const char* wrong : {"2", "0/5", "6/5", "1/1", "2/5x", "/5", "2/", "a/b"})
+    CHECK_THROWS_WITH(parse_split({"random"}, wrong), Catch::Contains("expected K/N"));
+  CHECK_THROWS_WITH(parse_split({"time", "day"}, "1/5"), Catch::Contains("data.fold is for random, stratified and group"));
+}

@@ -132,12 +132,20 @@ void pointwise_loss(Pointwise op, const RowLoss<T>& p) {
   switch (op) {
     case Pointwise::binary_cross_entropy:
       return loss_of<BinaryCrossEntropy>(p);
+    case Pointwise::binary_focal:
+      return loss_of<BinaryFocal>(p);
     case Pointwise::mse:
       return loss_of<SquaredError>(p);
     case Pointwise::mae:
       return loss_of<AbsoluteError>(p);
     case Pointwise::huber:
       return loss_of<functors::Huber>(p);
+    case Pointwise::pinball:
+      return loss_of<Pinball>(p);
+    case Pointwise::poisson:
+      return loss_of<functors::Poisson>(p);
+    case Pointwise::tweedie:
+      return loss_of<Tweedie>(p);
   }
 }
 
