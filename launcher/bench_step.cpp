@@ -14,7 +14,7 @@ struct Preset {
   std::int64_t input, batch_per_rank, steps;
 };
 
-constexpr std::array<Preset, 4> kPresets = {{
+constexpr std::array<Preset, 5> kPresets = {{
     {"article", "linear(128) relu linear(64) relu linear(1)", "binary_cross_entropy", 100, 32, 2000},
     {"mlp", "linear(512) relu linear(512) relu linear(10)", "cross_entropy", 784, 128, 200},
     {"wide", "linear(4096) relu linear(4096) relu linear(1024)", "cross_entropy", 1024, 256, 10},
@@ -22,13 +22,20 @@ constexpr std::array<Preset, 4> kPresets = {{
      "reshape(28x28x1) conv2d(32, 3, padding=1) relu max_pool2d(2) conv2d(64, 3, padding=1) relu max_pool2d(2) flatten linear(128) relu "
      "linear(10)",
      "cross_entropy", 784, 64, 60},
+    {"resnet",
+     "reshape(28x28x1) conv2d(16, 3, padding=1, bias=false) batch_norm relu residual(conv2d(16, 3, padding=1, bias=false) batch_norm relu "
+     "conv2d(16, 3, padding=1, bias=false) batch_norm) relu residual(conv2d(32, 3, stride=2, padding=1, bias=false) batch_norm relu "
+     "conv2d(32, 3, padding=1, bias=false) batch_norm | conv2d(32, 1, stride=2, bias=false) batch_norm) relu residual(conv2d(64, 3, "
+     "stride=2, padding=1, bias=false) batch_norm relu conv2d(64, 3, padding=1, bias=false) batch_norm | conv2d(64, 1, stride=2, "
+     "bias=false) batch_norm) relu adaptive_avg_pool2d(1) flatten linear(10)",
+     "cross_entropy", 784, 64, 40},
 }};
 
 }  // namespace
 
 void describe(OptionTable& t, BenchStep& w) {
   t.add("preset", w.preset, "A network of docs/performance.md with its batch on each rank; other flags replace its parts.",
-        {.choices = {"article", "mlp", "wide", "cnn"}});
+        {.choices = {"article", "mlp", "wide", "cnn", "resnet"}});
   t.add("layers", w.layers, "As model.layers.");
   t.add("input", w.input, "Features of a sample.", {.min = 1, .max = 1e7});
   t.add("loss", w.loss, "As train.loss.");

@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/metrics/metric.hpp>
+#include <chorale/core/nn/resnet.hpp>
 #include <chorale/train/early_stopping.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/trainer.hpp>
@@ -33,12 +34,13 @@ void refuse_idle(const ModelOptions& o) {
     throw UsageError("model." + key + " does nothing with model.kind = " + o.kind + "; " + remedy);
   };
   const std::string several = "remove it, or use shared_bottom, mmoe or ple with several targets";
-  if (o.kind == "layers") {
-    if (!o.expert_layers.empty()) refuse("expert_layers", several);
-    if (!o.tower_layers.empty()) refuse("tower_layers", several);
-  } else if (!o.layers.empty()) {
-    refuse("layers", "write model.expert_layers and model.tower_layers");
-  }
+  const bool is_single = o.kind == "layers" || o.kind == "resnet";
+  if (is_single && !o.expert_layers.empty()) refuse("expert_layers", several);
+  if (is_single && !o.tower_layers.empty()) refuse("tower_layers", several);
+  if (o.kind == "resnet" && !o.layers.empty()) refuse("layers", "write model.widths and model.blocks, or use layers");
+  if (!is_single && !o.layers.empty()) refuse("layers", "write model.expert_layers and model.tower_layers");
+  if (o.kind != "resnet" && o.widths != plain.widths) refuse("widths", "remove it, or use resnet");
+  if (o.kind != "resnet" && o.blocks != plain.blocks) refuse("blocks", "remove it, or use resnet");
   if (o.experts != plain.experts && o.kind != "mmoe" && o.kind != "ple") refuse("experts", "remove it, or use mmoe or ple");
   if (o.task_experts != plain.task_experts && o.kind != "ple") refuse("task_experts", "remove it, or use ple");
   if (o.levels != plain.levels && o.kind != "ple") refuse("levels", "remove it, or use ple");
@@ -65,11 +67,14 @@ void check_scores(const TrainOptions& train, const std::vector<LossTask>& tasks,
 AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pipeline& pipeline, const Registry& registry) {
   refuse_idle(o);
   AnyModel out;
-  if (o.kind == "layers") {
+  if (o.kind == "layers" || o.kind == "resnet") {
     if (pipeline.targets.size() != 1)
-      throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) +
-                       " targets, which model.kind = layers cannot learn together; use shared_bottom, mmoe or ple");
-    std::unique_ptr<Sequential> layers = build_layers(o.layers, pipeline.row_shape(), registry);
+      throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) + " targets, which model.kind = " + o.kind +
+                       " cannot learn together; use shared_bottom, mmoe or ple");
+    const std::string text = o.kind == "layers" ? o.layers
+                                                : resnet_layers({.widths = parse_widths(o.widths), .blocks = o.blocks},
+                                                                pipeline.row_shape(), outputs_of(pipeline.targets[0]));
+    std::unique_ptr<Sequential> layers = build_layers(text, pipeline.row_shape(), registry);
     out.layers = layers.get();
     out.module = std::move(layers);
     return out;

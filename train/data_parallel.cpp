@@ -152,6 +152,15 @@ void DataParallel::overwrite(Buffer to, Buffer from, Writers writers) {
   copy_together(parts_.comm.node(), to, from, writers);
 }
 
+void DataParallel::write_buffers(Buffer values) {
+  const Writers writers = memory_->writers_of_values();
+  const Share part = share_of(values.elements, writers.place, writers.count);
+  const Buffer to = parts_.params.values().part(parts_.params.first_buffer() + part.first, part.count);
+  snapshot_.before_write(to);
+  parts_.params.device().copy(to.data, values.part(part.first, part.count).data, to.bytes());
+  if (!memory_->is_private()) parts_.comm.node().barrier("batch statistics are written").wait();
+}
+
 void DataParallel::use(const std::string& exchange) {
   thread_.reset();
   snapshot_.settle();  // memory may go, and state of other nodes comes

@@ -58,6 +58,8 @@ class DataParallel {
   void begin_average();
   /// The parameters become their average, where the trainable ones are concerned.
   void use_average();
+  /// The last segment's new values, which all ranks know alike; between steps, when no rank reads the old ones any more.
+  void write_buffers(Buffer values);
   void write_back(Buffer copy) { overwrite(parts_.params.values(), copy, memory_->writers_of_values()); }
   /// Before a checkpoint: afterwards every node has all state.
   void gather_state() { exchange_->gather_state(parts_.optimizer); }

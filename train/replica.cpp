@@ -71,6 +71,7 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
   const Share mine = batch.of(v);
   WorkerReport report;
   bool started = false;
+  if (parts_.statistics) parts_.statistics->begin(v);
   for (std::int64_t part = 0; part < parts_.accumulate; ++part) {
     const Share s = share_of(mine.count, part, parts_.accumulate);
     if (s.count == 0) continue;
@@ -85,7 +86,8 @@ WorkerReport Replica::worker(std::int64_t v, const BatchCut& batch, std::int64_t
     enter(Activity::forward);
     parts_.params.bind_gradients(into, started);
     started = true;
-    const Pass pass = pass_of(step, first);
+    Pass pass = pass_of(step, first);
+    if (parts_.statistics) pass.sum_over_ranks = parts_.statistics->sum_over_ranks();
     const Values results = parts_.model.forward(in, pass);
     const LossValue loss = only_ ? parts_.loss.of_task(*only_, results, in) : parts_.loss.of(results, in);
     double weights = 0;

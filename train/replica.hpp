@@ -12,6 +12,7 @@
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/train/batch_cut.hpp>
+#include <chorale/train/batch_statistics.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 #include <chorale/train/loader.hpp>
 #include <chorale/train/training_hook.hpp>
@@ -32,6 +33,7 @@ class Replica {
     RankWatch* watch = nullptr;      // null: nobody wants to know where the rank is
     std::span<const Aim> aims = {};  // terms of the loss beside that of "y"; reports hold that of "y" alone
     TrainingHook* hook = nullptr;
+    BatchStatistics* statistics = nullptr;  // null: the model keeps none
   };
   explicit Replica(const Parts& parts);
 

@@ -6,6 +6,7 @@
 #include <chorale/core/loss/loss.hpp>
 #include <chorale/core/metrics/metric.hpp>
 #include <chorale/core/nn/multi_task.hpp>
+#include <chorale/core/nn/resnet.hpp>
 #include <chorale/train/data/reader.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 #include <chorale/train/optimizer_settings.hpp>
@@ -54,11 +55,15 @@ std::string metrics_text(const Registry& registry) {
 
 void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
   t.add("model.kind", o.kind,
-        "layers, one after the other, for one target; for several: shared_bottom, mmoe (a gate a task mixes shared experts) or ple (levels "
+        "layers, one after the other, or resnet (residual blocks over images), for one target; for several: shared_bottom, mmoe (a gate a "
+        "task mixes shared experts) or ple (levels "
         "of "
         "shared experts and of each task's own).",
-        {.choices = with("layers", registry.of<MultiTaskEntry>().names())});
+        {.choices = with("layers", with("resnet", registry.of<MultiTaskEntry>().names()))});
   t.add("model.layers", o.layers, "Layers in order, for instance: linear(128) relu dropout(0.2) linear(1).");
+  t.add("model.widths", o.widths, "Of resnet: channels of each stage; from the second on a stage halves height and width.",
+        {.check = [](const std::string& value) { parse_widths(words_of(value)); }});
+  t.add("model.blocks", o.blocks, "Of resnet: residual blocks of each stage.", {.min = 1, .max = 1000});
   t.add("model.expert_layers", o.expert_layers,
         "Of models of several tasks: the layers of each expert, or those that all tasks share with shared_bottom, for instance: linear(64) "
         "relu.");

@@ -13,9 +13,11 @@
 namespace chorale {
 
 struct ModelOptions {
-  std::string kind = "layers";  // layers, or a model of several tasks: shared_bottom mmoe ple
+  std::string kind = "layers";  // layers resnet, or a model of several tasks: shared_bottom mmoe ple
   std::string layers;           // "linear(128) relu dropout(0.2) linear(1)"
   std::string expert_layers, tower_layers;
+  std::vector<std::string> widths = {"16", "32", "64"};  // of resnet: channels of each stage
+  std::int64_t blocks = 2;                               // of each stage
   std::int64_t experts = 4, task_experts = 1, levels = 2;
   std::string init = "torch";  // torch glorot_uniform glorot_normal he_uniform he_normal
 };

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <chorale/train/elapsed.hpp>
+#include <chorale/train/exchange/stopwatch.hpp>
 
 namespace chorale {
 
@@ -158,8 +159,10 @@ StepOutcome Trainer::compute_and_exchange() {
   const StepOrder order{.number = next, .settle = evaluates_after(next) || saves_after(next) || next == total_steps()};
   parts_.comm.watch().enter(Activity::updating);
   const StepOutcome outcome = replicas_->step(order, reports_, last_);
+  Stopwatch watch;
+  if (outcome.bad_worker < 0) batch_statistics_->update(*replicas_);
   last_.phases = computed;
-  last_.phases.communicate = outcome.communicate_ms, last_.phases.update = outcome.update_ms;
+  last_.phases.communicate = outcome.communicate_ms + watch.lap(), last_.phases.update = outcome.update_ms;
   return outcome;
 }
 

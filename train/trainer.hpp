@@ -176,6 +176,7 @@ class Trainer {
   Trace trace_;
   std::unique_ptr<DataParallel> replicas_;
   std::unique_ptr<Replica> replica_;
+  std::unique_ptr<BatchStatistics> batch_statistics_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<GradientSurgery> surgery_;  // null: none
   std::unique_ptr<Checkpointing> checkpointing_;

@@ -77,9 +77,16 @@ Trainer::Trainer(const TrainerParts& parts, const TrainerConfig& config)
   }
   if (checkpointing_ && config.checkpoint.background)
     snapshot_bytes_ = checkpointing_->reserve({replicas_->carried(), replicas_->has_private_state(), replicas_->held()});
-  replica_ = std::make_unique<Replica>(Replica::Parts{parts.model, parts.loss, params_, *parts.train,
-                                                      static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
-                                                      traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook});
+  batch_statistics_ = std::make_unique<BatchStatistics>(BatchStatistics::Setup{.comm = parts.comm,
+                                                                               .model = parts.model,
+                                                                               .params = params_,
+                                                                               .virtual_workers = workers_,
+                                                                               .rows = parts.train->rows(),
+                                                                               .train = config_.train,
+                                                                               .parallel = config_.parallel});
+  replica_ = std::make_unique<Replica>(
+      Replica::Parts{parts.model, parts.loss, params_, *parts.train, static_cast<std::uint64_t>(config.train.seed), config.train.accumulate,
+                     traces() ? &trace_ : nullptr, &parts_.comm.watch(), parts_.aims, parts_.hook, batch_statistics_.get()});
   std::vector<std::string> metrics = config.train.metrics;
   if (early_.active() && std::find(metrics.begin(), metrics.end(), early_.metric()) == metrics.end()) metrics.push_back(early_.metric());
   if (!rate_.metric().empty() && std::find(metrics.begin(), metrics.end(), rate_.metric()) == metrics.end())

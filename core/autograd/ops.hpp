@@ -64,6 +64,8 @@ Variable scale_runs(const Variable& x, const Variable& weights);
 Variable sum(const Variable& x);
 /// Sum over everything behind the first dimension: [B, ...] to [B].
 Variable row_sums(const Variable& x);
+/// Side by side in the last dimension, [..., C1 + C2 + ...]. Throws ShapeError where other extents or types differ.
+Variable concat(const std::vector<Variable>& parts);
 /// The same elements under another shape.
 Variable reshape(const Variable& x, const Shape& shape);
 

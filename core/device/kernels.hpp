@@ -69,6 +69,57 @@ struct NormGradient {
   bool accumulate_gamma, accumulate_beta;
 };
 
+/// Of every channel over all rows of x [rows, channels]: the mean, and the mean square of what lies around it.
+template <class T>
+struct ChannelMoments {
+  const T* x;
+  int64_t rows, channels;
+  T* mean;
+  T* variance;
+};
+/// y = (x - mean) scale + beta [+ addend], by channel, with scale = gamma / sqrt(variance + eps), then 0 for what is below 0 where
+/// `has_relu`. gamma, beta [channels] or null; addend [rows, channels] or null; x may be y.
+template <class T>
+struct ChannelNorm {
+  const T* x;
+  int64_t rows, channels;
+  const T* mean;
+  const T* variance;
+  const T* gamma;
+  const T* beta;
+  const T* addend;
+  T* y;
+  double eps;
+  bool has_relu;
+};
+/// The two sums that its gradients are made of, by channel: sums[c] of dy, sums[channels + c] of dy (x - mean) / sqrt(variance + eps).
+/// Where y is not null, dy first becomes 0 where y is not above 0, in place: the gradient before the relu.
+template <class T>
+struct ChannelNormSums {
+  const T* x;
+  int64_t rows, channels;
+  const T* mean;
+  const T* variance;
+  const T* y;
+  T* dy;
+  double* sums;
+  double eps;
+};
+/// dx from dy and those sums, taken over `count` rows, of which these may be a part; count 0: mean and variance are constants. dx may be
+/// dy.
+template <class T>
+struct ChannelNormGradient {
+  const T* x;
+  int64_t rows, channels;
+  const T* mean;
+  const T* variance;
+  const T* gamma;
+  const double* sums;
+  const T* dy;
+  T* dx;
+  double eps, count;
+};
+
 /// A convolution's extents. Images lie channels-last, [images, height, width, channels]; weights as PyTorch stores them,
 /// [out, in / groups, kernel_h, kernel_w].
 struct ConvExtents {
@@ -270,6 +321,10 @@ struct TypedKernels {
   void (*row_dots)(const RowDots<T>& p);
   void (*norm)(const Norm<T>& p);
   void (*norm_gradient)(const NormGradient<T>& p);
+  void (*channel_moments)(const ChannelMoments<T>& p);
+  void (*channel_norm)(const ChannelNorm<T>& p);
+  void (*channel_norm_sums)(const ChannelNormSums<T>& p);
+  void (*channel_norm_gradient)(const ChannelNormGradient<T>& p);
   void (*max_pool)(const MaxPool<T>& p);
   void (*max_pool_gradient)(const MaxPoolGradient<T>& p);
   void (*average_pool)(const AveragePool<T>& p);

@@ -15,6 +15,7 @@ class Activation final : public Layer {
   Variable forward(const Variable& x, const Pass& pass) override;
   std::string name() const override { return name_; }
   bool is_growing() const override { return f_ == Unary::relu; }
+  bool is_relu() const override { return f_ == Unary::relu; }
 
  private:
   std::string name_;

@@ -10,6 +10,7 @@ FlatParams::FlatParams(Module& model, Device& device, DType dtype) : device_(dev
   const std::int64_t align = static_cast<std::int64_t>(64 / size_bytes(dtype));
   std::set<std::string> names;
   for (const Segment segment : {Segment::trainable, Segment::frozen, Segment::buffer}) {
+    first_buffer_ = elements_;
     for (auto it = all.rbegin(); it != all.rend(); ++it) {
       if (it->parameter->segment() != segment) continue;
       if (!names.insert(it->name).second)
@@ -44,6 +45,12 @@ void FlatParams::finish_gradients() {
     LeafNode& leaf = e.parameter->leaf();
     if (!leaf.written()) device_.clear(leaf.memory().raw(), leaf.memory().bytes());
   }
+}
+
+void FlatParams::stage_in(Buffer memory) {
+  for (const Entry& e : entries_)
+    if (e.parameter->segment() == Segment::buffer)
+      e.parameter->stage_in(Tensor::view(device_, e.parameter->shape(), dtype_, memory.part(e.first - first_buffer_, e.count).data));
 }
 
 void FlatParams::on_gradient_ready(const std::function<void(std::size_t)>& hook) {

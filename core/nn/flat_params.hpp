@@ -39,6 +39,12 @@ class FlatParams {
   void bind_gradients(Buffer gradients, bool accumulate);
   /// Zeroes the spans of parameters that the pass did not reach: no gradient counts as zero.
   void finish_gradients();
+  /// The last segment: what training passes change without a gradient.
+  std::int64_t first_buffer() const { return first_buffer_; }
+  std::int64_t buffer_elements() const { return elements_ - first_buffer_; }
+  /// Where the next training pass leaves what it saw for the buffers, in their layout, buffer_elements() long. Cleared: it has seen
+  /// nothing.
+  void stage_in(Buffer memory);
   /// Called with the entry's index each time a gradient is complete.
   void on_gradient_ready(const std::function<void(std::size_t)>& hook);
 
@@ -53,7 +59,7 @@ class FlatParams {
   Device& device_;
   DType dtype_;
   std::vector<Entry> entries_;
-  std::int64_t elements_ = 0, trainable_ = 0, count_ = 0;
+  std::int64_t elements_ = 0, trainable_ = 0, first_buffer_ = 0, count_ = 0;
   Buffer values_;
 };
 

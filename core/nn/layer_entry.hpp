@@ -39,12 +39,16 @@ class LayerArguments {
   std::size_t used_ = 0;
 };
 
-/// In the Registry under the layer's name. `sample` is an expression and a row shape that the contract suite tries it with.
+class Sequential;
+
+/// In the Registry under the layer's name: made from arguments, or by `nest` from the layers between its brackets, branch by branch.
+/// `sample` is an expression and a row shape that the contract suite tries it with.
 struct LayerEntry {
   std::string help;
   std::unique_ptr<Layer> (*make)(LayerArguments& arguments, const Shape& in);
   std::string sample;
   Shape sample_shape;
+  std::unique_ptr<Layer> (*nest)(std::vector<std::unique_ptr<Sequential>> branches, const Shape& in) = nullptr;  // then `make` is null
 };
 
 }  // namespace chorale

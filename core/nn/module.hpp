@@ -1,7 +1,9 @@
 // What can be trained: a module turns named tensors into named tensors and owns parameters; a layer is the case of one in, one out.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,6 +13,7 @@
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/base/trace.hpp>
 #include <chorale/core/nn/parameter.hpp>
+#include <chorale/core/nn/running_statistics.hpp>
 
 namespace chorale {
 
@@ -22,6 +25,8 @@ struct Pass {
   std::int64_t first_position = 0;  // of the share's first sample in the global batch: what random numbers are counted by
   Trace* trace = nullptr;           // null: nobody looks
   Observer* observer = nullptr;     // the same
+  /// Makes of each number its sum over all ranks, which call it together; null: nobody else passes now.
+  const std::function<void(std::span<double>)>* sum_over_ranks = nullptr;
 };
 
 class Module {
@@ -45,10 +50,14 @@ class Module {
   /// Where it lies in its model, as in names of parameters: "encoder.2". Empty: the model itself, or nobody has told it yet.
   const std::string& path() const { return path_; }
   const std::vector<std::pair<std::string, Module*>>& children() const { return children_; }
+  /// What this module and its children keep of what they have seen in training, in registration order.
+  std::vector<RunningStatistics*> statistics() const;
 
  protected:
   /// Registers; the reference stays valid as long as the module.
   Parameter& add_parameter(const std::string& name, const Shape& shape, Init init, Segment segment = Segment::trainable);
+  /// Parameters "running_mean" and "running_var" [channels] and "num_batches_tracked" [], buffers all; valid as long as the module.
+  RunningStatistics& add_statistics(std::int64_t channels, const RunningStatistics::Options& options);
   /// A member of the derived class, or one that it owns.
   void add_child(const std::string& name, Module& child) { children_.emplace_back(name, &child); }
   /// The same, before the child at `position`.
@@ -61,11 +70,19 @@ class Module {
 
  private:
   void collect(const std::string& prefix, std::vector<Named>& out) const;
+  void collect(std::vector<RunningStatistics*>& out) const;
   std::vector<std::pair<std::string, std::unique_ptr<Parameter>>> parameters_;
   std::vector<std::pair<std::string, Module*>> children_;
+  std::vector<std::unique_ptr<RunningStatistics>> statistics_;
   std::string path_;
   std::uint64_t path_key_ = kNoPath;
   static constexpr std::uint64_t kNoPath = 14695981039346656037u;  // of an empty text: FNV-1a, Fowler, Noll and Vo
+};
+
+/// What comes behind a layer and can be done in the sweep that writes its result: relu(y + addend). Undefined, false: not that part.
+struct Epilogue {
+  Variable addend = {};
+  bool has_relu = false;
 };
 
 class Layer : public Module {
@@ -78,6 +95,11 @@ class Layer : public Module {
   /// Of a layer that only chooses among its inputs by size: before such an f it gives the same values and gradients as behind it, and
   /// leaves f less to do.
   virtual bool goes_before_growing() const { return false; }
+  /// max(x, 0) of each element: what an Epilogue can do.
+  virtual bool is_relu() const { return false; }
+  /// Whether it has forward_with_epilogue(), with the values and gradients that it and what comes behind it have one after the other.
+  virtual bool takes_epilogue() const { return false; }
+  virtual Variable forward_with_epilogue(const Variable& x, const Epilogue& epilogue, const Pass& pass);
   /// "x" to "y".
   Values forward(const Values& in, const Pass& pass) override { return {{"y", forward(in.at("x"), pass)}}; }
 };

@@ -41,6 +41,9 @@ class Parameter {
   const Tensor& value() const { return value_; }
   LeafNode& leaf() { return *leaf_; }
   void bind(Tensor value) { value_ = std::move(value); }
+  /// Of a buffer: where a training pass leaves what it saw, and where the next value is written. Undefined: nobody wants it.
+  const Tensor& staged() const { return staged_; }
+  void stage_in(Tensor memory) { staged_ = std::move(memory); }
   /// For a forward pass; with `record` the gradient will reach the arena.
   Variable use(bool record) const {
     return record && segment_ == Segment::trainable && !is_held_ ? Variable(value_, leaf_) : Variable(value_);
@@ -52,7 +55,7 @@ class Parameter {
   Segment segment_;
   std::string drawn_as_;
   bool is_held_ = false;
-  Tensor value_;
+  Tensor value_, staged_;
   std::shared_ptr<LeafNode> leaf_;
 };
 

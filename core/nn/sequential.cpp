@@ -1,6 +1,7 @@
 #include <chorale/core/nn/sequential.hpp>
 
 #include <cctype>
+#include <optional>
 
 #include <chorale/core/nn/layer_entry.hpp>
 
@@ -25,22 +26,32 @@ std::size_t Sequential::at_turn(std::size_t i, std::size_t first, std::size_t la
 }
 
 Variable Sequential::forward_through(const Variable& x, std::size_t first, std::size_t last, const Pass& pass) {
-  const bool traces = pass.trace && pass.trace->is_on();
+  static const Epilogue kRelu{.addend = {}, .has_relu = true};
   Variable y = x;
   for (std::size_t turn = first; turn < last; ++turn) {
     const std::size_t i = at_turn(turn, first, last);
-    Layer& layer = *layers_[i];
-    if (pass.observer) pass.observer->forward(layer.path());
-    if (traces) {
-      const std::string name = children()[i].first + " " + layer.name();
-      const TraceSpan span(pass.trace, name);
-      y = layer.forward(y, pass);
-    } else {
-      y = layer.forward(y, pass);
-    }
-    if (pass.observer && y.needs_gradient()) y.node()->end_of(layer.path());
+    const bool relu_follows =
+        turn + 1 < last && at_turn(turn + 1, first, last) == i + 1 && layers_[i + 1]->is_relu() && layers_[i]->takes_epilogue();
+    y = forward_layer(i, y, relu_follows ? &kRelu : nullptr, pass);
+    if (relu_follows) ++turn;
   }
   return y;
+}
+
+Variable Sequential::forward_layer(std::size_t i, const Variable& x, const Epilogue* epilogue, const Pass& pass) {
+  Layer& layer = *layers_[i];
+  if (pass.observer) pass.observer->forward(layer.path());
+  const std::string name = pass.trace && pass.trace->is_on() ? children()[i].first + " " + layer.name() : std::string();
+  std::optional<TraceSpan> span;
+  if (!name.empty()) span.emplace(pass.trace, name);
+  const Variable y = epilogue ? layer.forward_with_epilogue(x, *epilogue, pass) : layer.forward(x, pass);
+  if (pass.observer && y.needs_gradient()) y.node()->end_of(layer.path());
+  return y;
+}
+
+Variable Sequential::forward_with_epilogue(const Variable& x, const Epilogue& epilogue, const Pass& pass) {
+  const std::size_t last = layers_.size() - 1;
+  return forward_layer(last, forward_through(x, 0, last, pass), &epilogue, pass);
 }
 
 Shape Sequential::output_shape(const Shape& in) const {
@@ -75,8 +86,20 @@ class Words {
     return there;
   }
   [[noreturn]] void refuse(const std::string& why) const {
-    throw UsageError("model.layers: " + why + " at '" + std::string(text_.substr(at_, 20)) +
-                     "'; write layers as linear(128) relu dropout(0.2)");
+    throw UsageError("model.layers: " + why + " at " + here() + "; write layers as linear(128) relu dropout(0.2)");
+  }
+  /// "character 12, 'relu)'", of what comes next.
+  std::string here() const { return place(at_); }
+  std::string place(std::size_t at) const {
+    return "character " + std::to_string(at + 1) + ", '" + std::string(text_.substr(at, 20)) + "'";
+  }
+  std::size_t at() {
+    skip();
+    return at_;
+  }
+  char next() {
+    skip();
+    return at_ < text_.size() ? text_[at_] : '\0';
   }
 
  private:
@@ -104,21 +127,68 @@ LayerArguments read_arguments(Words& words, const std::string& layer) {
   return {layer, std::move(positional), std::move(named)};
 }
 
+/// Reads layers one after the other, and those in brackets by calling itself.
+class LayerReader {
+ public:
+  LayerReader(std::string_view text, const Registry& registry) : words_(text), registry_(registry) {}
+  /// Up to the end of the text, or inside brackets to the | or ) behind them.
+  std::unique_ptr<Sequential> layers(const Shape& in, int depth) {
+    auto out = std::make_unique<Sequential>();
+    Shape shape = in;
+    while (!words_.at_end() && !(depth > 0 && (words_.next() == '|' || words_.next() == ')'))) {
+      std::unique_ptr<Layer> layer = one(shape, depth);
+      shape = layer->output_shape(shape);
+      out->add(std::move(layer));
+    }
+    return out;
+  }
+
+ private:
+  static constexpr int kDeepest = 16;
+
+  std::unique_ptr<Layer> one(const Shape& in, int depth) {
+    const std::size_t at = words_.at();
+    const std::string name = words_.word();
+    const LayerEntry& entry = registry_.of<LayerEntry>().at(name, "layer");
+    if (!entry.nest) {
+      LayerArguments arguments = read_arguments(words_, name);
+      std::unique_ptr<Layer> layer = entry.make(arguments, in);
+      arguments.finish();
+      return layer;
+    }
+    std::vector<std::unique_ptr<Sequential>> inside = branches(name, in, depth + 1);
+    try {
+      return entry.nest(std::move(inside), in);
+    } catch (const Error& e) {
+      throw UsageError(std::string(e.what()) + ", at " + words_.place(at));
+    }
+  }
+
+  std::vector<std::unique_ptr<Sequential>> branches(const std::string& name, const Shape& in, int depth) {
+    if (depth > kDeepest) words_.refuse("more than " + std::to_string(kDeepest) + " layers inside each other");
+    const std::string remedy = "; write " + name + "(LAYERS) or " + name + "(LAYERS | LAYERS)";
+    if (!words_.take('(')) throw UsageError("model.layers: " + name + " holds layers: expected ( at " + words_.here() + remedy);
+    std::vector<std::unique_ptr<Sequential>> out;
+    do {
+      const std::string place = words_.here();
+      out.push_back(layers(in, depth));
+      if (out.back()->layers().empty())
+        throw UsageError("model.layers: no layers in a branch of " + name + " at " + place +
+                         "; write identity for one that gives its input");
+    } while (words_.take('|'));
+    if (!words_.take(')'))
+      throw UsageError("model.layers: " + name + " is not closed: expected a layer, | or ) at " + words_.here() + remedy);
+    return out;
+  }
+
+  Words words_;
+  const Registry& registry_;
+};
+
 }  // namespace
 
 std::unique_ptr<Sequential> build_layers(std::string_view expression, const Shape& in, const Registry& registry) {
-  Words words(expression);
-  auto model = std::make_unique<Sequential>();
-  Shape shape = in;
-  while (!words.at_end()) {
-    const std::string layer_name = words.word();
-    const LayerEntry& entry = registry.of<LayerEntry>().at(layer_name, "layer");
-    LayerArguments arguments = read_arguments(words, layer_name);
-    std::unique_ptr<Layer> layer = entry.make(arguments, shape);
-    arguments.finish();
-    shape = layer->output_shape(shape);
-    model->add(std::move(layer));
-  }
+  std::unique_ptr<Sequential> model = LayerReader(expression, registry).layers(in, 0);
   if (model->layers().empty()) throw UsageError("model.layers is empty; write layers as linear(128) relu linear(1)");
   return model;
 }

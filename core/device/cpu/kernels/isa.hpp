@@ -14,6 +14,8 @@ void fill_rows(TypedKernels<T>& k);
 template <class T>
 void fill_norms(TypedKernels<T>& k);
 template <class T>
+void fill_channel_norms(TypedKernels<T>& k);
+template <class T>
 void fill_pooling(TypedKernels<T>& k);
 template <class T>
 void fill_dropout(TypedKernels<T>& k);

@@ -12,6 +12,7 @@ static void fill_all(TypedKernels<T>& k) {
   fill_transcendental(k);
   fill_rows(k);
   fill_norms(k);
+  fill_channel_norms(k);
   fill_pooling(k);
   fill_dropout(k);
   fill_reduction(k);
