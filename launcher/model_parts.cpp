@@ -5,6 +5,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/metrics/metric.hpp>
+#include <chorale/core/nn/sequence_model.hpp>
 #include <chorale/train/early_stopping.hpp>
 #include <chorale/train/evaluator.hpp>
 #include <chorale/train/trainer.hpp>
@@ -33,7 +34,22 @@ void refuse_idle(const ModelOptions& o) {
     throw UsageError("model." + key + " does nothing with model.kind = " + o.kind + "; " + remedy);
   };
   const std::string several = "remove it, or use shared_bottom, mmoe or ple with several targets";
-  if (o.kind == "layers") {
+  const std::vector<std::pair<std::string, bool>> of_transformer = {{"depth", o.depth != plain.depth},
+                                                                    {"heads", o.heads != plain.heads},
+                                                                    {"width", o.width != plain.width},
+                                                                    {"feed_forward", o.feed_forward != plain.feed_forward},
+                                                                    {"dropout", o.dropout != plain.dropout},
+                                                                    {"norm", o.norm != plain.norm},
+                                                                    {"activation", o.activation != plain.activation},
+                                                                    {"positions", o.positions != plain.positions},
+                                                                    {"causal", o.causal != plain.causal},
+                                                                    {"tied", o.tied != plain.tied}};
+  for (const auto& [key, is_given] : of_transformer)
+    if (is_given && o.kind != "transformer") refuse(key, "remove it, or use transformer");
+  if (o.kind == "transformer") {
+    if (!o.layers.empty()) refuse("layers", "remove it, or use model.kind = layers with embedding and transformer_block among them");
+  }
+  if (o.kind == "layers" || o.kind == "transformer") {
     if (!o.expert_layers.empty()) refuse("expert_layers", several);
     if (!o.tower_layers.empty()) refuse("tower_layers", several);
   } else if (!o.layers.empty()) {
@@ -43,6 +59,8 @@ void refuse_idle(const ModelOptions& o) {
   if (o.task_experts != plain.task_experts && o.kind != "ple") refuse("task_experts", "remove it, or use ple");
   if (o.levels != plain.levels && o.kind != "ple") refuse("levels", "remove it, or use ple");
 }
+
+bool is_of_several(const std::string& kind, const Registry& registry) { return registry.of<MultiTaskEntry>().contains(kind); }
 
 std::int64_t outputs_of(const FittedTarget& target) {
   return target.kind == TargetKind::classes ? static_cast<std::int64_t>(target.classes.size()) : 1;
@@ -62,14 +80,54 @@ void check_scores(const TrainOptions& train, const std::vector<LossTask>& tasks,
 
 }  // namespace
 
+namespace {
+
+std::int64_t results_a_row(const Sequential& layers, const Pipeline& pipeline) {
+  const Shape out = layers.output_shape(pipeline.row_shape());
+  return pipeline.tokens.is_there() ? out[-1] : out.elements();
+}
+
+/// Of layers that read tokens.
+void check_places(const Sequential& layers, const Pipeline& pipeline) {
+  if (!pipeline.tokens.is_there()) return;
+  const Shape out = layers.output_shape(pipeline.row_shape());
+  if (out.rank() != 2 || out[0] != pipeline.tokens.context)
+    throw UsageError("model.layers gives " + out.text() + " for a row of " + std::to_string(pipeline.tokens.context) +
+                     " tokens, expected logits for each, [" + std::to_string(pipeline.tokens.context) + ", " +
+                     std::to_string(outputs_of(pipeline.targets.at(0))) + "]");
+}
+
+std::unique_ptr<Sequential> build_sequence_model(const ModelOptions& o, const Pipeline& pipeline, const Registry& registry) {
+  if (!pipeline.tokens.is_there()) throw UsageError("model.kind = " + o.kind + " reads tokens; use data.format = text, or another kind");
+  return registry.of<SequenceModelEntry>()
+      .at(o.kind, "model.kind")
+      .make({.tokens = pipeline.tokens.tokeniser().size(),
+             .context = pipeline.tokens.context,
+             .outputs = outputs_of(pipeline.targets.at(0)),
+             .depth = o.depth,
+             .heads = o.heads,
+             .width = o.width,
+             .feed_forward = o.feed_forward,
+             .dropout = o.dropout,
+             .norm = o.norm,
+             .activation = o.activation,
+             .positions = o.positions,
+             .is_causal = o.causal,
+             .is_tied = o.tied});
+}
+
+}  // namespace
+
 AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pipeline& pipeline, const Registry& registry) {
   refuse_idle(o);
   AnyModel out;
-  if (o.kind == "layers") {
+  if (!is_of_several(o.kind, registry)) {
     if (pipeline.targets.size() != 1)
-      throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) +
-                       " targets, which model.kind = layers cannot learn together; use shared_bottom, mmoe or ple");
-    std::unique_ptr<Sequential> layers = build_layers(o.layers, pipeline.row_shape(), registry);
+      throw UsageError("data.target has " + std::to_string(pipeline.targets.size()) + " targets, which model.kind = " + o.kind +
+                       " cannot learn together; use shared_bottom, mmoe or ple");
+    std::unique_ptr<Sequential> layers =
+        o.kind == "layers" ? build_layers(o.layers, pipeline.row_shape(), registry) : build_sequence_model(o, pipeline, registry);
+    check_places(*layers, pipeline);
     out.layers = layers.get();
     out.module = std::move(layers);
     return out;
@@ -89,7 +147,7 @@ AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pip
 }
 
 std::vector<std::int64_t> outputs_of(const AnyModel& model, const Pipeline& pipeline) {
-  if (model.layers) return {model.layers->output_shape(pipeline.row_shape()).elements()};
+  if (model.layers) return {results_a_row(*model.layers, pipeline)};
   std::vector<std::int64_t> out;
   for (const FittedTarget& target : pipeline.targets) out.push_back(outputs_of(target));
   return out;

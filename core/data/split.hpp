@@ -18,17 +18,17 @@ Part parse_part(std::string_view text);
 
 /// data.split, understood.
 struct SplitRule {
-  enum class Kind : std::uint8_t { random, stratified, time, group, column };
+  enum class Kind : std::uint8_t { random, stratified, order, time, group, column };
   Kind kind = Kind::random;
   std::string column;                               // of time, group, column
   std::array<double, 3> share = {0.7, 0.15, 0.15};  // of train, validation, test; sums to 1
   std::string text() const;
-  bool needs_keys() const { return kind != Kind::random; }
+  bool needs_keys() const { return kind != Kind::random && kind != Kind::order; }
 };
 
-/// "random 0.7 0.15 0.15", "stratified 0.8 0.2", "time COLUMN 0.7 0.15 0.15", "group COLUMN 0.8 0.2", "column COLUMN".
-/// Two numbers are train and test: there is no validation part then, and nothing to stop early by. Throws UsageError that says what is
-/// allowed.
+/// "random 0.7 0.15 0.15", "stratified 0.8 0.2", "order 0.8 0.1 0.1" (as rows lie), "time COLUMN 0.7 0.15 0.15", "group COLUMN 0.8 0.2",
+/// "column COLUMN". Two numbers are train and test: there is no validation part then, and nothing to stop early by. Throws UsageError that
+/// says what is allowed.
 SplitRule parse_split(const std::vector<std::string>& words);
 
 /// One key a row of a chunk, from the column that the rule looks at (the target, for stratified).

@@ -45,6 +45,7 @@ struct LayerEntry {
   std::unique_ptr<Layer> (*make)(LayerArguments& arguments, const Shape& in);
   std::string sample;
   Shape sample_shape;
+  std::int64_t sample_tokens = 0;  // above 0: its rows are token numbers below it, i32
 };
 
 }  // namespace chorale

@@ -78,8 +78,11 @@ class Layer : public Module {
   /// Of a layer that only chooses among its inputs by size: before such an f it gives the same values and gradients as behind it, and
   /// leaves f less to do.
   virtual bool goes_before_growing() const { return false; }
-  /// "x" to "y".
-  Values forward(const Values& in, const Pass& pass) override { return {{"y", forward(in.at("x"), pass)}}; }
+  /// "x" to "y"; of rows of tokens, "tokens" to "y".
+  Values forward(const Values& in, const Pass& pass) override {
+    const Variable* tokens = in.find("tokens");
+    return {{"y", forward(tokens ? *tokens : in.at("x"), pass)}};
+  }
 };
 
 }  // namespace chorale
