@@ -11,10 +11,10 @@ struct Preset {
   const char* name;
   const char* layers;
   const char* loss;
-  std::int64_t input, batch_per_rank, steps;
+  std::int64_t input, batch_per_rank, steps, tokens = 0;
 };
 
-constexpr std::array<Preset, 5> kPresets = {{
+constexpr std::array<Preset, 6> kPresets = {{
     {"article", "linear(128) relu linear(64) relu linear(1)", "binary_cross_entropy", 100, 32, 2000},
     {"mlp", "linear(512) relu linear(512) relu linear(10)", "cross_entropy", 784, 128, 200},
     {"wide", "linear(4096) relu linear(4096) relu linear(1024)", "cross_entropy", 1024, 256, 10},
@@ -29,15 +29,22 @@ constexpr std::array<Preset, 5> kPresets = {{
      "stride=2, padding=1, bias=false) batch_norm relu conv2d(64, 3, padding=1, bias=false) batch_norm | conv2d(64, 1, stride=2, "
      "bias=false) batch_norm) relu adaptive_avg_pool2d(1) flatten linear(10)",
      "cross_entropy", 784, 64, 40},
+    {"transformer",
+     "embedding(256, 128) transformer_block(4, 512) transformer_block(4, 512) transformer_block(4, 512) transformer_block(4, 512) "
+     "linear(256)",
+     "cross_entropy", 128, 16, 60, 256},
 }};
 
 }  // namespace
 
 void describe(OptionTable& t, BenchStep& w) {
   t.add("preset", w.preset, "A network of docs/performance.md with its batch on each rank; other flags replace its parts.",
-        {.choices = {"article", "mlp", "wide", "cnn", "resnet"}});
+        {.choices = {"article", "mlp", "wide", "cnn", "resnet", "transformer"}});
   t.add("layers", w.layers, "As model.layers.");
-  t.add("input", w.input, "Features of a sample.", {.min = 1, .max = 1e7});
+  t.add("input", w.input, "Features of a sample, or its tokens.", {.min = 1, .max = 1e7});
+  t.add("tokens", w.tokens,
+        "Above 0: samples are windows of a random text of so many different tokens, and each token's target is the next.",
+        {.min = 0, .max = 1 << 24});
   t.add("loss", w.loss, "As train.loss.");
   t.add("optimizer", w.optimizer, "As optimizer.name, with its defaults.");
   t.add("batch", w.batch, "Samples of a step over all ranks.", {.min = 1, .max = 1e9});
@@ -61,6 +68,7 @@ void apply_preset(const OptionTable& table, BenchStep& w) {
     if (!given("layers")) w.layers = p.layers;
     if (!given("loss")) w.loss = p.loss;
     if (!given("input")) w.input = p.input;
+    if (!given("tokens")) w.tokens = p.tokens;
     if (!given("steps")) w.steps = p.steps;
     if (!given("batch") && !given("batch-per-rank")) w.batch_per_rank = p.batch_per_rank;
   }

@@ -10,7 +10,7 @@ namespace chorale {
 struct BenchStep {
   std::string preset;
   std::string layers = "linear(128) relu linear(64) relu linear(1)", loss = "binary_cross_entropy", optimizer = "adam";
-  std::int64_t input = 100, batch = 32, batch_per_rank = 0, steps = 2000, virtual_workers = 0, threads = 1, rows = 0;
+  std::int64_t input = 100, batch = 32, batch_per_rank = 0, steps = 2000, virtual_workers = 0, threads = 1, rows = 0, tokens = 0;
   std::string dtype = "f32", isa = "auto", exchange = "auto", wire = "f32", overlap = "auto";
   std::int64_t local_steps = 8;
 };

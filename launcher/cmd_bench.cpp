@@ -5,6 +5,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/random.hpp>
 #include <chorale/core/data/tensor_dataset.hpp>
+#include <chorale/core/data/text_dataset.hpp>
 #include <chorale/core/nn/sequential.hpp>
 #include <chorale/launcher/arguments.hpp>
 #include <chorale/launcher/bench/bench_comm.hpp>
@@ -52,6 +53,13 @@ std::shared_ptr<TensorDataset> generated(const BenchStep& w, std::int64_t rows, 
   return data;
 }
 
+std::shared_ptr<TextDataset> generated_text(const BenchStep& w, std::int64_t rows) {
+  const auto text = std::make_shared<std::vector<std::int32_t>>(static_cast<std::size_t>(rows * w.input + 1));
+  RandomStream random(7);
+  for (std::int32_t& token : *text) token = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(w.tokens)));
+  return std::make_shared<TextDataset>(*text, w.input, text);
+}
+
 /// Enough that rows come from memory, as a real data set's do, and at least 16 batches.
 std::int64_t default_rows(std::int64_t input, std::int64_t batch) {
   constexpr std::int64_t kBytes = 16 << 20;
@@ -74,8 +82,10 @@ int bench_rank(Communicator& comm, const BenchStep& w, bool json, const OptionTa
   const auto model = build_layers(w.layers, {w.input}, session.registry);
   const auto loss = make_loss(config.train, {}, session.registry);
   const auto rule = make_optimizer(optimizer, session.registry);
-  const auto data = generated(w, w.rows > 0 ? w.rows : default_rows(w.input, config.train.batch), loss->task(),
-                              model->output_shape({w.input}).elements());
+  const std::int64_t rows = w.rows > 0 ? w.rows : default_rows(w.input, config.train.batch);
+  if (w.tokens > 0 && loss->task() != Loss::Task::classes) throw UsageError("--tokens needs --loss cross_entropy");
+  const std::shared_ptr<Dataset> data = w.tokens > 0 ? std::shared_ptr<Dataset>(generated_text(w, rows))
+                                                     : generated(w, rows, loss->task(), model->output_shape({w.input}).elements());
   Trainer trainer({comm, *session.device, *model, *loss, *rule, session.registry, session.log, data, nullptr, nullptr}, config);
   const Summary s = trainer.run();
   if (comm.rank() != 0) return 0;

@@ -85,6 +85,8 @@ int run_predict(std::span<const std::string> arguments) {
   const std::vector<std::string> rest = read_flags(arguments, table, 1);
   if (rest.empty() || w.file.empty() || w.out.empty()) throw UsageError("predict needs a run, --file F and --out OUT.csv");
   TrainedRun run(rest[0], {.missing_rows = w.missing_rows});
+  if (run.pipeline.tokens.is_there())
+    throw UsageError(rest[0] + " is a model of text, which has a prediction for every place; use chorale generate, or chorale eval --file");
   const std::unique_ptr<OpenedRows> file = run.open_file(w.file, {}, false);
   const std::shared_ptr<const Dataset> rows = run.for_model(file->shared_rows(), run.keys_of(*file, w.file));
   const std::vector<std::vector<Prediction>> predictions = predict_all(run, *rows);

@@ -87,6 +87,8 @@ const std::vector<Command>& commands() {
       {"eval", "RUN [--file F] [--part test] [--json]", "Scores a trained run on a part of its data or on another file.", "", run_eval,
        eval_options},
       {"predict", "RUN --file F --out OUT.csv", "Adds predictions to the rows of a file.", "", run_predict, predict_options},
+      {"generate", "RUN --prompt TEXT [--tokens 500] [--temperature 1] [--top-k 0] [--seed 1]",
+       "Goes on with a text, token by token, as a model of text would.", "", run_generate, generate_options},
       {"inspect", "RUN | CHECKPOINT | RECIPE [--json] [--verify]", "Shows a model's layers, tensors and hashes, and what its data are.", "",
        run_inspect, inspect_options},
       {"checkpoint", "list RUN | verify RUN | prune RUN [--keep-last N] | convert RUN --out FILE.safetensors",
@@ -104,7 +106,7 @@ const std::vector<Command>& commands() {
       {"version", "[--json]", "Prints the version.", "", run_version, version_options},
       {"completion", "bash", "Prints completion for a shell: source <(chorale completion bash).", "bash", run_completion, no_options},
       {"help", "[COMMAND | recipe [--markdown]]", "Lists the commands, or one command's options.",
-       "train collab submit status eval predict inspect checkpoint data bench scale doctor version completion recipe", run_help,
+       "train collab submit status eval predict generate inspect checkpoint data bench scale doctor version completion recipe", run_help,
        help_options}};
   return all;
 }

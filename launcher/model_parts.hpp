@@ -12,7 +12,7 @@
 
 namespace chorale {
 
-/// Of layers one after the other for one target, or of several tasks for several.
+/// Of layers one after the other for one target, be they given one by one or by the name of a model, or of several tasks for several.
 struct AnyModel {
   std::unique_ptr<Module> module;
   Sequential* layers = nullptr;     // the module, where it is one, or its own layers

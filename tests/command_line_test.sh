@@ -21,7 +21,7 @@ cp "$source/examples/recipes/shop_purchase.ini" recipe.ini
 train=("$chorale" train recipe.ini --quiet --train.epochs 2)
 
 # Every command has a help, from the table that reads its flags.
-for command in train eval predict inspect checkpoint data bench doctor version completion help; do
+for command in train eval predict generate inspect checkpoint data bench doctor version completion help; do
   expect 0 "usage: chorale $command" "$chorale" "$command" --help
 done
 for command in version doctor; do expect 64 "is unknown" "$chorale" $command --jsno; done

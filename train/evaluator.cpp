@@ -24,13 +24,14 @@ std::vector<double> as_doubles(const Tensor& t) {
   return out;
 }
 
-std::vector<std::int64_t> chunk_rows(std::int64_t chunk, std::int64_t rows) {
-  std::vector<std::int64_t> out(static_cast<std::size_t>(std::min(kEvaluationRows, rows - chunk * kEvaluationRows)));
-  std::iota(out.begin(), out.end(), chunk * kEvaluationRows);
+std::vector<std::int64_t> chunk_rows(std::int64_t chunk, const Dataset& data) {
+  const std::int64_t most = evaluation_rows(data);
+  std::vector<std::int64_t> out(static_cast<std::size_t>(std::min(most, data.rows() - chunk * most)));
+  std::iota(out.begin(), out.end(), chunk * most);
   return out;
 }
 
-std::int64_t chunks_of(const Dataset& data) { return (data.rows() + kEvaluationRows - 1) / kEvaluationRows; }
+std::int64_t chunks_of(const Dataset& data) { return (data.rows() + evaluation_rows(data) - 1) / evaluation_rows(data); }
 
 /// One after the other: length, bytes.
 std::vector<std::byte> packed_states(const std::vector<std::unique_ptr<Metric>>& metrics) {
@@ -54,6 +55,12 @@ void merge_states(std::vector<std::unique_ptr<Metric>>& metrics, std::span<const
 }
 
 }  // namespace
+
+std::int64_t evaluation_rows(const Dataset& data) {
+  for (const Field& field : data.fields())
+    if (field.name == "tokens") return std::max<std::int64_t>(1, kEvaluationRows / field.row_shape.elements());
+  return kEvaluationRows;
+}
 
 std::vector<std::vector<std::string>> metrics_by_task(const std::vector<std::string>& words, const std::vector<LossTask>& tasks,
                                                       const Registry& registry) {
@@ -82,7 +89,10 @@ std::vector<std::int64_t> outputs_by_task(Module& model, Objective& loss, FlatPa
   const Values in = Loader(data, params.device(), params.dtype()).load(std::span(&row, 1));
   const Values results = model.forward(in, {.device = params.device()});
   std::vector<std::int64_t> out;
-  for (const LossTask& task : loss.tasks()) out.push_back(results.at(task.result).value().row_elements());
+  for (const LossTask& task : loss.tasks()) {
+    const Tensor& y = results.at(task.result).value();
+    out.push_back(y.shape().rank() == 3 ? y.shape()[-1] : y.row_elements());
+  }
   return out;
 }
 
@@ -109,7 +119,7 @@ void Evaluator::score(std::size_t t, const Values& results, const Values& in, st
   const std::vector<double> prediction = as_doubles(task.loss->predict(y)), target = as_doubles(rows.target);
   const std::vector<double> sample_loss = as_doubles(loss.sample_loss), used = as_doubles(loss.sample_weight);
   const std::vector<double> weight = rows.weight.defined() ? as_doubles(rows.weight) : std::vector<double>();
-  Scored scored{.rows = y.rows(),
+  Scored scored{.rows = static_cast<std::int64_t>(target.size()),  // of sequences every place
                 .outputs = parts_.outputs[t],
                 .prediction = prediction,
                 .target = target,
@@ -137,7 +147,7 @@ std::map<std::string, double> Evaluator::evaluate(const Dataset& data) {
   Loader loader(data, parts_.params.device(), parts_.params.dtype());
   for (std::int64_t chunk = parts_.comm.rank(); chunk < chunks_of(data); chunk += parts_.comm.size()) {
     parts_.comm.watch().beat();
-    const Values in = loader.load(chunk_rows(chunk, data.rows()));
+    const Values in = loader.load(chunk_rows(chunk, data));
     const Values results = parts_.model.forward(in, {.device = parts_.params.device()});
     std::size_t first = 0;
     for (std::size_t t = 0; t < tasks_.size(); first += names_[t++].size())
@@ -162,11 +172,11 @@ void Evaluator::predict(Module& model, Objective& loss, FlatParams& params, cons
   const std::vector<LossTask> tasks = loss.tasks();
   Loader loader(data, params.device(), params.dtype());
   for (std::int64_t chunk = 0; chunk < chunks_of(data); ++chunk) {
-    const Values in = loader.load(chunk_rows(chunk, data.rows()));
+    const Values in = loader.load(chunk_rows(chunk, data));
     const Values results = model.forward(in, {.device = params.device()});
     for (std::size_t t = 0; t < tasks.size(); ++t) {
       const Tensor& y = results.at(tasks[t].result).value();
-      take(t, chunk * kEvaluationRows, in, y, as_doubles(tasks[t].loss->predict(y)));
+      take(t, chunk * evaluation_rows(data), in, y, as_doubles(tasks[t].loss->predict(y)));
     }
   }
 }

@@ -18,6 +18,8 @@ namespace chorale {
 
 /// A matrix product's bits change with its number of rows, so this number is part of what a score means.
 inline constexpr std::int64_t kEvaluationRows = 1024;
+/// Of sequences, each place of which is scored: as many rows as have about as many places, at least 1.
+std::int64_t evaluation_rows(const Dataset& data);
 
 class Evaluator {
  public:

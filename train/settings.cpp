@@ -7,6 +7,7 @@
 #include <chorale/core/metrics/metric.hpp>
 #include <chorale/core/nn/multi_task.hpp>
 #include <chorale/core/nn/resnet.hpp>
+#include <chorale/core/nn/sequence_model.hpp>
 #include <chorale/train/data/reader.hpp>
 #include <chorale/train/exchange/exchange.hpp>
 #include <chorale/train/optimizer_settings.hpp>
@@ -53,13 +54,36 @@ std::string metrics_text(const Registry& registry) {
   return out;
 }
 
+std::vector<std::string> kinds(const Registry& registry) {
+  std::vector<std::string> out = with("layers", with("resnet", registry.of<SequenceModelEntry>().names()));
+  for (const std::string& name : registry.of<MultiTaskEntry>().names()) out.push_back(name);
+  return out;
+}
+
+void describe_transformer(OptionTable& t, ModelOptions& o) {
+  t.add("model.depth", o.depth, "Of transformer: blocks.", {.min = 1, .max = 1024});
+  t.add("model.heads", o.heads, "Of transformer: heads of attention; they divide model.width.", {.min = 1, .max = 1024});
+  t.add("model.width", o.width, "Of transformer: numbers of a token's vector.", {.min = 1, .max = 65536});
+  t.add("model.feed_forward", o.feed_forward, "Of transformer: hidden units of each block's feed-forward network.",
+        {.min = 1, .max = 1 << 20});
+  t.add("model.dropout", o.dropout,
+        "Of transformer: probability that a number of the embedding, or of what either part of a block gives, becomes 0 while training.",
+        {.min = 0, .max = 0.999});
+  t.add("model.norm", o.norm, "Of transformer: layer norms in front of each part of a block (pre), or behind its sum (post).",
+        {.choices = {"pre", "post"}});
+  t.add("model.activation", o.activation, "Of transformer: of the feed-forward networks.", {.choices = {"relu", "gelu"}});
+  t.add("model.positions", o.positions, "Of transformer: what tells places apart: learned vectors, sinusoidal ones, or none.",
+        {.choices = {"learned", "sinusoidal", "none"}});
+  t.add("model.causal", o.causal, "Of transformer: does a place see only itself and what comes before? A model that generates must.");
+  t.add("model.tied", o.tied, "Of transformer: does the last layer share the embedding's table?");
+}
+
 void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
   t.add("model.kind", o.kind,
-        "layers, one after the other, or resnet (residual blocks over images), for one target; for several: shared_bottom, mmoe (a gate a "
-        "task mixes shared experts) or ple (levels "
-        "of "
-        "shared experts and of each task's own).",
-        {.choices = with("layers", with("resnet", registry.of<MultiTaskEntry>().names()))});
+        "layers, one after the other, for one target; resnet, residual blocks over images; transformer, for text; for several targets: "
+        "shared_bottom, mmoe (a gate a task mixes "
+        "shared experts) or ple (levels of shared experts and of each task's own).",
+        {.choices = kinds(registry)});
   t.add("model.layers", o.layers, "Layers in order, for instance: linear(128) relu dropout(0.2) linear(1).");
   t.add("model.widths", o.widths, "Of resnet: channels of each stage; from the second on a stage halves height and width.",
         {.check = [](const std::string& value) { parse_widths(words_of(value)); }});
@@ -74,6 +98,7 @@ void describe_model(OptionTable& t, ModelOptions& o, const Registry& registry) {
   t.add("model.experts", o.experts, "Shared experts of mmoe, and of ple at each level.", {.min = 1, .max = 4096});
   t.add("model.task_experts", o.task_experts, "Experts of each task's own at each level of ple.", {.min = 1, .max = 4096});
   t.add("model.levels", o.levels, "Levels of ple.", {.min = 1, .max = 64});
+  describe_transformer(t, o);
   t.add("model.init", o.init, "How weights start; torch is torch.nn's default, the others set biases to 0.",
         {.choices = {"torch", "glorot_uniform", "glorot_normal", "he_uniform", "he_normal"}});
 }

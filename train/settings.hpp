@@ -13,12 +13,16 @@
 namespace chorale {
 
 struct ModelOptions {
-  std::string kind = "layers";  // layers resnet, or a model of several tasks: shared_bottom mmoe ple
+  std::string kind = "layers";  // layers, resnet, one of tokens: transformer, or one of several tasks: shared_bottom mmoe ple
   std::string layers;           // "linear(128) relu dropout(0.2) linear(1)"
   std::string expert_layers, tower_layers;
   std::vector<std::string> widths = {"16", "32", "64"};  // of resnet: channels of each stage
   std::int64_t blocks = 2;                               // of each stage
   std::int64_t experts = 4, task_experts = 1, levels = 2;
+  std::int64_t depth = 4, heads = 4, width = 128, feed_forward = 512;  // of transformer, with those below
+  double dropout = 0;
+  std::string norm = "pre", activation = "gelu", positions = "learned";
+  bool causal = true, tied = false;
   std::string init = "torch";  // torch glorot_uniform glorot_normal he_uniform he_normal
 };
 

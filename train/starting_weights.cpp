@@ -52,6 +52,11 @@ bool is_encoded_alike(const FittedColumn& a, const FittedColumn& b) {
   return a.shift == b.shift && a.factor == b.factor && a.quantiles == b.quantiles;
 }
 
+/// Rows that are numbered by token mean other tokens there.
+bool has_other_tokens(const TokenFeatures& a, const TokenFeatures& b) {
+  return a.is_there() && b.is_there() && (a.kind != b.kind || a.characters != b.characters);
+}
+
 std::string text_of(DType dtype, const Shape& shape) { return std::string(name(dtype)) + " " + shape.text(); }
 
 }  // namespace
@@ -66,6 +71,7 @@ StartingWeights::StartingWeights(const Module& model, DType dtype, const Pipelin
   for (const NamedTensor& tensor : source_.tensors) offered.push_back(tensor.name);
   const ParameterNames names(own), others(offered);
   for (const std::string& pattern : only) names.require("train.init_only", pattern);
+  const std::int64_t other_tokens = has_other_tokens(pipeline.tokens, source_.pipeline.tokens) ? pipeline.tokens.tokeniser().size() : -1;
   bool is_first = true;  // the first weight reads features
   for (const auto& [name, parameter] : parameters) {
     const Shape& shape = parameter->shape();
@@ -73,6 +79,8 @@ StartingWeights::StartingWeights(const Module& model, DType dtype, const Pipelin
     is_first = is_first && shape.rank() != 2;
     if (!only.empty() && !names.is_meant(only, name))
       lines_.push_back({TransferLine::Outcome::not_loaded, name, "not asked for"});
+    else if (shape.rank() > 0 && shape[0] == other_tokens)
+      lines_.push_back({TransferLine::Outcome::not_loaded, name, "a row a token, and the two texts have other tokens"});
     else if (const std::string why = plan(name, shape, dtype, reads_features); !why.empty())
       lines_.push_back({TransferLine::Outcome::not_loaded, name, why});
   }

@@ -17,12 +17,12 @@ namespace {
 void describe_reading(OptionTable& table, DataOptions& o, const std::vector<std::string>& formats) {
   table.add(
       "data.format", o.format,
-      "What the files hold: csv, a table; idx or npy, an array of rows, such as images, and one of labels. Each takes keys of its own, "
-      "and refuses others.",
+      "What the files hold: csv, a table; idx or npy, an array of rows, such as images, and one of labels; text, plain text. Each takes "
+      "keys of its own, and refuses others.",
       {.choices = formats});
   table.add("data.file", o.file,
             "Paths or globs of CSV files, also gzip; several are one table, and must have the same header. A name with blanks, here and in "
-            "every list, stands in double quotes. Of idx and npy: the one file of training rows.");
+            "every list, stands in double quotes. Of idx and npy: the one file of training rows; of text: the one file.");
   table.add("data.separator", o.separator,
             "What parts fields: one character, tab, or auto, which chooses among comma, semicolon, tab and |.",
             {.check = [](const std::string& value) { separator_of(value); }});
@@ -120,12 +120,22 @@ void describe_arrays(OptionTable& table, DataOptions& o) {
       "way), cutout(S) (a square of S pixels a side becomes 0). Drawn from train.seed, the update and the position in the batch.");
 }
 
+void describe_text(OptionTable& table, DataOptions& o) {
+  table.add("data.tokens", o.tokens,
+            "Of text: what it is cut into: character, those of UTF-8 that the training part has, with one token for all others; or byte.",
+            {.choices = {"character", "byte"}});
+  table.add(
+      "data.context", o.context,
+      "Of text: tokens of a row. Rows do not overlap; in training each begins up to as many tokens later, drawn anew in every update.",
+      {.min = 1, .max = 1 << 20});
+}
+
 void describe_split(OptionTable& table, DataOptions& o) {
   table.add(
       "data.split", o.split,
       "Parts for training, validation and test: random 0.7 0.15 0.15, stratified 0.7 0.15 0.15 (by target), time COLUMN 0.7 0.15 0.15, "
-      "group COLUMN 0.7 0.15 0.15, or column COLUMN, which names each row's part (train, validation, test). Two shares are training and "
-      "test.",
+      "group COLUMN 0.7 0.15 0.15, order 0.7 0.15 0.15 (as rows lie in the file; of text order 0.8 0.1 0.1 is meant where nothing is "
+      "said), or column COLUMN, which names each row's part (train, validation, test). Two shares are training and test.",
       {.check = [](const std::string& value) { parse_split(words_of(value)); }});
   table.add("data.fold", o.fold,
             "K/N: test is the K-th of N parts of equal size, instead of the share in data.split; chorale cv trains with each. Empty: none.",
@@ -141,6 +151,7 @@ void describe(OptionTable& table, DataOptions& options, const std::vector<std::s
   describe_features(table, options);
   describe_representations(table, options);
   describe_arrays(table, options);
+  describe_text(table, options);
   describe_split(table, options);
 }
 

@@ -12,7 +12,7 @@ namespace chorale {
 
 struct DataOptions {
   // What is read.
-  std::string format = "csv";      // a registered reader: csv idx npy
+  std::string format = "csv";      // a registered reader: csv idx npy text
   std::vector<std::string> file;   // paths or globs, .gz too; several files are one table
   std::string separator = "auto";  // one character, "tab" or "auto"
   bool header = true;              // without: columns are c0, c1, ...
@@ -55,6 +55,10 @@ struct DataOptions {
   double validation = 0.1;                       // share of the training rows that validate, where test rows have a file
   std::string shape = {};                        // "28x28x1", of a row; empty: as stored
   std::vector<std::string> augment = {};         // "flip crop(4) cutout(8)", of training images
+
+  // Text.
+  std::string tokens = "character";  // byte character
+  std::int64_t context = 128;        // tokens of a window
 
   // How rows are cut.
   std::vector<std::string> split = {"random", "0.70", "0.15", "0.15"};

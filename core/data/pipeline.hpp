@@ -9,6 +9,7 @@
 #include <chorale/core/base/shape.hpp>
 #include <chorale/core/data/preprocess_plan.hpp>
 #include <chorale/core/data/preprocess_state.hpp>
+#include <chorale/core/data/tokeniser.hpp>
 
 namespace chorale {
 
@@ -53,6 +54,15 @@ struct ArrayFeatures {
   bool is_there() const { return row_shape.rank() > 0; }
 };
 
+/// Rows that are windows of a text.
+struct TokenFeatures {
+  std::string kind = {};     // "byte" or "character"; empty: rows are no text
+  std::int64_t context = 0;  // tokens of a row
+  std::vector<std::string> characters = {};
+  bool is_there() const { return !kind.empty(); }
+  Tokeniser tokeniser() const { return kind == "character" ? Tokeniser(characters) : Tokeniser(); }
+};
+
 /// A target with the classes that the training rows have.
 struct FittedTarget {
   std::string name;
@@ -67,6 +77,7 @@ struct Pipeline {
   std::vector<FittedColumn> columns;
   PublishedFeatures published;
   ArrayFeatures array = {};
+  TokenFeatures tokens = {};
   std::vector<FittedTarget> targets;  // with several, a row may lack labels
   std::string weight;
   std::vector<std::string> ids, left_out;
@@ -74,8 +85,11 @@ struct Pipeline {
   std::int64_t split_seed = 1, training_rows = 0;
 
   std::int64_t features() const;
-  /// What a model's input is, without the batch dimension: [features] of a table, the array's own else.
-  Shape row_shape() const { return array.is_there() ? array.row_shape : Shape{features()}; }
+  /// What a model's input is, without the batch dimension: [features] of a table, [context] of a text, the array's own else.
+  Shape row_shape() const {
+    if (tokens.is_there()) return {tokens.context};
+    return array.is_there() ? array.row_shape : Shape{features()};
+  }
   /// Of columns; places in an array have none.
   std::vector<std::string> feature_names() const;
   std::vector<std::string> target_names() const;

@@ -9,7 +9,7 @@ namespace chorale {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr int kVersion = 4;
+constexpr int kVersion = 5;
 constexpr std::int64_t kMostBuckets = 1 << 20;  // as data.hash_buckets
 constexpr std::array<std::string_view, 4> kTypes = {"number", "category", "text", "date"};
 constexpr std::array<std::string_view, 3> kOrders = {"ymd", "dmy", "mdy"};
@@ -104,8 +104,22 @@ ArrayFeatures array_from(const Json& in) {
   return a;
 }
 
+Json to_json(const TokenFeatures& t) { return {{"kind", t.kind}, {"context", t.context}, {"characters", t.characters}}; }
+
+TokenFeatures tokens_from(const Json& in) {
+  TokenFeatures t{.kind = in.at("kind").get<std::string>(),
+                  .context = in.at("context").get<std::int64_t>(),
+                  .characters = in.at("characters").get<std::vector<std::string>>()};
+  if (t.kind != "byte" && t.kind != "character")
+    throw CheckpointError("pipeline.json: tokens of kind '" + excerpt(t.kind) + "' are unknown; it was written by a newer version");
+  if (t.context < 1 || t.context > kMostBuckets)
+    throw CheckpointError("pipeline.json: a row has " + std::to_string(t.context) + " tokens; it is damaged");
+  return t;
+}
+
 /// What an older program can read, it may.
 int version_of(const Pipeline& p) {
+  if (p.tokens.is_there()) return 5;
   if (p.array.is_there()) return 4;
   if (p.targets.size() > 1 || !p.published.tasks.empty()) return 3;
   return p.targets.empty() || p.targets[0].positive.empty() ? 1 : 2;
@@ -132,6 +146,7 @@ std::string Pipeline::to_json() const {
     out["published"] = {{"run", published.run},     {"kind", published.kind},   {"column", published.column},
                         {"tasks", published.tasks}, {"width", published.width}, {"version", published.version}};
   if (array.is_there()) out["array"] = chorale::to_json(array), out["schema"] = Json::array();
+  if (tokens.is_there()) out["tokens"] = chorale::to_json(tokens), out["schema"] = Json::array();
   out["feature_names"] = feature_names();
   return out.dump(1) + "\n";
 }
@@ -158,6 +173,7 @@ Pipeline Pipeline::from_json(const std::string& text) {
     p.training_rows = in.at("training_rows").get<std::int64_t>();
     for (const Json& c : in.at("columns")) p.columns.push_back(column_from(c));
     if (in.contains("array")) p.array = array_from(in.at("array"));
+    if (in.contains("tokens")) p.tokens = tokens_from(in.at("tokens"));
     if (in.contains("published")) {
       const Json& r = in.at("published");
       p.published = {r.at("run"),   r.at("kind"),   r.at("column"), r.at("tasks").get<std::vector<std::string>>(),

@@ -14,9 +14,10 @@ namespace chorale {
 namespace {
 
 constexpr std::array<std::string_view, 3> kParts = {"train", "validation", "test"};
-constexpr std::array<std::string_view, 5> kKinds = {"random", "stratified", "time", "group", "column"};
+constexpr std::array<std::string_view, 6> kKinds = {"random", "stratified", "order", "time", "group", "column"};
 constexpr const char* kAllowed =
-    " Allowed: random 0.70 0.15 0.15, stratified 0.70 0.15 0.15, time COLUMN 0.70 0.15 0.15, group COLUMN 0.70 0.15 0.15, column COLUMN "
+    " Allowed: random 0.70 0.15 0.15, stratified 0.70 0.15 0.15, order 0.70 0.15 0.15, time COLUMN 0.70 0.15 0.15, group COLUMN 0.70 0.15 "
+    "0.15, column COLUMN "
     "(values train, validation, test). Two numbers are train and test.";
 
 [[noreturn]] void refuse(const std::string& what) { throw UsageError("data.split: " + what + "." + kAllowed); }
@@ -224,6 +225,11 @@ std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::i
         ranked[i] = {rule.kind == SplitRule::Kind::time ? keys[i] : draw(seed, i), static_cast<std::int64_t>(i)};
       }
       cut(rule, ranked, parts);
+      break;
+    }
+    case SplitRule::Kind::order: {
+      const auto border = borders(rule, parts.size());
+      for (std::size_t i = 0; i < parts.size(); ++i) parts[i] = part_at(border, i);
       break;
     }
     case SplitRule::Kind::stratified:

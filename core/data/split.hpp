@@ -18,18 +18,18 @@ Part parse_part(std::string_view text);
 
 /// data.split, understood.
 struct SplitRule {
-  enum class Kind : std::uint8_t { random, stratified, time, group, column };
+  enum class Kind : std::uint8_t { random, stratified, order, time, group, column };
   Kind kind = Kind::random;
   std::string column;                               // of time, group, column
   std::array<double, 3> share = {0.7, 0.15, 0.15};  // of train, validation, test; sums to 1
   std::int64_t fold = 0, folds = 0;                 // test is fold `fold` of so many, from 1 on; 0: as share says
   std::string text() const;
-  bool needs_keys() const { return kind != Kind::random; }
+  bool needs_keys() const { return kind != Kind::random && kind != Kind::order; }
 };
 
-/// "random 0.7 0.15 0.15", "stratified 0.8 0.2", "time COLUMN 0.7 0.15 0.15", "group COLUMN 0.8 0.2", "column COLUMN".
-/// Two numbers are train and test: there is no validation part then, and nothing to stop early by. Throws UsageError that says what is
-/// allowed.
+/// "random 0.7 0.15 0.15", "stratified 0.8 0.2", "order 0.8 0.1 0.1" (as rows lie), "time COLUMN 0.7 0.15 0.15", "group COLUMN 0.8 0.2",
+/// "column COLUMN". Two numbers are train and test: there is no validation part then, and nothing to stop early by. Throws UsageError that
+/// says what is allowed.
 SplitRule parse_split(const std::vector<std::string>& words);
 
 /// The same with the fold of data.fold, "2/5": test is the second of five parts of equal size, of which each row is in one; the rest is cut

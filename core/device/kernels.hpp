@@ -252,6 +252,58 @@ struct RowDots {
   int64_t rows, cols, stride;
 };
 
+/// y [rows, cols] = table [*, cols] by row: y_r = table_{ids[r]}. Ids are valid: the caller has checked.
+template <class T>
+struct Lookup {
+  const int32_t* ids;
+  const T* table;
+  T* y;
+  int64_t rows, cols;
+};
+/// dtable_{ids[r]} += dy_r, in the order of rows, so that the sum of a row that several ids name has one order.
+template <class T>
+struct LookupGradient {
+  const int32_t* ids;
+  const T* dy;
+  T* dtable;
+  int64_t rows, cols;
+};
+
+/// Self-attention of `heads` heads side by side. qkv [batch, time, 3, heads, head] is what one projection makes of the input; of each head
+/// y_t = sum over s of softmax_s(scale <q_t, k_s>) v_s, over s <= t where `is_causal`.
+struct AttentionExtents {
+  int64_t batch, time, heads, head;
+  bool is_causal;
+  double scale;
+};
+/// y [batch, time, heads, head]; log_sums [batch, heads, time]: log of the softmax's denominator, from which the gradient makes it again.
+template <class T>
+struct Attention {
+  AttentionExtents e;
+  const T* qkv;
+  T* y;
+  T* log_sums;
+  T* scratch;  // attention_scratch(e) elements
+};
+/// dqkv, written over what is there.
+template <class T>
+struct AttentionGradient {
+  AttentionExtents e;
+  const T* qkv;
+  const T* y;
+  const T* log_sums;
+  const T* dy;
+  T* dqkv;
+  T* scratch;
+};
+/// Rows of queries and columns of keys that a tile of the softmax has: no time x time matrix is ever made.
+constexpr int64_t kAttentionTile = 64;
+/// Of forward and backward: at most ten matrices of one head, each on cache lines of its own, two tiles and a column.
+constexpr int64_t attention_scratch(const AttentionExtents& e) {
+  const int64_t padded = (e.time + kAttentionTile - 1) / kAttentionTile * kAttentionTile;
+  return 10 * (padded * e.head + 16) + 2 * kAttentionTile * kAttentionTile + padded;
+}
+
 /// row_loss [rows] = weight loss; dz [rows, cols] its gradient (null: not wanted). weight [rows] or null, class_weight [classes] or null.
 /// weight_used [rows]: the weight that each row counted with.
 template <class T>
@@ -319,6 +371,10 @@ struct TypedKernels {
   void (*softmax_gradient)(const SoftmaxGradient<T>& p);
   void (*scaled_rows)(const ScaledRows<T>& p);
   void (*row_dots)(const RowDots<T>& p);
+  void (*lookup)(const Lookup<T>& p);
+  void (*lookup_gradient)(const LookupGradient<T>& p);
+  void (*attention)(const Attention<T>& p);
+  void (*attention_gradient)(const AttentionGradient<T>& p);
   void (*norm)(const Norm<T>& p);
   void (*norm_gradient)(const NormGradient<T>& p);
   void (*channel_moments)(const ChannelMoments<T>& p);

@@ -6,11 +6,12 @@ namespace chorale {
 
 namespace {
 
-/// logits [B, C], target [B] in [0, C).
+/// logits [B, C], target [B] in [0, C); or of sequences logits [B, T, C] and target [B, T], each place a sample of its own.
 class CrossEntropy final : public Loss {
  public:
   CrossEntropy(const LossOptions& options, const LossConstants& constants) : options_(options), constants_(constants) {}
   LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) override {
+    if (prediction.shape().rank() == 3) return of_places(prediction, target, weight);
     check_rows("cross_entropy", prediction.value(), target, weight, true);
     const std::int64_t classes = prediction.value().row_elements();
     check_classes(target, classes);
@@ -21,6 +22,17 @@ class CrossEntropy final : public Loss {
   Tensor predict(const Tensor& prediction) const override { return softmax(Variable(prediction)).value(); }
 
  private:
+  LossValue of_places(const Variable& prediction, const Tensor& target, const Tensor& weight) {
+    const Shape& s = prediction.shape();
+    const std::int64_t batch = s[0], time = s[1];
+    if (!target.defined() || target.shape() != Shape{batch, time})
+      throw ShapeError("[cross_entropy] logits " + s.text() + " need targets [" + std::to_string(batch) + ", " + std::to_string(time) +
+                       "], got " + target.shape().text());
+    LossValue out = forward(reshape(prediction, {batch * time, s[2]}), target.reshape({batch * time}),
+                            weight.defined() ? weight.reshape({weight.elements()}) : weight);
+    out.sample_loss = out.sample_loss.reshape({batch, time}), out.sample_weight = out.sample_weight.reshape({batch, time});
+    return out;
+  }
   static void check_classes(const Tensor& target, std::int64_t classes) {
     with_float_type(target.dtype(), [&]<class T>() {
       for (std::int64_t i = 0; i < target.elements(); ++i) {

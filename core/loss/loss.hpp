@@ -27,7 +27,7 @@ class Loss : public Objective {
  public:
   enum class Task : std::uint8_t { binary, classes, value };
   /// prediction [B, C], target [B] or [B, C] in the prediction's type (class ids as numbers), weight [B] or undefined. Throws ShapeError; a
-  /// class id outside [0, C) is a DataError.
+  /// class id outside [0, C) is a DataError. cross_entropy also takes sequences, [B, T, C] against [B, T].
   virtual LossValue forward(const Variable& prediction, const Tensor& target, const Tensor& weight) = 0;
   virtual Task task() const = 0;
   /// What predictions and metrics see: probabilities for classes, values as they are.

@@ -12,8 +12,8 @@ class Loss;
 
 struct LossValue {
   Variable total;        // [], the weighted sum over samples: what backward starts from
-  Tensor sample_loss;    // [B], weighted
-  Tensor sample_weight;  // [B], class and sample weights multiplied
+  Tensor sample_loss;    // [B], or [B, T] of sequences, weighted
+  Tensor sample_weight;  // the same, class and sample weights multiplied
 };
 
 /// One prediction that is held against a target.

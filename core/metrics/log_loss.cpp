@@ -1,3 +1,4 @@
+// log_loss, and perplexity, which is its exponential: Jelinek, Mercer, Bahl & Baker 1977.
 #include <cmath>
 
 #include <chorale/core/metrics/scored_row.hpp>
@@ -24,7 +25,22 @@ class LogLoss : public WeightedMean {
   static double clipped(double p) { return std::isnan(p) ? p : std::fmin(std::fmax(p, kSmallest), 1 - kSmallest); }
 };
 
+/// Among how many classes the model is as unsure as if all were alike.
+class Perplexity : public LogLoss {
+ public:
+  using LogLoss::LogLoss;
+  double value() const override { return std::exp(LogLoss::value()); }
+};
+
 }  // namespace
+
+void register_metric_perplexity(Registry& registry) {
+  registry.of<MetricEntry>().add(
+      "perplexity", {.help = "exponential of the mean negative log probability of the true class",
+                     .higher_is_better = false,
+                     .task = MetricEntry::Task::classes,
+                     .make = [](std::int64_t outputs) -> std::unique_ptr<Metric> { return std::make_unique<Perplexity>(outputs); }});
+}
 
 void register_metric_log_loss(Registry& registry) {
   registry.of<MetricEntry>().add(

@@ -23,6 +23,7 @@ Distribution distribution_of(const Init& init, const std::string& scheme) {
   const double in = static_cast<double>(init.fan_in), both = in + static_cast<double>(init.fan_out);
   if (init.role == Init::Role::zeros) return {};
   if (init.role == Init::Role::ones) return {.constant = 1};
+  if (init.role == Init::Role::normal) return {.deviation = 1};
   if (scheme == "torch") return {.bound = 1 / std::sqrt(in)};
   if (init.role == Init::Role::bias) return {};
   if (scheme == "glorot_uniform") return {.bound = std::sqrt(6 / both)};

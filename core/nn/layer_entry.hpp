@@ -49,6 +49,7 @@ struct LayerEntry {
   std::string sample;
   Shape sample_shape;
   std::unique_ptr<Layer> (*nest)(std::vector<std::unique_ptr<Sequential>> branches, const Shape& in) = nullptr;  // then `make` is null
+  std::int64_t sample_tokens = 0;  // above 0: its rows are token numbers below it, i32
 };
 
 }  // namespace chorale

@@ -15,6 +15,8 @@ class Linear final : public Layer {
   Variable forward_with(const Variable& x, Linear& other, const Variable& x2, const Pass& pass);
   Shape output_shape(const Shape& in) const override;
   std::string name() const override;
+  /// Of the weight's first values. Before the arena draws it.
+  void set_gain(double gain) { weight_.set_gain(gain); }
 
  private:
   std::int64_t in_, out_;

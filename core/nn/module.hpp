@@ -100,8 +100,11 @@ class Layer : public Module {
   /// Whether it has forward_with_epilogue(), with the values and gradients that it and what comes behind it have one after the other.
   virtual bool takes_epilogue() const { return false; }
   virtual Variable forward_with_epilogue(const Variable& x, const Epilogue& epilogue, const Pass& pass);
-  /// "x" to "y".
-  Values forward(const Values& in, const Pass& pass) override { return {{"y", forward(in.at("x"), pass)}}; }
+  /// "x" to "y"; of rows of tokens, "tokens" to "y".
+  Values forward(const Values& in, const Pass& pass) override {
+    const Variable* tokens = in.find("tokens");
+    return {{"y", forward(tokens ? *tokens : in.at("x"), pass)}};
+  }
 };
 
 }  // namespace chorale

@@ -9,8 +9,9 @@
 namespace chorale {
 
 /// What a parameter holds at step 0. Weights follow the scheme of `model.init`; fan_in and fan_out as Glorot & Bengio 2010 define them.
+/// normal: of deviation 1, whatever the scheme: tables of vectors.
 struct Init {
-  enum class Role : std::uint8_t { weight, bias, zeros, ones } role = Role::weight;
+  enum class Role : std::uint8_t { weight, bias, zeros, ones, normal } role = Role::weight;
   std::int64_t fan_in = 1, fan_out = 1;
   double gain = 1;  // what is drawn is multiplied by it, ones too
 };

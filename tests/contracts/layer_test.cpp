@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <optional>
+
 #include <chorale/core/nn/flat_params.hpp>
 #include <chorale/core/nn/layer_entry.hpp>
 #include <chorale/core/nn/sequential.hpp>
@@ -14,6 +16,7 @@ namespace {
 struct Sample {
   std::string expression;
   Shape row;
+  std::int64_t tokens = 0;  // above 0: rows are token numbers below it
 };
 
 /// Each registered layer's own sample; for those that take other paths by size or argument, more.
@@ -59,10 +62,18 @@ std::vector<Sample> samples(const Registry& registry) {
       {"concat(linear(3) | residual(linear(5) tanh) | identity) linear(2)", {5}},
       {"concat(identity) concat(tanh | concat(identity | tanh))", {2, 3}},
       {"adaptive_avg_pool2d(1)", {7, 5, 4}},
-      {"adaptive_avg_pool2d(3x4)", {2, 3, 2}}};
+      {"adaptive_avg_pool2d(3x4)", {2, 3, 2}},
+      {"embedding(6, 4) positions transformer_block(1, 4) linear(3)", {5}, 6},
+      {"embedding(3, 1)", {1}, 3},
+      {"attention(1, causal=true)", {1, 4}},
+      {"attention(3)", {65, 9}},
+      {"attention(2, causal=true)", {130, 4}},
+      {"attention(1)", {3, 35}},
+      {"transformer_block(2, 5, pre_norm=true, causal=true, gelu=true)", {4, 4}},
+      {"transformer_block(1, 3, dropout=0.4)", {3, 5}}};
   for (const std::string& name : registry.of<LayerEntry>().names()) {
     const LayerEntry& entry = registry.of<LayerEntry>().at(name, "layer");
-    out.push_back({entry.sample, entry.sample_shape});
+    out.push_back({entry.sample, entry.sample_shape, entry.sample_tokens});
   }
   return out;
 }
@@ -89,6 +100,25 @@ Shape batched(std::int64_t rows, const Shape& row) {
   return Shape(dims);
 }
 
+/// What a sample's rows are made of: numbers with a gradient, or tokens.
+struct Input {
+  Input(const Sample& sample, std::int64_t rows, Device& device, DType dtype) {
+    const Shape shape = batched(rows, sample.row);
+    if (sample.tokens == 0) {
+      numbers.emplace(random_tensor(device, shape, dtype, 1));
+      return;
+    }
+    tokens = Tensor::empty(device, shape, DType::i32);
+    RandomStream random(1);
+    for (std::int64_t i = 0; i < tokens.elements(); ++i)
+      tokens.data<std::int32_t>()[i] = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(sample.tokens)));
+  }
+  Variable variable() const { return numbers ? numbers->variable() : Variable(tokens); }
+  Variable constant() const { return Variable(numbers ? numbers->value : tokens); }
+  std::optional<Leaf> numbers;
+  Tensor tokens;
+};
+
 }  // namespace
 
 TEST_CASE("every layer passes finite differences in double precision") {
@@ -100,13 +130,13 @@ TEST_CASE("every layer passes finite differences in double precision") {
     CAPTURE(sample.expression);
     Bound b(sample, registry, *device, DType::f64);
     const Pass pass{.device = *device, .training = true, .random_key = 9, .first_position = 5};
-    Leaf x(random_tensor(*device, batched(4, sample.row), DType::f64, 1));
-    const Tensor probe = random_tensor(*device, b.model->forward(Variable(x.value), pass).shape(), DType::f64, 2);
+    const Input x(sample, 4, *device, DType::f64);
+    const Tensor probe = random_tensor(*device, b.model->forward(x.constant(), pass).shape(), DType::f64, 2);
     const auto value = [&](const Variable& in) { return sum(b.model->forward(in, pass) * Variable(probe)); };
     backward(value(x.variable()));
     b.params.finish_gradients();
-    const auto f = [&] { return *value(Variable(x.value)).value().data<double>(); };
-    CHECK(relative_error(doubles(x.node->memory()), slopes(x.value, f)) <= 1e-6);
+    const auto f = [&] { return *value(x.constant()).value().data<double>(); };
+    if (x.numbers) CHECK(relative_error(doubles(x.numbers->node->memory()), slopes(x.numbers->value, f)) <= 1e-6);
     if (b.params.elements() > 0) CHECK(relative_error(doubles(b.gradients), slopes(b.values, f)) <= 1e-6);
   }
 }
@@ -124,13 +154,12 @@ TEST_CASE("every layer's f32 path agrees with its f64 path over odd shapes") {
         for (std::int64_t k = 0; k < a.count; ++k) wide.values.data<double>()[c.first + k] = narrow.values.data<float>()[a.first + k];
       }
       const Pass pass{.device = *device, .training = true, .random_key = 9, .first_position = 0};
-      const Shape shape = batched(rows, sample.row);
-      Leaf x(random_tensor(*device, shape, DType::f32, 1)), y(random_tensor(*device, shape, DType::f64, 1));
+      const Input x(sample, rows, *device, DType::f32), y(sample, rows, *device, DType::f64);
       const Variable a = narrow.model->forward(x.variable(), pass), c = wide.model->forward(y.variable(), pass);
       CHECK(relative_error(doubles(a.value()), doubles(c.value())) <= 1e-5);
       backward(a, random_tensor(*device, a.shape(), DType::f32, 4));
       backward(c, random_tensor(*device, c.shape(), DType::f64, 4));
-      CHECK(relative_error(doubles(x.node->memory()), doubles(y.node->memory())) <= 1e-5);
+      if (x.numbers) CHECK(relative_error(doubles(x.numbers->node->memory()), doubles(y.numbers->node->memory())) <= 1e-5);
       for (std::size_t p = 0; p < wide.params.entries().size(); ++p) {
         if (wide.params.entries()[p].parameter->segment() == Segment::buffer) continue;
         CAPTURE(wide.params.entries()[p].name);

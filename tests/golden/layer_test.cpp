@@ -1,69 +1,59 @@
-// Layers over images and sequences against PyTorch, in double and in single precision. The values: layer_values.py.
-#include "golden_file.hpp"
+// Layers over images and sequences against PyTorch, in double and in single precision. The values: layer_values.py and sequence_values.py.
+#include "golden_layers.hpp"
 
-#include <catch2/catch.hpp>
-
-#include <chorale/core/nn/flat_params.hpp>
-#include <chorale/core/nn/sequential.hpp>
-#include <chorale/tests/contracts/differences.hpp>
+#include <chorale/core/nn/sequence_model.hpp>
 
 using namespace chorale;
 
 namespace {
 
-/// Rounding alone in f64 (the file has 15 digits behind the point); the bounds of fast paths in f32.
-double layer_bound(DType dtype, double narrow) { return dtype == DType::f64 ? 1e-12 : narrow; }
-
-Tensor filled(Device& device, const Shape& shape, DType dtype, const std::vector<double>& numbers) {
-  Tensor t = Tensor::empty(device, shape, dtype);
-  REQUIRE(t.elements() == static_cast<std::int64_t>(numbers.size()));
-  with_float_type(dtype, [&]<class T>() { std::copy(numbers.begin(), numbers.end(), t.data<T>()); });
-  return t;
-}
-
-Shape with_rows(std::int64_t rows, std::vector<std::int64_t> row) {
-  row.insert(row.begin(), rows);
-  return Shape(row);
-}
-
-void check_case(const nlohmann::json& c, std::int64_t rows, DType dtype, Device& device, const Registry& registry) {
-  using Numbers = std::vector<double>;
-  const auto row = c.at("row").get<std::vector<std::int64_t>>();
-  const auto model = build_layers(c.at("layers").get<std::string>(), Shape(row), registry);
-  FlatParams params(*model, device, dtype);
-  const Tensor arena = Tensor::zeros(device, {params.elements()}, dtype), gradient = Tensor::zeros(device, {params.elements()}, dtype);
-  params.bind(arena.buffer());
-  params.bind_gradients(gradient.buffer(), false);
-  REQUIRE(params.entries().size() == c.at("parameters").size());
-  with_float_type(dtype, [&]<class T>() {
-    for (const auto& e : params.entries()) {
-      const Numbers start = c.at("parameters").at(e.name);
-      REQUIRE(static_cast<std::int64_t>(start.size()) == e.count);
-      std::ranges::copy(start, arena.data<T>() + e.first);
+void check_layers(const nlohmann::json& values) {
+  Registry registry;
+  register_all(registry);
+  auto device = make_cpu_device();
+  for (const auto& c : values.at("cases"))
+    for (const DType dtype : {DType::f64, DType::f32}) {
+      CAPTURE(c.at("layers").get<std::string>(), name(dtype));
+      const auto row = c.at("row").get<std::vector<std::int64_t>>();
+      const auto model = build_layers(c.at("layers").get<std::string>(), Shape(row), registry);
+      check_case(c, values.at("rows"), dtype, *device, *model);
     }
-  });
-  Leaf x(filled(device, with_rows(rows, row), dtype, c.at("x")));
-  const Variable y = model->forward(x.variable(), Pass{.device = device, .training = true});
-  CHECK(relative_error(doubles(y.value()), c.at("y").get<Numbers>()) <= layer_bound(dtype, 1e-5));
-  backward(y, filled(device, y.shape(), dtype, c.at("dy")));
-  CHECK(relative_error(doubles(x.node->memory()), c.at("dx").get<Numbers>()) <= layer_bound(dtype, 1e-4));
-  for (const auto& e : params.entries()) {
-    CAPTURE(e.name);
-    CHECK(relative_error(doubles(e.parameter->leaf().memory()), c.at("gradients").at(e.name).get<Numbers>()) <= layer_bound(dtype, 1e-4));
-  }
 }
 
 }  // namespace
 
 TEST_CASE("layers over images and sequences give PyTorch's results and gradients") {
+  const nlohmann::json values = golden("layer_values.json");
+  REQUIRE(values.at("cases").size() >= 20);
+  check_layers(values);
+}
+
+TEST_CASE("layers over tokens give PyTorch's results and gradients") {
+  const nlohmann::json values = golden("sequence_values.json");
+  REQUIRE(values.at("cases").size() >= 10);
+  check_layers(values);
+}
+
+TEST_CASE("a transformer has the names of PyTorch's encoder, and its results and gradients") {
   Registry registry;
   register_all(registry);
   auto device = make_cpu_device();
-  const nlohmann::json values = golden("layer_values.json");
-  REQUIRE(values.at("cases").size() >= 20);
-  for (const auto& c : values.at("cases"))
+  const nlohmann::json values = golden("sequence_values.json");
+  for (const auto& c : values.at("models"))
     for (const DType dtype : {DType::f64, DType::f32}) {
-      CAPTURE(c.at("layers").get<std::string>(), name(dtype));
-      check_case(c, values.at("rows"), dtype, *device, registry);
+      CAPTURE(c.at("norm").get<std::string>(), name(dtype));
+      const std::int64_t tokens = c.at("tokens");
+      const auto model = registry.of<SequenceModelEntry>()
+                             .at("transformer", "model")
+                             .make({.tokens = tokens,
+                                    .context = c.at("row")[0],
+                                    .outputs = tokens,
+                                    .depth = c.at("depth"),
+                                    .heads = c.at("heads"),
+                                    .width = c.at("width"),
+                                    .feed_forward = c.at("feed_forward"),
+                                    .norm = c.at("norm"),
+                                    .is_tied = c.at("tied")});
+      check_case(c, values.at("rows"), dtype, *device, *model);
     }
 }

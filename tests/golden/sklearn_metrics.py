@@ -26,7 +26,7 @@ def binary(weighted):
         "accuracy": m.accuracy_score(y, given, sample_weight=w), "precision": m.precision_score(y, given, sample_weight=w),
         "recall": m.recall_score(y, given, sample_weight=w), "f1": m.f1_score(y, given, sample_weight=w),
         "auc": m.roc_auc_score(y, p, sample_weight=w), "average_precision": m.average_precision_score(y, p, sample_weight=w),
-        "log_loss": m.log_loss(y, p, sample_weight=w), "brier": m.brier_score_loss(y, p, sample_weight=w),
+        "log_loss": m.log_loss(y, p, sample_weight=w), "perplexity": np.exp(m.log_loss(y, p, sample_weight=w)), "brier": m.brier_score_loss(y, p, sample_weight=w),
         "confusion": m.accuracy_score(y, given, sample_weight=w), "calibration": calibration, "top2_accuracy": 1.0, **averaged(y, given, w)},
         "matrix": m.confusion_matrix(y, given, sample_weight=w).tolist()}
 
@@ -46,7 +46,7 @@ def classes(weighted):
             "recall": m.recall_score(y, given, **macro), "f1": m.f1_score(y, given, **macro),
             "auc": np.mean([m.roc_auc_score(hot[:, k], p[:, k], sample_weight=w) for k in range(c)]),
             "average_precision": np.mean([m.average_precision_score(hot[:, k], p[:, k], sample_weight=w) for k in range(c)]),
-            "log_loss": m.log_loss(y, p, sample_weight=w), "brier": np.average(((p - hot) ** 2).sum(1), weights=w),
+            "log_loss": m.log_loss(y, p, sample_weight=w), "perplexity": np.exp(m.log_loss(y, p, sample_weight=w)), "brier": np.average(((p - hot) ** 2).sum(1), weights=w),
             "confusion": m.accuracy_score(y, given, sample_weight=w), **averaged(y, given, w),
             **{f"top{k}_accuracy": m.top_k_accuracy_score(y, p, k=k, sample_weight=w, labels=range(c)) for k in (2, 3)},
             "top5_accuracy": 1.0, "top10_accuracy": 1.0},

@@ -296,3 +296,18 @@ TEST_CASE("the first layer goes by the names of features, with other columns, ca
   const StartingWeights none(*alien.model, DType::f32, pipeline_of({number("x")}), old.source(there), {});
   CHECK(outcome(none, "0.weight") == "not loaded: the two tables have no feature of one name and meaning");
 }
+
+TEST_CASE("rows that stand for tokens are not loaded where the two texts have other tokens") {
+  const std::string layers = "embedding(4, 3) linear(3) linear(4)";
+  Counted old(layers, 2, 5000), fresh(layers, 2);
+  WeightSource source = old.source({});
+  source.pipeline.tokens = {.kind = "character", .context = 2, .characters = {"a", "b", "c"}};
+  Pipeline same, other;
+  same.tokens = source.pipeline.tokens, other.tokens = source.pipeline.tokens;
+  other.tokens.characters[2] = "d";
+  const StartingWeights some(*fresh.model, DType::f32, other, source, {}), all(*fresh.model, DType::f32, same, source, {});
+  CHECK(outcome(some, "0.weight") == "not loaded: a row a token, and the two texts have other tokens");
+  CHECK(outcome(some, "1.weight") == "loaded");
+  CHECK(outcome(some, "2.bias") == "not loaded: a row a token, and the two texts have other tokens");
+  CHECK(all.loaded() == 5);
+}

@@ -43,6 +43,15 @@ TEST_CASE("a split by time never trains on what comes later") {
   CHECK(parts == std::vector<Part>{c, c, b, b, a, a, a, a, a, a});
 }
 
+TEST_CASE("a split by order takes rows as they lie, whatever the seed") {
+  const SplitRule rule = parse_split({"order", "0.6", "0.2", "0.2"});
+  CHECK_FALSE(rule.needs_keys());
+  const auto a = Part::train, b = Part::validation, c = Part::test;
+  CHECK(assign_parts(rule, 1, 10, {}) == std::vector<Part>{a, a, a, a, a, a, b, b, c, c});
+  CHECK(assign_parts(rule, 2, 10, {}) == assign_parts(rule, 1, 10, {}));
+  CHECK(rule.text() == "order 0.6 0.2 0.2");
+}
+
 TEST_CASE("a split by group keeps each group whole") {
   std::vector<std::uint64_t> keys;
   for (std::uint64_t i = 0; i < 1000; ++i) keys.push_back(i % 97);

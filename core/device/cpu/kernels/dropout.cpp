@@ -1,6 +1,6 @@
 // Dropout by counter: element i of a layer's output in the global batch draws word i % 4 of Philox block i / 4, so the mask does not depend
-// on who computes it. Sixteen blocks advance side by side, which the compiler turns into vector multiplications.
-#include <chorale/core/device/cpu/kernels/isa.hpp>
+// on who computes it. A vector of blocks advances side by side, each word in a lane of 64 bits, where its products have room.
+#include <chorale/core/device/cpu/kernels/vector.hpp>
 
 namespace chorale::CHORALE_ISA {
 
@@ -8,29 +8,28 @@ namespace {
 
 constexpr int kBlocks = 16;
 
-/// words [4][kBlocks] of blocks first, first + 1, ...; the rounds of core/base/random.hpp.
-inline void philox_blocks(uint64_t key, uint64_t first, uint32_t words[4][kBlocks]) {
-  uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
-  for (int i = 0; i < kBlocks; ++i) {
-    const uint64_t counter = first + static_cast<uint64_t>(i);
-    c0[i] = static_cast<uint32_t>(counter);
-    c1[i] = static_cast<uint32_t>(counter >> 32);
-    c2[i] = 0;
-    c3[i] = 0;
-  }
-  uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+typedef uint64_t Counters __attribute__((vector_size(kVectorBytes)));
+constexpr int kCounters = kVectorBytes / 8;
+
+/// pairs [2 * kCounters]: of blocks first, first + 1, ... words 0 and 1, then words 2 and 3; the rounds of core/base/random.hpp.
+inline void philox_blocks(uint64_t key, uint64_t first, uint64_t* pairs) {
+  constexpr uint64_t kLow = 0xFFFFFFFFu;
+  Counters c0, c1, c2{}, c3{};
+  for (int i = 0; i < kCounters; ++i) c0[i] = first + static_cast<uint64_t>(i);
+  c1 = c0 >> 32;
+  c0 &= kLow;
+  uint64_t k0 = key & kLow, k1 = key >> 32;
   for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kBlocks; ++i) {
-      const uint64_t a = uint64_t{0xD2511F53u} * c0[i], b = uint64_t{0xCD9E8D57u} * c2[i];
-      c0[i] = static_cast<uint32_t>(b >> 32) ^ c1[i] ^ k0;
-      c2[i] = static_cast<uint32_t>(a >> 32) ^ c3[i] ^ k1;
-      c1[i] = static_cast<uint32_t>(b);
-      c3[i] = static_cast<uint32_t>(a);
-    }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+    const Counters a = c0 * uint64_t{0xD2511F53u}, b = c2 * uint64_t{0xCD9E8D57u};
+    c0 = (b >> 32) ^ c1 ^ k0;
+    c2 = (a >> 32) ^ c3 ^ k1;
+    c1 = b & kLow;
+    c3 = a & kLow;
+    k0 = (k0 + 0x9E3779B9u) & kLow;
+    k1 = (k1 + 0xBB67AE85u) & kLow;
   }
-  for (int i = 0; i < kBlocks; ++i) words[0][i] = c0[i], words[1][i] = c1[i], words[2][i] = c2[i], words[3][i] = c3[i];
+  const Counters front = c0 | (c1 << 32), back = c2 | (c3 << 32);
+  for (int i = 0; i < kCounters; ++i) pairs[2 * i] = front[i], pairs[2 * i + 1] = back[i];
 }
 
 template <class T>
@@ -38,14 +37,16 @@ void dropout(const DropoutMap<T>& p) {
   const uint32_t threshold = static_cast<uint32_t>(static_cast<double>(p.p) * 4294967296.0);
   const T scale = T(1) / (T(1) - static_cast<T>(p.p));
   const T* x = p.x ? p.x : p.y;
-  uint32_t words[4][kBlocks];
+  union {
+    uint64_t pairs[2 * kBlocks];
+    uint32_t words[4 * kBlocks];  // little-endian, as all processors that this is compiled for
+  };
   T factor[4 * kBlocks];
   int64_t i = 0;
   while (i < p.n) {
     const uint64_t position = p.first + static_cast<uint64_t>(i);
-    philox_blocks(p.key, position / 4, words);
-    for (int b = 0; b < kBlocks; ++b)
-      for (int w = 0; w < 4; ++w) factor[4 * b + w] = words[w][b] >= threshold ? scale : T(0);
+    for (int b = 0; b < kBlocks; b += kCounters) philox_blocks(p.key, position / 4 + static_cast<uint64_t>(b), pairs + 2 * b);
+    for (int w = 0; w < 4 * kBlocks; ++w) factor[w] = words[w] >= threshold ? scale : T(0);
     const int64_t skip = static_cast<int64_t>(position % 4);
     const int64_t count = 4 * kBlocks - skip < p.n - i ? 4 * kBlocks - skip : p.n - i;
 #pragma GCC ivdep

@@ -12,6 +12,10 @@ void fill_transcendental(TypedKernels<T>& k);
 template <class T>
 void fill_rows(TypedKernels<T>& k);
 template <class T>
+void fill_lookup(TypedKernels<T>& k);
+template <class T>
+void fill_attention(TypedKernels<T>& k);
+template <class T>
 void fill_norms(TypedKernels<T>& k);
 template <class T>
 void fill_channel_norms(TypedKernels<T>& k);

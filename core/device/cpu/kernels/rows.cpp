@@ -1,6 +1,6 @@
 // Row-wise softmax, mixing and cross-entropy, with -ffast-math (see transcendental.cpp).
 // Source: shifted log-sum-exp, Blanchard, Higham & Higham, IMA J. Numer. Anal. 2021.
-#include <chorale/core/device/cpu/kernels/isa.hpp>
+#include <chorale/core/device/cpu/kernels/vector.hpp>
 #include <chorale/core/device/functors.hpp>
 
 namespace chorale::CHORALE_ISA {
@@ -10,18 +10,11 @@ namespace {
 using namespace functors;
 
 template <class T>
-T row_max(const T* x, int64_t n) {
-  T best = x[0];
-  for (int64_t c = 1; c < n; ++c) best = x[c] > best ? x[c] : best;
-  return best;
-}
-
-template <class T>
 void softmax(const Softmax<T>& p) {
   for (int64_t r = 0; r < p.rows; ++r) {
     const T* x = p.x + r * p.cols;
     T* y = p.y + r * p.cols;
-    const T top = row_max(x, p.cols);
+    const T top = greatest_of(x, p.cols, x[0]);
     T sum = 0;
 #pragma GCC ivdep
     for (int64_t c = 0; c < p.cols; ++c) {
@@ -144,7 +137,7 @@ void cross_entropy(const RowLoss<T>& p) {
     const int64_t t = static_cast<int64_t>(p.target[r]);
     T w = p.weight ? p.weight[r] : T(1);
     if (p.class_weight) w *= p.class_weight[t];
-    const T top = row_max(z, p.cols);
+    const T top = greatest_of(z, p.cols, z[0]);
     T* dz = p.dz ? p.dz + r * p.cols : nullptr;
     const T rest = dz ? sum_of_rest<true>(z, top, dz, p.cols) : sum_of_rest<false>(z, top, dz, p.cols);
     p.row_loss[r] = w * (f_log1p(rest) + CHORALE_AS_WRITTEN(top - z[t]));

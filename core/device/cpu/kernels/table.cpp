@@ -11,6 +11,8 @@ static void fill_all(TypedKernels<T>& k) {
   fill_elementwise(k);
   fill_transcendental(k);
   fill_rows(k);
+  fill_lookup(k);
+  fill_attention(k);
   fill_norms(k);
   fill_channel_norms(k);
   fill_pooling(k);
