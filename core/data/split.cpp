@@ -168,7 +168,7 @@ SplitRule parse_split(const std::vector<std::string>& words, const std::string& 
   if (!has_bar || count.ec != std::errc() || count.ptr != end || rule.folds < 2 || rule.folds > 10000 || rule.fold < 1 ||
       rule.fold > rule.folds)
     throw UsageError("data.fold = " + fold + " is refused: expected K/N with K from 1 to N and N of at least 2, as in 2/5");
-  if (rule.kind == SplitRule::Kind::time || rule.kind == SplitRule::Kind::column)
+  if (rule.kind == SplitRule::Kind::order || rule.kind == SplitRule::Kind::time || rule.kind == SplitRule::Kind::column)
     throw UsageError("data.fold is for random, stratified and group splits; data.split = " + words[0] + " says itself what is tested");
   return rule;
 }

@@ -14,7 +14,7 @@ namespace chorale {
 namespace {
 
 constexpr std::string_view kMagicOfNpy = "\x93NUMPY";
-constexpr std::size_t kLongestHeader = 1 << 16;  // numpy itself refuses more than 10,000 bytes
+constexpr std::size_t kLongestNpyHeader = 1 << 16;  // numpy itself refuses more than 10,000 bytes
 
 struct Header {
   std::optional<std::string> descr;
@@ -151,9 +151,9 @@ std::string_view header_text(std::string_view bytes, const std::string& path, st
   if (bytes.size() < text_begin) throw DataError(path + ": ends inside the length of its header; it was cut");
   std::size_t length = 0;
   for (std::size_t i = width; i-- > 0;) length = length << 8 | byte_at(8 + i);
-  if (length > kLongestHeader || length > bytes.size() - text_begin)
+  if (length > kLongestNpyHeader || length > bytes.size() - text_begin)
     throw DataError(path + ": its header claims " + std::to_string(length) + " bytes, the file has " + std::to_string(bytes.size()) +
-                    " (limit " + std::to_string(kLongestHeader) + "); it was cut or is no NPY file");
+                    " (limit " + std::to_string(kLongestNpyHeader) + "); it was cut or is no NPY file");
   data_begin = text_begin + length;
   return bytes.substr(text_begin, length);
 }

@@ -108,7 +108,7 @@ Comparison compare(std::span<const RunRecord> records, const std::string& part) 
   if (records.empty()) throw UsageError("compare needs runs: chorale compare RUN RUN ...");
   Registry registry;
   register_all(registry);
-  Comparison out{.part = part};
+  Comparison out{.part = part, .settings = {}, .metrics = {}};
   const std::set<std::string> keys = differing_keys(records);
   for (const RunRecord& record : records) {
     const std::string text = setting_of(record, keys);

@@ -12,7 +12,7 @@ namespace chorale {
 namespace {
 using Rows = std::vector<std::vector<std::string>>;
 
-std::string number(double value) { return fmt::format(std::abs(value) >= 1000 ? "{:.0f}" : "{:.5g}", value); }
+std::string number(double value) { return std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.5g}", value); }
 
 std::string difference_text(const ComparedScore& score, bool is_first, bool higher_is_better) {
   if (is_first) return "the others are compared with this one";
@@ -44,7 +44,7 @@ std::string table(const Rows& rows, bool markdown) {
   std::string out;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     std::string line = markdown ? "|" : " ";
-    for (std::size_t c = 0; c < rows[r].size(); ++c) line += fmt::format(markdown ? " {:<{}} |" : " {:<{}} ", rows[r][c], width[c]);
+    for (std::size_t c = 0; c < rows[r].size(); ++c) line += fmt::format(" {:<{}} {}", rows[r][c], width[c], markdown ? "|" : "");
     out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
     if (!markdown || r > 0) continue;
     out += "|";

@@ -65,7 +65,8 @@ std::string RunRecord::seed() const {
 
 RunRecord read_run_record(const fs::path& folder, const std::string& part) {
   const nlohmann::json summary = summary_of(folder);
-  RunRecord out{.folder = folder, .keys = keys_of(folder / "recipe.resolved.ini"), .validation = validation_of(folder / "metrics.jsonl")};
+  RunRecord out;
+  out.folder = folder, out.keys = keys_of(folder / "recipe.resolved.ini"), out.validation = validation_of(folder / "metrics.jsonl");
   if (const auto status = summary.find("status"); status != summary.end() && status->is_string()) out.status = status->get<std::string>();
   const auto scores = summary["metrics"].value(part, nlohmann::json::object());
   for (const auto& [name, value] : scores.items())

@@ -52,7 +52,8 @@ TEST_CASE("every loss passes finite differences with sample and class weights") 
     const LossEntry& entry = registry.of<LossEntry>().at(name, "loss");
     for (const auto& [columns, smoothing] : with_smoothing(columns_of(entry.task, 5))) {
       CAPTURE(name, columns, smoothing);
-      LossOptions options{.huber_delta = 0.8, .label_smoothing = smoothing, .focal_gamma = 1.7, .quantile = 0.3, .tweedie_power = 1.3};
+      LossOptions options{
+          .class_weights = {}, .huber_delta = 0.8, .label_smoothing = smoothing, .focal_gamma = 1.7, .quantile = 0.3, .tweedie_power = 1.3};
       if (entry.task == Loss::Task::binary) options.class_weights = {0.7, 2.5};
       if (entry.task == Loss::Task::classes)
         options.class_weights.assign({0.5, 1, 2, 3, 0.1}), options.class_weights.resize(static_cast<std::size_t>(columns));
@@ -127,7 +128,8 @@ TEST_CASE("a focal loss with gamma 0 is cross entropy") {
     const LossEntry& entry = registry.of<LossEntry>().at(plain, "loss");
     const Tensor target = targets(*device, entry, 40, columns, DType::f64);
     Leaf a(random_tensor(*device, {40, columns}, DType::f64, 5, 4)), b(random_tensor(*device, {40, columns}, DType::f64, 5, 4));
-    const LossValue of_focal = registry.of<LossEntry>().at(focal, "loss").make({.focal_gamma = 0})->forward(a.variable(), target, {});
+    const LossValue of_focal =
+        registry.of<LossEntry>().at(focal, "loss").make({.class_weights = {}, .focal_gamma = 0})->forward(a.variable(), target, {});
     const LossValue of_plain = entry.make({})->forward(b.variable(), target, {});
     backward(of_focal.total), backward(of_plain.total);
     CHECK(relative_error(doubles(of_focal.sample_loss), doubles(of_plain.sample_loss)) <= 1e-14);

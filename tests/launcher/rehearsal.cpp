@@ -28,11 +28,24 @@ std::vector<float> values_of(const Dataset& data) {
   data.gather(0, rows, out.data());
   return out;
 }
+DataParts parts_of(std::int64_t train, std::int64_t validation = 0, std::int64_t test = 0) {
+  DataParts out;
+  out.train = numbered(train), out.identity = "all";
+  if (validation > 0) out.validation = numbered(validation);
+  if (test > 0) out.test = numbered(test);
+  return out;
+}
+
+TrainOptions options_of(std::int64_t batch, std::int64_t seed) {
+  TrainOptions out;
+  out.batch = batch, out.seed = seed;
+  return out;
+}
 }  // namespace
 
 TEST_CASE("a few batches are learnt by heart: the same rows train and validate, with their numbers and costs") {
-  DataParts data{.train = numbered(100), .validation = numbered(7), .test = numbered(9), .rows = 116, .identity = "all"};
-  const TrainOptions options{.batch = 8, .seed = 3};
+  DataParts data = parts_of(100, 7, 9);
+  const TrainOptions options = options_of(8, 3);
   cut_to_batches(options, 3, data);
   const std::vector<float> values = values_of(*data.train);
   CHECK(std::set<float>(values.begin(), values.end()).size() == 24);
@@ -43,10 +56,10 @@ TEST_CASE("a few batches are learnt by heart: the same rows train and validate, 
     CHECK(data.train->row_id(static_cast<std::int64_t>(i)) == static_cast<std::int64_t>(values[i]));
     CHECK(data.train->costs()[i] == values[i] + 1);
   }
-  DataParts again{.train = numbered(100)}, other{.train = numbered(100)};
+  DataParts again = parts_of(100), other = parts_of(100);
   cut_to_batches(options, 3, again);
   CHECK(values_of(*again.train) == values);
-  cut_to_batches({.batch = 8, .seed = 4}, 3, other);
+  cut_to_batches(options_of(8, 4), 3, other);
   CHECK(values_of(*other.train) != values);
   CHECK_THROWS_WITH(cut_to_batches(options, 4, data), Catch::Contains("4 x train.batch = 8 are 32 rows, the training part has 24"));
 }
@@ -54,7 +67,7 @@ TEST_CASE("a few batches are learnt by heart: the same rows train and validate, 
 TEST_CASE("a rehearsal makes few updates and scores few rows") {
   Settings settings;
   settings.train.epochs = 90, settings.optimizer.schedule.name = "cosine", settings.optimizer.schedule.warmup_steps = 500;
-  DataParts data{.train = numbered(3000), .validation = numbered(2000), .test = numbered(9)};
+  DataParts data = parts_of(3000, 2000, 9);
   cut_to_rehearsal(settings, data);
   CHECK(settings.train.steps == kRehearsedSteps);
   CHECK(settings.train.evaluate_every == kRehearsedSteps);
@@ -62,6 +75,6 @@ TEST_CASE("a rehearsal makes few updates and scores few rows") {
   CHECK(data.train->rows() == 3000);
   CHECK(data.validation->rows() == kRehearsedRows);
   CHECK(data.test->rows() == 9);
-  DataParts without{.train = numbered(30)};
+  DataParts without = parts_of(30);
   CHECK_NOTHROW(cut_to_rehearsal(settings, without));
 }

@@ -148,5 +148,6 @@ TEST_CASE("folds are of equal size, test each row once, and cut the rest as the 
   CHECK(parse_split({"random"}, "").folds == 0);
   for (const char* wrong : {"2", "0/5", "6/5", "1/1", "2/5x", "/5", "2/", "a/b"})
     CHECK_THROWS_WITH(parse_split({"random"}, wrong), Catch::Contains("expected K/N"));
+  CHECK_THROWS_WITH(parse_split({"order"}, "1/5"), Catch::Contains("data.fold is for random, stratified and group"));
   CHECK_THROWS_WITH(parse_split({"time", "day"}, "1/5"), Catch::Contains("data.fold is for random, stratified and group"));
 }

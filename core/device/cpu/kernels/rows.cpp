@@ -90,7 +90,7 @@ void smoothed_cross_entropy(const RowLoss<T>& p) {
     const T* z = p.z + r * p.cols;
     const int64_t t = static_cast<int64_t>(p.target[r]);
     const T w = p.weight ? p.weight[r] : T(1), wt = p.class_weight ? p.class_weight[t] : T(1);
-    const T top = row_max(z, p.cols);
+    const T top = greatest_of(z, p.cols, z[0]);
     T* dz = p.dz ? p.dz + r * p.cols : nullptr;
     const T rest = dz ? sum_of_rest<true>(z, top, dz, p.cols) : sum_of_rest<false>(z, top, dz, p.cols), log_rest = f_log1p(rest);
     T others = 0;
@@ -113,7 +113,7 @@ void focal_cross_entropy(const RowLoss<T>& p) {
     const int64_t t = static_cast<int64_t>(p.target[r]);
     T w = p.weight ? p.weight[r] : T(1);
     if (p.class_weight) w *= p.class_weight[t];
-    const T top = row_max(z, p.cols);
+    const T top = greatest_of(z, p.cols, z[0]);
     T* dz = p.dz ? p.dz + r * p.cols : nullptr;
     const T rest = dz ? sum_of_rest<true>(z, top, dz, p.cols) : sum_of_rest<false>(z, top, dz, p.cols);
     const T loss = f_log1p(rest) + CHORALE_AS_WRITTEN(top - z[t]), right = f_exp(-loss), wrong = -f_expm1(-loss);  // wrong: 1 - p_t
