@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t count_of(const Module& module) {
   std::int64_t count = 0;
-  for (const auto& [name, parameter] : module.parameters()) count += parameter->shape().elements();
+  for (const auto& [name, parameter] : module.parameters())
+    if (parameter->segment() != Segment::buffer) count += parameter->shape().elements();
   return count;
 }
 
