@@ -25,6 +25,7 @@ TEST_CASE("names of a file of weights become those of the model by the first rul
 
 TEST_CASE("whole numbers and doubles of a file of weights become the model's type, and two tensors of one name are refused") {
   Folder folder;
+  std::filesystem::create_directories(folder.path);
   const float w[2] = {1.5f, -2};
   const double b = 0.25;
   const std::int64_t batches = 7;
