@@ -6,11 +6,9 @@
 namespace chorale {
 
 namespace {
-/// "conv2d(3, 3, 3) relu"
-std::string names_in(const Sequential& branch) {
-  std::string out;
-  for (const auto& layer : branch.layers()) out += (out.empty() ? "" : " ") + layer->name();
-  return out;
+std::string count_text(const Sequential& branch) {
+  const std::size_t n = branch.layers().size();
+  return n == 1 ? branch.layers()[0]->name() : std::to_string(n) + " layers";
 }
 }  // namespace
 
@@ -31,7 +29,7 @@ Variable Residual::forward_with_epilogue(const Variable& x, const Epilogue& epil
   return main_->forward_with_epilogue(x, {.addend = beside, .has_relu = epilogue.has_relu}, pass);
 }
 
-std::string Residual::name() const { return "residual(" + names_in(*main_) + (shortcut_ ? " | " + names_in(*shortcut_) : "") + ")"; }
+std::string Residual::name() const { return "residual(" + count_text(*main_) + (shortcut_ ? " | " + count_text(*shortcut_) : "") + ")"; }
 
 Concat::Concat(std::vector<std::unique_ptr<Sequential>> branches, const Shape& in) : branches_(std::move(branches)) {
   for (std::size_t b = 0; b < branches_.size(); ++b) add_child(std::to_string(b), *branches_[b]);
@@ -46,7 +44,7 @@ Variable Concat::forward(const Variable& x, const Pass& pass) {
 
 std::string Concat::name() const {
   std::string out;
-  for (const auto& branch : branches_) out += (out.empty() ? "" : " | ") + names_in(*branch);
+  for (const auto& branch : branches_) out += (out.empty() ? "" : " | ") + count_text(*branch);
   return "concat(" + out + ")";
 }
 
