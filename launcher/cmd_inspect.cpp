@@ -19,20 +19,30 @@ using Json = nlohmann::ordered_json;
 
 std::int64_t count_of(const Module& module) {
   std::int64_t count = 0;
-  for (const auto& [name, parameter] : module.parameters()) count += parameter->shape().elements();
+  for (const auto& [name, parameter] : module.parameters())
+    if (parameter->segment() != Segment::buffer) count += parameter->shape().elements();
   return count;
 }
 
-Json layers_of(const AnyModel& model, Shape shape) {
+/// A row a layer, and behind one that holds others theirs.
+void add_layers(const Sequential& layers, Shape shape, const std::string& way, Json& out) {
+  for (std::size_t i = 0; i < layers.layers().size(); ++i) {
+    const Layer& layer = *layers.layers()[i];
+    const Shape after = layer.output_shape(shape);
+    out.push_back({{"layer", way + layer.name()}, {"output", after.text()}, {"parameters", count_of(layer)}});
+    for (const auto& [name, child] : layer.children())
+      if (const auto* branch = dynamic_cast<const Sequential*>(child)) add_layers(*branch, shape, way + "  " + name + ": ", out);
+    shape = after;
+  }
+}
+
+Json layers_of(const AnyModel& model, const Shape& shape) {
   Json out = Json::array();
   if (!model.layers) {
     for (const auto& [name, part] : model.module->children()) out.push_back({{"part", name}, {"parameters", count_of(*part)}});
     return out;
   }
-  for (const auto& layer : model.layers->layers()) {
-    shape = layer->output_shape(shape);
-    out.push_back({{"layer", layer->name()}, {"output", shape.text()}, {"parameters", count_of(*layer)}});
-  }
+  add_layers(*model.layers, shape, "", out);
   return out;
 }
 

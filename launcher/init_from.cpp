@@ -23,21 +23,19 @@ std::string absolute_run(const std::string& path, const std::string& base) {
 
 InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log,
                    std::int64_t further_features) {
+  const bool is_file = WeightFile::is_meant(options.init_from);
   // Rank 0 alone chooses: another could see another folder on a network file system.
   together(comm, "weights to start with", [&](std::int64_t&) {
-    if (comm.rank() == 0) folder_ = find_checkpoint(options.init_from, log).folder().string();
+    if (comm.rank() == 0 && !is_file) folder_ = find_checkpoint(options.init_from, log).folder().string();
   });
   folder_ = text_from(comm, 0, folder_, "weights to start with");
   together(comm, "weights to start with", [&](std::int64_t&) {
-    checkpoint_ = std::make_unique<Checkpoint>(open_checkpoint(folder_));
-    files_ = {checkpoint_->tensors("model.safetensors"), checkpoint_->tensors("state.safetensors")};
-    WeightSource source{.where = options.init_from, .tensors = {}, .pipeline = Pipeline::from_json(checkpoint_->text("pipeline.json"))};
-    for (const NamedTensor& last : files_[0].tensors()) {
-      const NamedTensor* best = files_[1].find("best." + last.name);
-      is_best_ = is_best_ || best;
-      if (!best) best = files_[1].find("ema." + last.name);  // what is evaluated where no best weights are kept
-      source.tensors.push_back(best ? *best : last);
-      source.tensors.back().name = last.name;
+    WeightSource source{.where = options.init_from, .tensors = {}, .pipeline = pipeline};
+    if (is_file) {
+      file_ = std::make_unique<WeightFile>(options.init_from, NameMap(options.init_map), parse_dtype(options.dtype));
+      source.tensors = file_->tensors();
+    } else {
+      source = from_run(options);
     }
     hash_ = tensors_hash(source.tensors);
     weights_ = std::make_unique<StartingWeights>(model, parse_dtype(options.dtype), pipeline, std::move(source), options.init_only,
@@ -53,10 +51,24 @@ InitFrom::InitFrom(const TrainOptions& options, const Module& model, const Pipel
                 "; the weights loaded for them see other numbers than they were made for");
 }
 
+WeightSource InitFrom::from_run(const TrainOptions& options) {
+  checkpoint_ = std::make_unique<Checkpoint>(open_checkpoint(folder_));
+  files_ = {checkpoint_->tensors("model.safetensors"), checkpoint_->tensors("state.safetensors")};
+  WeightSource source{.where = options.init_from, .tensors = {}, .pipeline = Pipeline::from_json(checkpoint_->text("pipeline.json"))};
+  for (const NamedTensor& last : files_[0].tensors()) {
+    const NamedTensor* best = files_[1].find("best." + last.name);
+    is_best_ = is_best_ || best;
+    if (!best) best = files_[1].find("ema." + last.name);  // what is evaluated where no best weights are kept
+    source.tensors.push_back(best ? *best : last);
+    source.tensors.back().name = last.name;
+  }
+  return source;
+}
+
 std::string InitFrom::json() const {
   using Outcome = TransferLine::Outcome;
   nlohmann::ordered_json j = {{"from", weights_->where()},
-                              {"step", checkpoint_->manifest().step},
+                              {"step", checkpoint_ ? nlohmann::ordered_json(checkpoint_->manifest().step) : nlohmann::ordered_json()},
                               {"best_weights", is_best_},
                               {"hash", hash_},
                               {"loaded", nlohmann::ordered_json::array()},
@@ -76,6 +88,8 @@ std::string InitFrom::json() const {
 void check_init(const TrainOptions& options) {
   if (options.init_from.empty() && !options.init_only.empty())
     throw UsageError("train.init_only says what of train.init_from is loaded; give that too");
+  if (!options.init_map.empty() && !WeightFile::is_meant(options.init_from))
+    throw UsageError("train.init_map names what a file of weights has; give train.init_from = FILE.safetensors, or remove it");
 }
 
 std::string start_from(const StartSetup& setup, TrainerConfig& config) {

@@ -1,4 +1,5 @@
-// train.init_from: from a run directory to the weights that a new run starts with, and the report of what was loaded.
+// train.init_from: from a run directory, or a file of weights, to the weights that a new run starts with, and the report of what was
+// loaded.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <chorale/comm/communicator.hpp>
 #include <chorale/core/base/log.hpp>
 #include <chorale/core/io/checkpoint.hpp>
+#include <chorale/launcher/weight_file.hpp>
 #include <chorale/train/settings.hpp>
 #include <chorale/train/starting_weights.hpp>
 #include <chorale/train/trainer.hpp>
@@ -16,23 +18,26 @@ namespace chorale {
 class InitFrom {
  public:
   /// Collective; errors are equal on all ranks. Reads the newest sound checkpoint of the run that options.init_from names, or that
-  /// checkpoint: the best weights where it keeps some. Rank 0 says what is loaded. further_features: as StartingWeights. Throws UsageError
-  /// where there is no such run or nothing fits, CheckpointError for damage.
+  /// checkpoint: the best weights where it keeps some; or the .safetensors file. Rank 0 says what is loaded. further_features: as
+  /// StartingWeights. Throws UsageError where there is no such run or nothing fits, CheckpointError for damage.
   InitFrom(const TrainOptions& options, const Module& model, const Pipeline& pipeline, Communicator& comm, Log& log,
            std::int64_t further_features = 0);
   void write(const FlatParams& params) const { weights_->write(params); }
-  /// As summary.json holds it: {"from", "step", "best_weights", "hash", "loaded", "mapped", "not_loaded", "unused", "encoded_otherwise"}.
+  /// As summary.json holds it: {"from", "step" (null: of a file), "best_weights", "hash", "loaded", "mapped", "not_loaded", "unused",
+  /// "encoded_otherwise"}.
   std::string json() const;
 
  private:
-  std::unique_ptr<Checkpoint> checkpoint_;
-  std::vector<SafetensorsFile> files_;  // which the weights lie in
+  WeightSource from_run(const TrainOptions& options);
+  std::unique_ptr<WeightFile> file_;        // null: a run's
+  std::unique_ptr<Checkpoint> checkpoint_;  // null: a file of another program's
+  std::vector<SafetensorsFile> files_;      // which the weights lie in
   std::unique_ptr<StartingWeights> weights_;
   std::string folder_, hash_;
   bool is_best_ = false;
 };
 
-/// Throws UsageError for train.init_only alone.
+/// Throws UsageError for train.init_only alone, and for train.init_map without a file.
 void check_init(const TrainOptions& options);
 
 struct StartSetup {

@@ -124,7 +124,10 @@ void ParameterGroups::begin_step(std::int64_t step) {
 }
 
 std::int64_t ParameterGroups::without_decay() const {
-  return std::count_if(rules_.begin(), rules_.end(), [](const Rule& rule) { return !rule.decays; });
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < rules_.size(); ++i)
+    count += !rules_[i].decays && params_.entries()[i].parameter->segment() != Segment::buffer;  // statistics never decay
+  return count;
 }
 
 std::string ParameterGroups::text() const {

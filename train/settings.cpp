@@ -176,8 +176,12 @@ void describe_transfer(OptionTable& t, TrainOptions& o) {
         {.min = 0, .max = 0.9999999});
   t.add("train.init_from", o.init_from,
         "Start with the weights of this run or checkpoint, or of RUN/tasks/NAME, by name and shape; a first layer by the names of "
-        "features. What was loaded is said. A resumed run does not load again.",
+        "features; or of FILE.safetensors, as PyTorch's users write them. What was loaded is said. A resumed run does not load again.",
         {.short_flag = "init-from", .mathematics = false});
+  t.add("train.init_map", o.init_map,
+        "Of train.init_from = FILE.safetensors: names in the file and what they are here, features.*=0.* head.weight=5.weight; the first "
+        "that means a name decides, others stay as they are.",
+        {.short_flag = "map", .mathematics = false});
   t.add("train.init_only", o.init_only,
         "Of train.init_from: which parameters are loaded, as globs over their names: encoder (all layers before the last), head, 0, "
         "*.bias. Empty: all.",

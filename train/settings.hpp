@@ -48,7 +48,8 @@ struct TrainOptions {
   std::string on_nan = "stop";      // stop skip rollback
   double rollback_lr_factor = 0.5;
   std::int64_t rollbacks = 3;
-  std::string init_from = {};                                   // a run, or one of its checkpoints, whose weights are started with
+  std::string init_from = {};                                   // a run, a checkpoint or a .safetensors file whose weights are started with
+  std::vector<std::string> init_map = {};                       // "a.*=b.*": names in a file of weights to names here
   std::vector<std::string> init_only = {};                      // patterns of ParameterNames; empty: all
   std::vector<std::string> freeze = {};                         // the same
   std::vector<std::string> unfreeze = {}, unfreeze_steps = {};  // "encoder.2:5", in epochs; in updates

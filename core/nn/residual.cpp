@@ -5,6 +5,13 @@
 
 namespace chorale {
 
+namespace {
+std::string count_text(const Sequential& branch) {
+  const std::size_t n = branch.layers().size();
+  return n == 1 ? branch.layers()[0]->name() : std::to_string(n) + " layers";
+}
+}  // namespace
+
 Residual::Residual(std::unique_ptr<Sequential> main, std::unique_ptr<Sequential> shortcut, const Shape& in)
     : main_(std::move(main)), shortcut_(std::move(shortcut)) {
   const Shape there = main_->output_shape(in), beside = shortcut_ ? shortcut_->output_shape(in) : in;
@@ -22,6 +29,8 @@ Variable Residual::forward_with_epilogue(const Variable& x, const Epilogue& epil
   return main_->forward_with_epilogue(x, {.addend = beside, .has_relu = epilogue.has_relu}, pass);
 }
 
+std::string Residual::name() const { return "residual(" + count_text(*main_) + (shortcut_ ? " | " + count_text(*shortcut_) : "") + ")"; }
+
 Concat::Concat(std::vector<std::unique_ptr<Sequential>> branches, const Shape& in) : branches_(std::move(branches)) {
   for (std::size_t b = 0; b < branches_.size(); ++b) add_child(std::to_string(b), *branches_[b]);
   output_shape(in);
@@ -31,6 +40,12 @@ Variable Concat::forward(const Variable& x, const Pass& pass) {
   std::vector<Variable> results;
   for (const auto& branch : branches_) results.push_back(branch->forward(x, pass));
   return concat(results);
+}
+
+std::string Concat::name() const {
+  std::string out;
+  for (const auto& branch : branches_) out += (out.empty() ? "" : " | ") + count_text(*branch);
+  return "concat(" + out + ")";
 }
 
 Shape Concat::output_shape(const Shape& in) const {

@@ -18,7 +18,7 @@ class Residual final : public Layer {
   bool takes_epilogue() const override { return main_->takes_epilogue(); }
   Variable forward_with_epilogue(const Variable& x, const Epilogue& epilogue, const Pass& pass) override;
   Shape output_shape(const Shape& in) const override { return main_->output_shape(in); }
-  std::string name() const override { return shortcut_ ? "residual(main | shortcut)" : "residual(main)"; }
+  std::string name() const override;
 
  private:
   std::unique_ptr<Sequential> main_, shortcut_;
@@ -33,7 +33,7 @@ class Concat final : public Layer {
   using Layer::forward;
   Variable forward(const Variable& x, const Pass& pass) override;
   Shape output_shape(const Shape& in) const override;
-  std::string name() const override { return "concat(" + std::to_string(branches_.size()) + " branches)"; }
+  std::string name() const override;
 
  private:
   std::vector<std::unique_ptr<Sequential>> branches_;

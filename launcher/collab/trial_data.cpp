@@ -36,7 +36,10 @@ TrialData::TrialData(const CollabRecipe& recipe, Log& log) : recipe_(recipe) {
                   .weight = recipe.sections[t]->weight,
                   .folds = recipe.sections[t]->folds};
     check_init(s.train);
-    if (!s.train.init_from.empty()) add(manifest_text(find_checkpoint(s.train.init_from, log).manifest()));
+    if (WeightFile::is_meant(s.train.init_from))
+      add(tensors_hash(SafetensorsFile(s.train.init_from).tensors()));
+    else if (!s.train.init_from.empty())
+      add(manifest_text(find_checkpoint(s.train.init_from, log).manifest()));
     const EntityRequest request = recipe.request(t);
     for (const EntityColumn& entity : request.columns) info.kinds.push_back(entity.kind);
     infos_.push_back(std::move(info));

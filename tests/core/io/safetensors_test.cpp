@@ -120,3 +120,18 @@ TEST_CASE("a file that is not what the format says is refused with what is wrong
   CHECK_THAT(refusal(file, file_of(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", four)), Catch::Contains("counts"));
   CHECK_THROWS_AS(SafetensorsImage({{"a", DType::u8, Shape{1}, four.data()}, {"a", DType::u8, Shape{1}, four.data()}}), UsageError);
 }
+
+TEST_CASE("a header of many tensors, some hundred KiB, is read, and one above 16 MB refused") {
+  Scratch file;
+  std::string header = "{";
+  constexpr int kTensors = 4000;
+  for (int i = 0; i < kTensors; ++i)
+    header += (i ? "," : "") + ("\"layers." + std::to_string(i) + ".weight\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[") +
+              std::to_string(4 * i) + "," + std::to_string(4 * i + 4) + "]}";
+  header += "}";
+  REQUIRE(header.size() > 200'000);
+  file.put(file_of(header, std::string(4 * kTensors, '\1')));
+  CHECK(SafetensorsFile(file.path).tensors().size() == kTensors);
+  const std::string large(std::size_t{16} * 1024 * 1024 + 8, ' ');
+  CHECK_THAT(refusal(file, file_of("{" + large + "}", "")), Catch::Contains("limit 16777216"));
+}
