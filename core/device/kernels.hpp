@@ -296,7 +296,7 @@ struct AttentionGradient {
   T* dqkv;
   T* scratch;
 };
-/// Rows of queries and columns of keys that a tile of the softmax has: no time x time matrix is ever made.
+/// A tile of the softmax has half as many queries and twice as many keys: no time x time matrix is ever made.
 constexpr int64_t kAttentionTile = 64;
 /// Of forward and backward: at most ten matrices of one head, each on cache lines of its own, two tiles and a column.
 constexpr int64_t attention_scratch(const AttentionExtents& e) {
