@@ -1,7 +1,5 @@
 #include <chorale/launcher/run_directory.hpp>
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include <chorale/core/io/file.hpp>
 #include <chorale/core/io/removal_place.hpp>
 #include <chorale/launcher/attempt_records.hpp>
+#include <chorale/launcher/folder_guard.hpp>
 #include <chorale/launcher/run_events.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
@@ -58,22 +57,6 @@ struct LastAttempt {
   bool has_ended = false;
   std::string watcher = {};  // of its start
   std::string job = {};      // of its start too
-};
-
-/// One process at a time, as far as the file system has such locks: also a network's mostly does.
-class FolderGuard {
- public:
-  explicit FolderGuard(const fs::path& folder) : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (descriptor_ >= 0) (void)!::flock(descriptor_, LOCK_EX);
-  }
-  ~FolderGuard() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  FolderGuard(const FolderGuard&) = delete;
-  FolderGuard& operator=(const FolderGuard&) = delete;
-
- private:
-  int descriptor_;
 };
 
 LastAttempt last_attempt(const fs::path& run) {
@@ -232,6 +215,7 @@ bool RunDirectory::append_verdict(const fs::path& run, const Verdict& verdict, c
                      (holder ? owner_text(*holder) : "attempt " + std::to_string(last.number)) +
                      "); this attempt's verdict is not written there: " + verdict.cause);
   const bool is_under_way = last.number > attempts_before && !last.has_ended;  // else it ended before it could say that it began
+  if (!is_under_way && verdict.code == static_cast<int>(ExitCode::interrupted)) return false;  // it has not begun
   if (!is_under_way) close_last(run);
   event(run, last.number + (is_under_way ? 0 : 1), "end", verdict, true, own_job(), is_under_way ? "" : watcher);
   return true;

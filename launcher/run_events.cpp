@@ -12,6 +12,14 @@ namespace chorale {
 namespace {
 constexpr const char* kFile = "events.jsonl";
 constexpr std::int64_t kMostAttempts = 1'000'000;
+
+/// A disk that was full has cut the last line: what comes next must not be lost with it.
+bool ends_whole(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in || in.tellg() <= 0) return true;
+  in.seekg(-1, std::ios::end);
+  return in.get() == '\n';
+}
 }  // namespace
 
 void for_each_event(const std::filesystem::path& run, const SeenEvent& see) {
@@ -46,7 +54,8 @@ std::optional<Verdict> end_in(const nlohmann::ordered_json& event) {
 void append_event(const std::filesystem::path& run, const nlohmann::ordered_json& event) {
   File file = File::open_write(run / kFile);
   (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then, wherever the file has its end by now
-  const std::string line = event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string line =
+      (ends_whole(run / kFile) ? "" : "\n") + event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();
   file.close();

@@ -1,7 +1,5 @@
 #include <chorale/launcher/run_lock.hpp>
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/launcher/folder_guard.hpp>
 
 namespace chorale {
 
@@ -94,17 +93,11 @@ bool RunLock::link_new(const fs::path& draft) const {
 void RunLock::take_over(const fs::path& draft, const RunOwner& holder) const {
   // Two that find a stale lock at once: one waits here, and then finds the other's. Where the file system has no such locks, the one that
   // renamed first finds out before it writes.
-  const int descriptor = ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) throw_io_error("open folder", folder_);
-  (void)!::flock(descriptor, LOCK_EX);
+  const FolderGuard guard(folder_);
+  if (!guard.is_open()) throw_io_error("open folder", folder_);
   const std::optional<RunOwner> now = parse_owner(text_in(file()));
-  const bool same = now && now->nonce == holder.nonce;
-  const bool taken = same && ::rename(draft.c_str(), file().c_str()) == 0;
-  const int error = errno;
-  ::close(descriptor);
-  if (!same) refuse(folder_, now ? owner_text(*now) : "one that came first");
-  errno = error;
-  if (!taken) throw_io_error("rename to", file());
+  if (!now || now->nonce != holder.nonce) refuse(folder_, now ? owner_text(*now) : "one that came first");
+  if (::rename(draft.c_str(), file().c_str()) != 0) throw_io_error("rename to", file());
   ::unlink(beat_file(holder.nonce).c_str());
 }
 
@@ -137,13 +130,10 @@ std::optional<RunOwner> RunLock::holder(const fs::path& folder) {
 
 void RunLock::release_of(const fs::path& folder, const std::string& watcher) noexcept {
   try {
-    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) return;
-    (void)!::flock(descriptor, LOCK_EX);  // who takes it over waits
+    const FolderGuard guard(folder);  // who takes it over waits
     const std::optional<RunOwner> now = holder(folder);
     const bool is_left = now && !watcher.empty() && now->watcher == watcher && !is_alive_here(*now).value_or(true);
     if (is_left) ::unlink((folder / "lock").c_str()), ::unlink(beat_file(folder, now->nonce).c_str());
-    ::close(descriptor);
   } catch (const std::exception&) {  // the next start takes it over
   }
 }

@@ -12,6 +12,7 @@
 
 #include <chorale/comm/control/channel.hpp>
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/base/process_stat.hpp>
 #include <chorale/launcher/signals.hpp>
 #include <chorale/launcher/spawn/child.hpp>
 #include <chorale/launcher/supervisor/launcher_words.hpp>
@@ -28,7 +29,15 @@ constexpr auto kLauncherMayTake = 2s;  // after the last rank has left
 constexpr auto kSilent = 5s;           // of a rank that speaks twice a second
 constexpr auto kCodeWithin = 2s;       // a launcher whose ranks have gone
 constexpr auto kInterruptWithin = 1900ms;
+constexpr auto kDieWithin = 2s;  // a rank that was killed
 constexpr int kComm = static_cast<int>(ExitCode::comm);
+
+/// And is no zombie.
+bool is_there(std::int64_t process) {
+  const std::string stat = process_stat(process);
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "Z") != 0;
+}
 
 bool has_passed(std::chrono::steady_clock::time_point at, std::chrono::milliseconds limit) {
   return at.time_since_epoch().count() != 0 && std::chrono::steady_clock::now() - at >= limit;
@@ -141,7 +150,9 @@ AttemptEnd Attempt::orderly_end() const {
   if (hub_.registered() == 0 && launcher_status_ && WIFEXITED(*launcher_status_) && WEXITSTATUS(*launcher_status_) == 127)
     return {{.code = static_cast<int>(ExitCode::usage)}};
   const std::optional<int> code = hub_.ranks()[0].code;
-  if (stop_passed_ == Stop::interrupt && !code) return {{.code = static_cast<int>(ExitCode::interrupted)}};
+  if (stop_passed_ == Stop::interrupt && !code)
+    return {{.code = static_cast<int>(ExitCode::interrupted),
+             .cause = "interrupted; the ranks had not come to the end of a step, or of a save, and were ended"}};
   return {{.code = code.value_or(kComm), .cause = code ? "" : "rank 0 left without a word"}};
 }
 
@@ -168,10 +179,22 @@ void Attempt::end_launcher() {
                                                         : kCodeWithin;  // of a silent rank it says nothing
   for (const Clock::time_point until = Clock::now() + limit; !launcher_has_ended() && Clock::now() < until;)
     std::this_thread::sleep_for(5ms);
-  if (launcher_has_ended()) return;
-  kill_family(child_);
-  int ignored = 0;
-  ended_within(child_, 1s, ignored);  // by us: it says nothing about the ranks
+  if (!launcher_has_ended()) {
+    kill_family(child_);
+    int ignored = 0;
+    ended_within(child_, 1s, ignored);  // by us: it says nothing about the ranks
+  }
+  wait_for_the_killed();
+}
+
+/// One that is in the middle of a write, or has much memory to give back, takes its time; its lock is its own until then.
+void Attempt::wait_for_the_killed() const {
+  const auto lives = [](const RankStatus& status) {
+    return status.state == RankStatus::State::here && status.host == host_name() && is_there(status.process);
+  };
+  for (const Clock::time_point until = Clock::now() + kDieWithin;
+       std::any_of(hub_.ranks().begin(), hub_.ranks().end(), lives) && Clock::now() < until;)
+    std::this_thread::sleep_for(5ms);
 }
 
 }  // namespace chorale

@@ -45,6 +45,7 @@ class Attempt {
   AttemptEnd orderly_end() const;
   bool launcher_has_ended();
   void end_launcher();
+  void wait_for_the_killed() const;
   int silent_before_trouble() const;
   void keep_silent_rank();
   void blame(const Silence& silence);

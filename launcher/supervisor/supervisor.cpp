@@ -26,6 +26,12 @@ constexpr auto kLongestWait = std::chrono::seconds(60);
 /// Rank 0 has written this verdict when the work was done: a rank that is lost later, in MPI's end, takes nothing from it.
 bool has_said_its_end(int code) { return code == static_cast<int>(ExitCode::done) || code == static_cast<int>(ExitCode::requeue); }
 
+/// Ctrl-C between two starts.
+int code_of(const AttemptEnd& end) {
+  const bool was_waiting = end.code == static_cast<int>(ExitCode::comm) && !end.asked && requested_stop() == Stop::interrupt;
+  return was_waiting ? static_cast<int>(ExitCode::interrupted) : end.code;
+}
+
 bool may_help(int code) { return code == static_cast<int>(ExitCode::comm) || code == static_cast<int>(ExitCode::requeue); }
 }  // namespace
 
@@ -47,7 +53,7 @@ int Supervisor::run() {
       say(has_said_its_end(end.code) ? "the run had ended in order, then: " + lost : end.cause);
       if (end.rank >= 0) print_last_words(end, started);
     }
-    if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), end.code;
+    if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), code_of(end);
     prepare_next_words();
   }
 }

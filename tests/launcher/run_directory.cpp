@@ -68,3 +68,25 @@ TEST_CASE("lines of events.jsonl that are none of ours are passed over") {
   CHECK(RunDirectory::look(place.run).attempt == 6);
   CHECK(RunDirectory::look(place.run).watcher.empty());
 }
+
+TEST_CASE("a line that a full disk has cut takes no other one with it") {
+  const Place place;
+  place.start(false);
+  RunDirectory::append_verdict(place.run, lost(), "", {});
+  std::ofstream(place.run + "/events.jsonl", std::ios::app) << R"({"time":"2026-01-01T00:00:00Z","attempt":2,"event":"en)";
+  place.start(false);
+  const RunDirectory::Seen seen = RunDirectory::look(place.run);
+  CHECK((seen.attempt == 2 && !seen.has_ended));
+  CHECK(RunDirectory::append_verdict(place.run, lost(), "", seen));
+  CHECK(place.ends().size() == 2);
+}
+
+TEST_CASE("a start that is interrupted before it has begun leaves no line, one that has begun does") {
+  const Place place;
+  place.start(false);
+  const Verdict interrupted = {.code = static_cast<int>(ExitCode::interrupted), .cause = "interrupted"};
+  CHECK(RunDirectory::append_verdict(place.run, interrupted, "", {}));
+  CHECK(place.ends().size() == 1);
+  CHECK_FALSE(RunDirectory::append_verdict(place.run, interrupted, "", RunDirectory::look(place.run)));
+  CHECK(place.ends().size() == 1);
+}
