@@ -15,6 +15,7 @@ endforeach()
 # NaN must pass through (a spoilt sample is named by its loss), so not finite-math-only; the macro is what opens the vector exp of libmvec.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/transcendental.cpp ${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/rows.cpp
                             ${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/norms.cpp ${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/attention.cpp
+                            ${PROJECT_SOURCE_DIR}/core/device/cpu/kernels/recurrent.cpp
                             PROPERTIES COMPILE_OPTIONS "-ffast-math;-fno-finite-math-only;-D__FAST_MATH__")
 chorale_folder(core/device/cpu)
 if(TARGET chorale_core_device_cpu)

@@ -14,7 +14,7 @@ struct Preset {
   std::int64_t input, batch_per_rank, steps, tokens = 0;
 };
 
-constexpr std::array<Preset, 6> kPresets = {{
+constexpr std::array<Preset, 7> kPresets = {{
     {"article", "linear(128) relu linear(64) relu linear(1)", "binary_cross_entropy", 100, 32, 2000},
     {"mlp", "linear(512) relu linear(512) relu linear(10)", "cross_entropy", 784, 128, 200},
     {"wide", "linear(4096) relu linear(4096) relu linear(1024)", "cross_entropy", 1024, 256, 10},
@@ -33,13 +33,14 @@ constexpr std::array<Preset, 6> kPresets = {{
      "embedding(256, 128) transformer_block(4, 512) transformer_block(4, 512) transformer_block(4, 512) transformer_block(4, 512) "
      "linear(256)",
      "cross_entropy", 128, 16, 60, 256},
+    {"lstm", "reshape(32x64) lstm(128) last linear(10)", "cross_entropy", 2048, 64, 200},
 }};
 
 }  // namespace
 
 void describe(OptionTable& t, BenchStep& w) {
   t.add("preset", w.preset, "A network of docs/performance.md with its batch on each rank; other flags replace its parts.",
-        {.choices = {"article", "mlp", "wide", "cnn", "resnet", "transformer"}});
+        {.choices = {"article", "mlp", "wide", "cnn", "resnet", "transformer", "lstm"}});
   t.add("layers", w.layers, "As model.layers.");
   t.add("input", w.input, "Features of a sample, or its tokens.", {.min = 1, .max = 1e7});
   t.add("tokens", w.tokens,

@@ -269,6 +269,47 @@ struct LookupGradient {
   int64_t rows, cols;
 };
 
+/// Recurrent networks, time-major: of `time` steps, `batch` rows, `hidden` units. Gates lie side by side, each of `hidden`: i, f, g, o of
+/// an lstm, r, z, n of a gru, as PyTorch orders them.
+struct RecurrentExtents {
+  int64_t time, batch, hidden;
+};
+template <class T>
+struct Recurrent {
+  RecurrentExtents e;
+  T* gates;              // [time, batch, gates, hidden]: what the input gives, with an lstm's biases; then with their functions
+  const T* w;            // [gates, hidden, hidden], as PyTorch's weight_hh
+  const T* hidden_bias;  // of a gru: [3, hidden] or null
+  T* h;                  // [time, batch, hidden]
+  T* kept;               // [time, batch, hidden]: an lstm's cells; what a gru's h gives to n
+  T* scratch;            // recurrent_scratch() elements
+};
+/// dgates, and of a gru dhidden, by what h gives to the gates (of an lstm it is dgates): [time, batch, gates, hidden].
+template <class T>
+struct RecurrentGradient {
+  RecurrentExtents e;
+  const T* gates;
+  const T* w;
+  const T* h;
+  const T* kept;
+  const T* dy;  // [time, batch, hidden]
+  T* dgates;
+  T* dhidden;
+  T* scratch;
+};
+/// Of the packed weights.
+constexpr int64_t recurrent_panels(int64_t gates, int64_t hidden) { return gates * (hidden + 32) * (hidden + 32); }
+constexpr int64_t recurrent_scratch(int64_t gates, const RecurrentExtents& e) {
+  return recurrent_panels(gates, e.hidden) + 4 * e.batch * e.hidden;
+}
+/// y [inner, outer, cols] = x [outer, inner, cols].
+template <class T>
+struct SwappedRows {
+  const T* x;
+  T* y;
+  int64_t outer, inner, cols;
+};
+
 /// Self-attention of `heads` heads side by side. qkv [batch, time, 3, heads, head] is what one projection makes of the input; of each head
 /// y_t = sum over s of softmax_s(scale <q_t, k_s>) v_s, over s <= t where `is_causal`.
 struct AttentionExtents {
@@ -373,6 +414,11 @@ struct TypedKernels {
   void (*row_dots)(const RowDots<T>& p);
   void (*lookup)(const Lookup<T>& p);
   void (*lookup_gradient)(const LookupGradient<T>& p);
+  void (*lstm)(const Recurrent<T>& p);
+  void (*lstm_gradient)(const RecurrentGradient<T>& p);
+  void (*gru)(const Recurrent<T>& p);
+  void (*gru_gradient)(const RecurrentGradient<T>& p);
+  void (*swap_rows)(const SwappedRows<T>& p);
   void (*attention)(const Attention<T>& p);
   void (*attention_gradient)(const AttentionGradient<T>& p);
   void (*norm)(const Norm<T>& p);

@@ -39,6 +39,17 @@ class Block(nn.Module):
         return self.get_submodule("0")(x, src_mask=mask)
 
 
+class Recurrent(nn.Module):
+    def __init__(self, layer, last=False):
+        super().__init__()
+        self.add_module("0", layer)
+        self.last = last
+
+    def forward(self, x):
+        y = self.get_submodule("0")(x)[0]
+        return y[:, -1] if self.last else y
+
+
 class Positions(nn.Module):
     def __init__(self, time, width):
         super().__init__()
@@ -92,6 +103,10 @@ result = {
         case(layers("transformer_block(2, 9, causal=true, gelu=true)"), (6, 8), Block(8, 2, 9, False, True, "gelu")),
         case(layers("transformer_block(4, 5, pre_norm=true)"), (5, 8), Block(8, 4, 5, True)),
         case(layers("transformer_block(1, 16, pre_norm=true, causal=true, gelu=true)"), (6, 4), Block(4, 1, 16, True, True, "gelu")),
+        case(layers("lstm(6)"), (5, 4), Recurrent(nn.LSTM(4, 6, batch_first=True))),
+        case(layers("lstm(35) last"), (3, 2), Recurrent(nn.LSTM(2, 35, batch_first=True), True)),
+        case(layers("gru(5)"), (6, 3), Recurrent(nn.GRU(3, 5, batch_first=True))),
+        case(layers("gru(33) last"), (2, 4), Recurrent(nn.GRU(4, 33, batch_first=True), True)),
     ],
     "models": [
         case({"norm": "pre", "tied": False, "depth": 2, "heads": 2, "width": 6, "feed_forward": 10}, (8,), Model(11, 8, 6, 2, 10, 2, True, False), 11),

@@ -16,6 +16,8 @@ void fill_lookup(TypedKernels<T>& k);
 template <class T>
 void fill_attention(TypedKernels<T>& k);
 template <class T>
+void fill_recurrent(TypedKernels<T>& k);
+template <class T>
 void fill_norms(TypedKernels<T>& k);
 template <class T>
 void fill_channel_norms(TypedKernels<T>& k);

@@ -13,6 +13,7 @@ static void fill_all(TypedKernels<T>& k) {
   fill_rows(k);
   fill_lookup(k);
   fill_attention(k);
+  fill_recurrent(k);
   fill_norms(k);
   fill_channel_norms(k);
   fill_pooling(k);
