@@ -15,6 +15,7 @@
 #include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/folder_guard.hpp>
 #include <chorale/launcher/run_events.hpp>
+#include <chorale/launcher/slurm/own_job.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
 
@@ -38,12 +39,6 @@ bool is_unused(const fs::path& path) {
   for (fs::directory_iterator it(path, failed), end; !failed && it != end; it.increment(failed))
     if (it->path().filename() != "events.jsonl") return false;
   return !failed;
-}
-
-/// Slurm's number of the job that we are in; of an array, ARRAY_TASK.
-std::string own_job() {
-  const char *array = std::getenv("SLURM_ARRAY_JOB_ID"), *task = std::getenv("SLURM_ARRAY_TASK_ID"), *job = std::getenv("SLURM_JOB_ID");
-  return array && task ? std::string(array) + "_" + task : job ? job : "";
 }
 
 /// Of the newest checkpoint; null: there is none.
@@ -97,7 +92,8 @@ RunDirectory::RunDirectory(const Options& options)
   if (is_unused(path_) || options.resume) return;
   if (!options.overwrite)
     throw UsageError("run directory " + path_.string() +
-                     " exists; give another --run-dir, --resume to go on, or --overwrite to replace it");
+                     (options.may_overwrite ? " exists; give another --run-dir, --resume to go on, or --overwrite to replace it"
+                                            : " exists; give another --run-dir, or --resume to go on with the run in it"));
   if (!fs::exists(path_ / "recipe.resolved.ini", ignored))
     throw UsageError("--overwrite: " + path_.string() +
                      " holds no run (no recipe.resolved.ini), so it is not replaced; give another --run-dir");

@@ -18,6 +18,7 @@ class RunDirectory {
     std::string path;  // empty: runs/NAME-DATE-TIME
     std::string name;  // of the recipe
     bool resume = false, overwrite = false;
+    bool may_overwrite = true;  // the command has --overwrite
   };
   /// Throws UsageError when the folder exists and neither resume nor overwrite is given, or when overwrite would replace what is no run.
   /// Touches nothing.

@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 
-#include <fstream>
 #include <span>
 
 #include <chorale/core/io/file.hpp>
+#include <chorale/core/io/text_lines.hpp>
 
 namespace chorale {
 
@@ -14,17 +14,19 @@ constexpr const char* kFile = "events.jsonl";
 constexpr std::int64_t kMostAttempts = 1'000'000;
 
 /// A disk that was full has cut the last line: what comes next must not be lost with it.
-bool ends_whole(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary | std::ios::ate);
-  if (!in || in.tellg() <= 0) return true;
-  in.seekg(-1, std::ios::end);
-  return in.get() == '\n';
+bool ends_whole(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return true;
+  const File file = File::open_read(path);  // refuses a pipe, which to open for writing would wait for its reader
+  std::byte last{'\n'};
+  if (const std::uint64_t bytes = file.size(); bytes > 0) file.read_at(bytes - 1, std::span(&last, 1));
+  return last == std::byte{'\n'};
 }
 }  // namespace
 
 void for_each_event(const std::filesystem::path& run, const SeenEvent& see) {
-  std::ifstream events(run / kFile);
-  for (std::string line; std::getline(events, line);) {
+  TextLines events(run / kFile);
+  for (std::string line; events.next(line);) {
     auto json = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("attempt")) continue;
     const std::int64_t attempt = whole_in(json, "attempt");
@@ -52,10 +54,10 @@ std::optional<Verdict> end_in(const nlohmann::ordered_json& event) {
 }
 
 void append_event(const std::filesystem::path& run, const nlohmann::ordered_json& event) {
+  const std::string begin = ends_whole(run / kFile) ? "" : "\n";
   File file = File::open_write(run / kFile);
   (void)::fcntl(file.descriptor(), F_SETFL, O_APPEND);  // pwrite appends then, wherever the file has its end by now
-  const std::string line =
-      (ends_whole(run / kFile) ? "" : "\n") + event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string line = begin + event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   file.write_at(file.size(), std::as_bytes(std::span(line)));
   file.sync();
   file.close();

@@ -41,6 +41,12 @@ std::string text_in(const fs::path& path) {
                    "); wait for its end, or give another --run-dir");
 }
 
+RunOwner owner_in(const std::string& text, const fs::path& file) {
+  const std::optional<RunOwner> owner = parse_owner(text);
+  if (!owner) throw OwnedError(file.string() + ": is no lock of a run; remove it when you know that no run works there");
+  return *owner;
+}
+
 }  // namespace
 
 RunLock::RunLock(fs::path folder, const RunOwner& mine, const std::function<void(const std::string&)>& say)
@@ -55,11 +61,10 @@ RunLock::RunLock(fs::path folder, const RunOwner& mine, const std::function<void
     while (!link_new(draft)) {
       const std::string held = text_in(file());
       if (held.empty()) continue;  // given back in between
-      const std::optional<RunOwner> holder = parse_owner(held);
-      if (!holder) throw OwnedError(file().string() + ": is no lock of a run; remove it when you know that no run works there");
-      if (!is_over(*holder, say)) refuse(folder_, owner_text(*holder));
-      say("the attempt that held " + folder_.string() + " is over (" + owner_text(*holder) + "): this one takes the run directory");
-      take_over(draft, *holder);
+      const RunOwner holder = owner_in(held, file());
+      if (!is_over({folder_, mine_, say}, holder)) refuse(folder_, owner_text(holder));
+      say("the attempt that held " + folder_.string() + " is over (" + owner_text(holder) + "): this one takes the run directory");
+      take_over(draft, holder);
       break;
     }
   } catch (...) {
@@ -101,21 +106,30 @@ void RunLock::take_over(const fs::path& draft, const RunOwner& holder) const {
   ::unlink(beat_file(holder.nonce).c_str());
 }
 
-bool RunLock::is_over(const RunOwner& holder, const std::function<void(const std::string&)>& say) const {
+bool RunLock::is_over(const Look& look, const RunOwner& holder) {
   if (const std::optional<bool> alive = is_alive_here(holder)) return !*alive;
-  if (const std::optional<bool> over = is_over_by_slurm(holder, mine_)) return *over;
-  say("run directory " + folder_.string() + " is locked by an attempt elsewhere (" + owner_text(holder) + "); waiting up to " +
-      std::to_string(static_cast<std::int64_t>(3 * holder.deadline_s)) + " s for a sign of it");
-  return heart_has_stopped(holder);
+  const SlurmWord word = slurm_word(holder, look.mine);
+  if (word == SlurmWord::over || word == SlurmWord::alive) return word == SlurmWord::over;
+  // A job that Slurm has forgotten is over, unless it is another cluster's of the same name.
+  const double wait_s = (word == SlurmWord::forgotten ? 1 : 3) * holder.deadline_s;
+  look.say("run directory " + look.folder.string() + " is locked by an attempt elsewhere (" + owner_text(holder) + "); waiting up to " +
+           std::to_string(static_cast<std::int64_t>(wait_s)) + " s for a sign of it");
+  return heart_has_stopped(look.folder, holder, wait_s);
 }
 
-bool RunLock::heart_has_stopped(const RunOwner& holder) const {
-  const std::string first = text_in(beat_file(holder.nonce));
-  const Clock::time_point until =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(3 * holder.deadline_s));
+void RunLock::must_be_free(const Look& look) {
+  const std::string held = text_in(look.folder / "lock");
+  if (held.empty()) return;
+  const RunOwner holder = owner_in(held, look.folder / "lock");
+  if (!is_over(look, holder)) refuse(look.folder, owner_text(holder));
+}
+
+bool RunLock::heart_has_stopped(const fs::path& folder, const RunOwner& holder, double wait_s) {
+  const std::string first = text_in(beat_file(folder, holder.nonce));
+  const Clock::time_point until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(wait_s));
   while (Clock::now() < until) {
     std::this_thread::sleep_for(std::min(beat_of(holder), std::chrono::duration<double>(0.5)));
-    if (text_in(beat_file(holder.nonce)) != first) return false;
+    if (text_in(beat_file(folder, holder.nonce)) != first) return false;
   }
   return true;
 }

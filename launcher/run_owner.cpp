@@ -2,9 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
-#include <csignal>
-#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,8 +9,8 @@
 #include <sstream>
 
 #include <chorale/core/base/process_stat.hpp>
-#include <chorale/launcher/spawn/child.hpp>
-#include <chorale/core/base/private_folder.hpp>
+#include <chorale/launcher/slurm/job_state.hpp>
+#include <chorale/launcher/slurm/own_job.hpp>
 
 namespace chorale {
 
@@ -52,8 +49,9 @@ std::int64_t number_of(const char* variable) {
   return text ? std::strtoll(text, nullptr, 10) : 0;
 }
 
-bool is_number(const std::string& text) {
-  return !text.empty() && text.size() < 20 && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+std::string own_cluster() {
+  const char* name = std::getenv("SLURM_CLUSTER_NAME");
+  return name ? name : cluster_name();
 }
 
 }  // namespace
@@ -70,10 +68,11 @@ RunOwner this_owner(double deadline_s) {
   std::snprintf(nonce, sizeof nonce, "%08x%08x%08x%08x", device(), device(), device(), device());
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
-  const char* job = std::getenv("SLURM_JOB_ID");
+  const std::string job = own_job();
   const auto self = process(::getpid());
   return {.nonce = nonce,
-          .job = job ? job : "",
+          .cluster = job.empty() ? "" : own_cluster(),
+          .job = job,
           .restart = number_of("SLURM_RESTART_COUNT"),
           .supervisor = number_of("CHORALE_SUPERVISOR_RESTART"),
           .watcher = own_watcher(),
@@ -85,9 +84,10 @@ RunOwner this_owner(double deadline_s) {
 }
 
 std::string owner_json(const RunOwner& a) {
-  const nlohmann::ordered_json j = {
-      {"nonce", a.nonce}, {"job", a.job},         {"restart", a.restart}, {"supervisor", a.supervisor}, {"watcher", a.watcher},
-      {"host", a.host},   {"machine", a.machine}, {"pid", a.pid},         {"started", a.started},       {"deadline_s", a.deadline_s}};
+  const nlohmann::ordered_json j = {{"nonce", a.nonce},     {"cluster", a.cluster},       {"job", a.job},
+                                    {"restart", a.restart}, {"supervisor", a.supervisor}, {"watcher", a.watcher},
+                                    {"host", a.host},       {"machine", a.machine},       {"pid", a.pid},
+                                    {"started", a.started}, {"deadline_s", a.deadline_s}};
   return j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -95,6 +95,7 @@ std::optional<RunOwner> parse_owner(const std::string& text) {
   try {
     const auto j = nlohmann::json::parse(text);
     return RunOwner{.nonce = j.at("nonce"),
+                    .cluster = j.value("cluster", ""),
                     .job = j.at("job"),
                     .restart = j.at("restart"),
                     .supervisor = j.at("supervisor"),
@@ -121,29 +122,20 @@ std::optional<bool> is_alive_here(const RunOwner& attempt) {
   return found && found->first != 'Z' && found->first != 'X' && found->second == attempt.started;
 }
 
-std::optional<bool> is_over_by_slurm(const RunOwner& attempt, const RunOwner& mine) {
-  if (!is_number(attempt.job)) return {};
-  if (attempt.job == mine.job && mine.restart > attempt.restart) return true;
-  const PrivateFolder folder;
-  const ChildFiles files = {.output = folder.path() + "/output", .messages = folder.path() + "/messages"};
-  const pid_t child = start_child({"squeue", "--noheader", "--states=all", "--jobs=" + attempt.job, "--format=%T"}, files);
-  int status = 0;
-  if (!ended_within(child, std::chrono::seconds(10), status)) {
-    ::kill(child, SIGKILL);
-    ended_within(child, std::chrono::seconds(5), status);
-    return {};
+SlurmWord slurm_word(const RunOwner& attempt, const RunOwner& mine) {
+  if (attempt.job.empty() || attempt.cluster.empty()) return SlurmWord::unknown;
+  if (attempt.cluster == mine.cluster && attempt.job == mine.job && mine.restart > attempt.restart) return SlurmWord::over;
+  if (attempt.cluster != cluster_name()) return SlurmWord::unknown;
+  switch (job_state(attempt.job).kind) {
+    case JobState::Kind::over:
+      return SlurmWord::over;
+    case JobState::Kind::forgotten:
+      return SlurmWord::forgotten;
+    case JobState::Kind::unknown:
+      return SlurmWord::unknown;
+    default:
+      return SlurmWord::alive;
   }
-  const std::string state = first_word(files.output);
-  if (state.empty()) {
-    std::ifstream in(files.messages);
-    const std::string said{std::istreambuf_iterator<char>(in), {}};
-    if (said.find("Invalid job id specified") != std::string::npos) return true;  // ended, and forgotten since
-    return {};
-  }
-  for (const char* over :
-       {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE", "PREEMPTED"})
-    if (state == over) return true;
-  return false;
 }
 
 }  // namespace chorale

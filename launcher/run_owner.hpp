@@ -8,7 +8,8 @@ namespace chorale {
 
 struct RunOwner {
   std::string nonce;            // differs for every start
-  std::string job;              // of Slurm; empty outside
+  std::string cluster = {};     // of Slurm, whose number `job` is: SLURM_CLUSTER_NAME
+  std::string job;              // of Slurm, as own_job() has it; empty outside
   std::int64_t restart = 0;     // of the job, by Slurm
   std::int64_t supervisor = 0;  // of the ranks, by who starts them again: CHORALE_SUPERVISOR_RESTART
   std::string watcher;          // of the ranks, as own_watcher() has it
@@ -31,7 +32,10 @@ std::string owner_text(const RunOwner& attempt);
 
 /// Of an attempt of this machine: its process is there and no zombie. Nothing for another machine's.
 std::optional<bool> is_alive_here(const RunOwner& attempt);
-/// What Slurm says: true when it has ended the job or started it again since. Nothing where Slurm does not know or is not there.
-std::optional<bool> is_over_by_slurm(const RunOwner& attempt, const RunOwner& mine);
+/// forgotten: Slurm knows no job of this number, for it has ended long ago.
+enum class SlurmWord { unknown, alive, over, forgotten };
+/// over when Slurm has ended the attempt's job or started it again since. Numbers of jobs are a cluster's own: unknown where the attempt is
+/// of another one than the controller that squeue asks here (ClusterName of scontrol show config), and where Slurm does not answer.
+SlurmWord slurm_word(const RunOwner& attempt, const RunOwner& mine);
 
 }  // namespace chorale

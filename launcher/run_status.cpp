@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/manifest.hpp>
-#include <chorale/launcher/slurm/program_call.hpp>
+#include <chorale/core/io/text_lines.hpp>
+#include <chorale/launcher/slurm/job_state.hpp>
 
 namespace chorale {
 
@@ -19,13 +19,14 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
+constexpr double kMostWhole = 1e15;     // files are others' words: nothing is counted further
 constexpr double kSilentSeconds = 120;  // a step, an evaluation or a save may take a while; longer than the watchdog's deadline
 
 /// The last line of each event since the last start. A line that is cut or foreign says nothing.
 std::map<std::string, Json> last_lines(const fs::path& file) {
   std::map<std::string, Json> out;
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
+  TextLines in(file);
+  for (std::string line; in.next(line);) {
     Json j = Json::parse(line, nullptr, false);
     if (!j.is_object() || !j.contains("event") || !j["event"].is_string()) continue;
     const std::string event = j["event"];
@@ -35,11 +36,25 @@ std::map<std::string, Json> last_lines(const fs::path& file) {
   return out;
 }
 
+Json last_of(const std::map<std::string, Json>& lines, const char* event) {
+  const auto found = lines.find(event);
+  return found == lines.end() ? Json::object() : found->second;
+}
+
+/// N of seed_N; -1: it is called otherwise.
+std::int64_t number_of_seed(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  const bool is_seed =
+      name.starts_with("seed_") && name.size() > 5 && name.size() < 20 && name.find_first_not_of("0123456789", 5) == std::string::npos;
+  return is_seed ? std::stoll(name.substr(5)) : -1;
+}
+
 double number(const Json& j, const char* key, double otherwise) {
   return j.contains(key) && j[key].is_number() ? j[key].get<double>() : otherwise;
 }
 std::int64_t whole(const Json& j, const char* key, std::int64_t otherwise) {
-  return j.contains(key) && j[key].is_number() ? static_cast<std::int64_t>(j[key].get<double>()) : otherwise;
+  return j.contains(key) && j[key].is_number() ? static_cast<std::int64_t>(std::clamp(j[key].get<double>(), -kMostWhole, kMostWhole))
+                                               : otherwise;
 }
 
 /// Files are others' words: what could move a terminal's cursor is left out.
@@ -79,16 +94,6 @@ double quiet_seconds(const fs::path& run) {
   return least;
 }
 
-/// Empty where Slurm is not there, does not answer, or no longer knows the job.
-std::string job_state(const std::string& job) {
-  if (job.empty() || job.find_first_not_of("0123456789_") != std::string::npos) return "";
-  const auto answer = call_program({"squeue", "-h", "-j", job, "-o", "%T (%r)"}, "", std::chrono::seconds(10));
-  if (!answer) return "";
-  if (answer->code == 0 && !answer->output.empty()) return answer->output.substr(0, answer->output.find('\n'));
-  // Finished jobs are forgotten after a while; any other failure says nothing about the job.
-  return answer->code == 0 || answer->messages.find("Invalid job id") != std::string::npos ? "ENDED" : "";
-}
-
 void judge_end(RunStatus& s, const Json& end) {
   s.code = whole(end, "code", -1);
   const std::string cause = text(end, "cause");
@@ -103,14 +108,16 @@ void judge_end(RunStatus& s, const Json& end) {
     s.state = "failed";
 }
 
-void judge_open(RunStatus& s, bool has_started) {
-  const bool waits = s.job_state.starts_with("PENDING") || s.job_state.starts_with("CONFIGURING");
-  const bool is_over = s.job_state == "ENDED" || s.job_state.starts_with("COMPLETED") || s.job_state.starts_with("CANCELLED") ||
-                       s.job_state.starts_with("FAILED") || s.job_state.starts_with("TIMEOUT") || s.job_state.starts_with("NODE_FAIL");
+/// Of a run without a verdict. job: as Slurm has it.
+void judge_open(RunStatus& s, const JobState& job, bool has_started) {
+  const bool waits = job.kind == JobState::Kind::waiting;
+  const bool is_over = job.kind == JobState::Kind::over || job.kind == JobState::Kind::forgotten;
   if (waits)
     s.state = "queued", s.why = has_started ? "it goes on from its newest checkpoint" : "it has not started yet";
   else if (is_over)
     s.state = "lost", s.why = "the job has ended and the run left no verdict; see the job's output";
+  else if (!has_started && job.kind == JobState::Kind::running)
+    s.state = "starting", s.why = "the job runs, and its ranks have not begun yet";
   else if (!has_started)
     s.state = "queued", s.why = "it has not started yet";
   else if (s.quiet_seconds > kSilentSeconds)
@@ -119,19 +126,35 @@ void judge_open(RunStatus& s, bool has_started) {
     s.state = "running";
 }
 
+/// Slurm's number of a task of an array whose folder is there before its ranks have begun; empty: it is none.
+std::string job_of_seed(const fs::path& seed) {
+  const fs::path path = fs::absolute(seed).lexically_normal();
+  const fs::path folder = path.has_filename() ? path : path.parent_path();
+  std::error_code ignored;
+  if (number_of_seed(folder) < 0 || !fs::is_directory(folder, ignored)) return "";
+  const std::string array = text(last_of(last_lines(folder.parent_path() / "events.jsonl"), "submit"), "job");
+  return array.empty() ? "" : array + "_" + std::to_string(number_of_seed(folder));
+}
+
 }  // namespace
 
 RunStatus run_status(const fs::path& run) {
-  std::error_code ignored;
   const auto events = last_lines(run / "events.jsonl");
   const auto metrics = last_lines(run / "metrics.jsonl");
+  if (const std::string job = events.empty() ? job_of_seed(run) : ""; !job.empty()) {
+    RunStatus s;
+    s.job = job;
+    const JobState state = job_state(job);
+    s.job_state = state.text();
+    judge_open(s, state, false);
+    return s;
+  }
   if (events.empty())
     throw UsageError(run.string() + " holds no run (no events.jsonl): name the folder that --run-dir of train or submit named");
   RunStatus s;
-  const auto line = [](const auto& lines, const char* event) { return lines.contains(event) ? lines.at(event) : Json::object(); };
-  const Json start = line(events, "start"), begun = line(metrics, "start"), step = line(metrics, "step");
+  const Json start = last_of(events, "start"), begun = last_of(metrics, "start"), step = last_of(metrics, "step");
   s.attempt = whole(start, "attempt", 0);
-  s.job = text(start, "job").empty() ? text(line(events, "submit"), "job") : text(start, "job");
+  s.job = text(start, "job").empty() ? text(last_of(events, "submit"), "job") : text(start, "job");
   s.step = std::max(whole(begun, "step", 0), whole(step, "step", 0));
   s.total_steps = whole(begun, "total_steps", 0);
   s.checkpoint = newest_checkpoint(run);
@@ -139,14 +162,15 @@ RunStatus run_status(const fs::path& run) {
   s.quiet_seconds = quiet_seconds(run);
   if (s.samples_per_second > 0 && s.total_steps > s.step)
     s.seconds_left = static_cast<double>((s.total_steps - s.step) * whole(begun, "batch", 0)) / s.samples_per_second;
-  s.job_state = job_state(s.job);
+  const JobState job = job_state(s.job);
+  s.job_state = job.text();
   if (!events.contains("end")) {
-    judge_open(s, events.contains("start"));
+    judge_open(s, job, events.contains("start"));
     return s;
   }
   judge_end(s, events.at("end"));
   s.step = std::max(s.step, whole(events.at("end"), "step", 0));
-  if (s.state == "saved" && s.job_state.starts_with("PENDING")) s.state = "queued", s.why = "it goes on from its newest checkpoint";
+  if (s.state == "saved" && job.kind == JobState::Kind::waiting) s.state = "queued", s.why = "it goes on from its newest checkpoint";
   return s;
 }
 
@@ -186,9 +210,7 @@ std::vector<fs::path> array_runs(const fs::path& run) {
   std::vector<std::pair<long long, fs::path>> found;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(run, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("seed_") && name.size() > 5 && name.size() < 20 && name.find_first_not_of("0123456789", 5) == std::string::npos)
-      found.emplace_back(std::stoll(name.substr(5)), entry.path());
+    if (const std::int64_t seed = number_of_seed(entry.path()); seed >= 0) found.emplace_back(seed, entry.path());
   }
   std::sort(found.begin(), found.end());
   std::vector<fs::path> out;

@@ -8,8 +8,8 @@
 namespace chorale {
 
 struct RunStatus {
-  /// queued running silent saved done early_stopped interrupted failed lost; silent: nothing was written for long, lost: Slurm has ended
-  /// the job and the run left no verdict.
+  /// queued starting running silent saved done early_stopped interrupted failed lost; silent: nothing was written for long, lost: Slurm has
+  /// ended the job and the run left no verdict.
   std::string state;
   std::string why;  // of the state, for people
   std::int64_t attempt = 0, code = -1;
@@ -18,7 +18,7 @@ struct RunStatus {
   std::string job, job_state;  // Slurm's, where it is there and knows the job
 };
 
-/// Throws UsageError when the folder holds no run.
+/// Of RUN/seed_N that a task of an array has made, also before its ranks have begun. Throws UsageError when the folder holds no run.
 RunStatus run_status(const std::filesystem::path& run);
 
 std::string status_text(const RunStatus& status);

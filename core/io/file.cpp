@@ -44,7 +44,14 @@ File::File(std::filesystem::path path, int flags, const char* what)
     : path_(std::move(path)), descriptor_(::open(path_.c_str(), flags | O_CLOEXEC, 0666)) {
   if (descriptor_ < 0) throw_io_error(what, path_);
 }
-File File::open_read(const std::filesystem::path& path) { return {path, O_RDONLY, "open"}; }
+File File::open_read(const std::filesystem::path& path) {
+  // Without O_NONBLOCK a pipe that others have put there and nobody writes into would be waited for in open() itself.
+  File file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, "open");
+  struct stat status {};
+  if (::fstat(file.descriptor_, &status) != 0) throw_io_error("stat", path);
+  if (!S_ISREG(status.st_mode)) throw IoError("[open] " + path.string() + ": is no regular file; remove it, or name another");
+  return file;
+}
 File File::open_write(const std::filesystem::path& path) { return {path, O_WRONLY | O_CREAT, "open for writing"}; }
 File File::create(const std::filesystem::path& path) { return {path, O_WRONLY | O_CREAT | O_EXCL, "create"}; }
 File::File(File&& other) noexcept

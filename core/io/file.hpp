@@ -12,7 +12,7 @@ namespace chorale {
 /// An open file. One thread. The destructor closes without a word: a writer calls sync() and close() first.
 class File {
  public:
-  static File open_read(const std::filesystem::path& path);
+  static File open_read(const std::filesystem::path& path);  // throws for a pipe, a device or a folder: nothing is waited for
   /// For writing, made if absent, never cut: several ranks write parts of one file.
   static File open_write(const std::filesystem::path& path);
   /// Throws IoError (File exists) when there is one.

@@ -33,20 +33,22 @@ std::string directives(const JobRequest& job, const SaveLead& lead) {
   return out;
 }
 
-/// %RANKS%, %THREADS% are numbers.
+/// %RANKS%, %THREADS% are numbers, %JOB% says what we are called.
 constexpr const char* kBody = R"sh(
-if [ -n "${SLURM_HET_SIZE:-}" ]; then
+# sbatch hands on the environment that it was started in: what an outer job's says must not be taken for ours.
+if [ -n "${SLURM_HET_SIZE:-}" ] && [ "${SLURM_JOB_ID_HET_GROUP_0:-${SLURM_JOB_ID:-}}" = "${SLURM_JOB_ID:-}" ]; then
   echo "chorale: a heterogeneous job has an MPI world for each of its parts; submit it with equal nodes" >&2
   exit 64
 fi
-job=$SLURM_JOB_ID
-# An array's last task has the array's own number: only this form means one task alone.
-[ -z "${SLURM_ARRAY_TASK_ID:-}" ] || job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+unset "${!SLURM_HET_@}"
+%JOB%
+restarts=$(timeout 20 squeue -h -j "$job" -O RestartCnt 2>/dev/null | sed -n '1s/^ *\([0-9][0-9]*\) *$/\1/p')
+export SLURM_RESTART_COUNT=${restarts:-${SLURM_RESTART_COUNT:-0}}
 say() { echo "$(date -u +%FT%TZ) job $job: $*"; }
 nodes=$SLURM_JOB_NUM_NODES
 ranks=$((nodes * %RANKS%))
 export SRUN_CPUS_PER_TASK=%THREADS%  # srun does not read SLURM_CPUS_PER_TASK
-say "start ${SLURM_RESTART_COUNT:-0}, $ranks ranks on $nodes nodes: $SLURM_JOB_NODELIST"
+say "start $SLURM_RESTART_COUNT, $ranks ranks on $nodes nodes: $SLURM_JOB_NODELIST"
 
 # One barrier of all ranks shows whether a launcher brings them together, before data are read.
 by_srun=(srun --mpi=pmix -K1 --nodes="$nodes" --ntasks="$ranks" --ntasks-per-node=%RANKS%)
@@ -99,7 +101,7 @@ if [ "$code" = 99 ]; then
   again=yes
 elif [ "$code" = 75 ] || is_loss "$code"; then
   say "lost ranks (code $code); the newest checkpoint is of step $(newest)"
-  if [ "$(newest)" != "$before" ] || [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; then again=yes; fi
+  if [ "$(newest)" != "$before" ] || [ "$SLURM_RESTART_COUNT" -lt 3 ]; then again=yes; fi
 fi
 # A job that was cancelled or has run out of time must not come back.
 if [ "$again" = yes ] && [ "$(state)" = RUNNING ]; then
@@ -115,6 +117,9 @@ std::string body(const JobRequest& job) {
   const auto fill = [&](const std::string& mark, const std::string& text) {
     for (std::size_t at; (at = out.find(mark)) != std::string::npos;) out.replace(at, mark.size(), text);
   };
+  fill("%JOB%", job.seeds.empty() ? "unset \"${!SLURM_ARRAY_@}\"\njob=$SLURM_JOB_ID"
+                                  : "# An array's last task has the array's own number: only this form means one task alone.\n"
+                                    "job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID");
   fill("%RANKS%", std::to_string(job.ranks_per_node));
   fill("%THREADS%", std::to_string(job.threads));
   return out;
@@ -135,7 +140,7 @@ std::string batch_script(const JobRequest& job, const SaveLead& lead, const Scri
   } else {
     out += "run=$run/seed_$SLURM_ARRAY_TASK_ID\nseed=(--train.seed \"$SLURM_ARRAY_TASK_ID\")\n";
   }
-  out += "mkdir -p \"$run\" && cd \"$run\" || exit 74\n";
+  out += "umask 027\nmkdir -p \"$run\" && cd \"$run\" || exit 74\n";
   return out + body(job);
 }
 

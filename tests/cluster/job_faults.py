@@ -133,7 +133,8 @@ def lock_of_another_host(t):
     t.slurm.run(train + ["10"])
     job = t.slurm.run(["sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 600"], cwd=t.work).strip()
     t.slurm.wait_state(job, "RUNNING", 30)
-    lock = {"nonce": "elsewhere", "job": job, "restart": 0, "supervisor": 0, "host": "other", "machine": "elsewhere", "pid": 1, "started": 1, "deadline_s": 60}
+    lock = {"nonce": "elsewhere", "cluster": "chorale", "job": job, "restart": 0, "supervisor": 0, "host": "other",
+            "machine": "elsewhere", "pid": 1, "started": 1, "deadline_s": 60}
 
     def attempt(steps):
         with open(run + "/lock", "w", encoding="utf-8") as file:

@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import shlex
 import signal
-import subprocess
+
+import run_folder
 
 
 def submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called(t):
@@ -55,6 +57,43 @@ def a_run_of_an_array_requeues_itself_alone(t):
     assert "seed_1" in t.slurm.run([t.chorale, "status", run])
 
 
+def the_folder_of_a_job_is_not_submitted_into_and_a_resumed_run_keeps_its_bits_with_fewer_ranks(t):
+    job, run = t.submit("taken")
+    t.wait_step(run, 20)
+    for path, folders, files in os.walk(run):
+        modes = {oct(os.stat(f"{path}/{name}").st_mode & 0o777) for name in files}, {oct(os.stat(f"{path}/{name}").st_mode & 0o777) for name in folders}
+        assert modes[0] <= {"0o640"} and modes[1] <= {"0o750"}, (path, modes)
+    again = [t.chorale, "submit", *t.recipe, "--nodes", "2", "--time", "01:00:00", "--run-dir", run]
+    with open(run + "/job.ini", encoding="utf-8") as file:
+        before = file.read(), os.stat(run + "/job.ini").st_mtime_ns, os.stat(run + "/job.sh").st_mtime_ns
+    for more in (["--resume"], []):
+        code, said = t.slurm.run(again + ["--ranks-per-node", "1", *more], check=False)
+        assert code == 76 and f"belongs to job {job}, which is RUNNING" in said, (code, said)
+    with open(run + "/job.ini", encoding="utf-8") as file:
+        assert before == (file.read(), os.stat(run + "/job.ini").st_mtime_ns, os.stat(run + "/job.sh").st_mtime_ns), "something was touched"
+    t.slurm.run(["scancel", "--signal=USR2", job])
+    t.slurm.wait_state(job, "PENDING", 60)
+    t.slurm.run(["scancel", job])
+    t.slurm.wait_state(job, ("CANCELLED", "GONE"), 60)
+    code, said = t.slurm.run(again + ["--ranks-per-node", "1"], check=False)
+    assert code == 64 and "--resume" in said and "--overwrite" not in said, (code, said)
+    code, said = t.slurm.run(again + ["--ranks-per-node", "3", "--resume"], check=False)
+    assert code == 64 and "6 ranks for 4 virtual workers" in said and "--parallel.virtual_workers 6" in said, (code, said)
+    job = re.match(r"job (\d+): ", t.slurm.run(again + ["--ranks-per-node", "1", "--resume"])).group(1)
+    t.wait_end(job, run)
+    assert t.hash_of(run) == t.expected, "other bits"
+
+
+def a_job_that_is_submitted_from_a_task_of_an_array_is_none_of_it(t):
+    run = t.work + "/from_inside"
+    words = [t.chorale, "submit", *t.recipe, "--nodes", "1", "--ranks-per-node", "2", "--time", "01:00:00", "--run-dir", run, "--train.steps", "10"]
+    outer = t.slurm.run(["sbatch", "--parsable", "--array=5", "--output=/dev/null", "--wrap", shlex.join(words)], cwd=t.work).strip()
+    t.slurm.wait_for(lambda: os.path.exists(run + "/events.jsonl"), 60, "nothing was submitted")
+    job = run_folder.events(run, "submit")[0]["job"]
+    t.wait_end(job, run)
+    assert run_folder.events(run, "start")[0]["job"] == job != outer and f"job {job}: start 0," in t.output(run), t.output(run)
+
+
 def the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them(t):
     def visit(*srun):
         errors = t.work + "/doctor.errors"  # a file of its own: what Slurm complains of would stand in the middle of the report
@@ -100,11 +139,11 @@ def the_templates_train_and_requeue(t):
         assert t.ends(run)[-1][1] == 0, t.output(work)
         for text in expected:
             assert text in t.output(work), (text, t.output(work))
-    for name in ("gpu.sh", "container.sh"):
-        subprocess.run(["bash", "-n", f"{t.source}/slurm/{name}"], check=True)
 
 
 SHORT = [submitted_jobs_train_to_the_bits_of_one_node_whatever_their_folder_is_called,
          the_doctor_looks_at_the_tasks_of_srun_and_says_when_pmix_does_not_join_them]
 LONG = [without_pmix_mpirun_starts_the_ranks_and_is_told_to_save, a_probe_that_fails_once_is_made_again,
-        a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue]
+        a_run_of_an_array_requeues_itself_alone, the_templates_train_and_requeue,
+        the_folder_of_a_job_is_not_submitted_into_and_a_resumed_run_keeps_its_bits_with_fewer_ranks,
+        a_job_that_is_submitted_from_a_task_of_an_array_is_none_of_it]

@@ -5,7 +5,7 @@ set -uo pipefail
 chorale=$(realpath "$1") source=$(realpath "$2")
 . "$source/tests/fault/fault.sh"
 lock_of() {  # lock_of MACHINE PID STARTED JOB: as an attempt with a deadline of 0.4 s leaves it
-  printf '{"nonce":"elsewhere","job":"%s","restart":0,"supervisor":0,"host":"other","machine":"%s","pid":%s,"started":%s,"deadline_s":0.4}' "$4" "$1" "$2" "$3"
+  printf '{"nonce":"elsewhere","cluster":"here","job":"%s","restart":0,"supervisor":0,"host":"other","machine":"%s","pid":%s,"started":%s,"deadline_s":0.4}' "$4" "$1" "$2" "$3"
 }
 here="$(cat /proc/sys/kernel/random/boot_id) $(readlink /proc/self/ns/pid)"
 
@@ -78,12 +78,20 @@ kill $heart
 
 # What Slurm says counts more than the heart: a stand-in for squeue.
 mkdir bin
+printf '#!/bin/sh\necho "ClusterName             = ${CLUSTER:-here}"\n' >bin/scontrol && chmod +x bin/scontrol
 squeue_says() { printf '#!/bin/sh\n%s\n' "$1" >bin/squeue; chmod +x bin/squeue; }
 for over in 'echo NODE_FAIL' 'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1'; do
   lock_of elsewhere 1 1 77 >run/lock
   squeue_says "$over"
   expect 0 "this one takes the run directory" timeout 20 env PATH="$PWD/bin:$PATH" "${train[@]}" --run-dir run --resume --train.steps 14
 done
+# Another cluster's Slurm knows nothing of it, whatever it says: the heart decides.
+lock_of elsewhere 1 1 77 >run/lock
+(for i in $(seq 100); do echo "$i" >run/lock.beat.elsewhere; sleep 0.1; done) &
+heart=$!
+squeue_says 'echo NODE_FAIL'
+expect 76 "owned by another attempt" timeout 20 env CLUSTER=there PATH="$PWD/bin:$PATH" "${train[@]}" --run-dir run --resume --train.steps 14
+kill $heart
 lock_of elsewhere 1 1 77 >run/lock
 squeue_says 'echo RUNNING'
 expect 76 "job 77, restart 0" timeout 20 env PATH="$PWD/bin:$PATH" "${train[@]}" --run-dir run --resume --train.steps 14

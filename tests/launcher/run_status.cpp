@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <sys/stat.h>
+
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/run_status.hpp>
 #include <chorale/tests/launcher/slurm/folder.hpp>
@@ -72,6 +74,23 @@ TEST_CASE("a run that was submitted and has not started is queued, a folder with
   CHECK_THROWS_WITH(run_status(folder.path), Contains("holds no run"));
   folder.write("events.jsonl", "{\"attempt\":1,\"event\":\"submit\"}\n");
   CHECK(run_status(folder.path).state == "queued");
+}
+
+TEST_CASE("the folder of an array's task is queued until its ranks have begun, and a pipe in a run holds nobody up") {
+  const tests::Folder folder;
+  folder.write("array/events.jsonl", "{\"attempt\":0,\"event\":\"submit\",\"job\":\"999999999\"}\n");
+  std::filesystem::create_directories(folder.path / "array/seed_3");
+  const RunStatus s = run_status(folder.path / "array/seed_3/");
+  CHECK((s.state == "queued" || s.state == "lost"));  // without Slurm, or by one that knows no such job
+  CHECK(s.job == "999999999_3");
+  std::filesystem::create_directories(folder.path / "seed_3");
+  CHECK_THROWS_WITH(run_status(folder.path / "seed_3"), Contains("holds no run"));
+  const Run run;
+  std::filesystem::remove(run.path / "metrics.jsonl");
+  REQUIRE(::mkfifo((run.path / "metrics.jsonl").c_str(), 0600) == 0);
+  CHECK(run_status(run.path).attempt == 2);
+  run.write("events.jsonl", kStart + "{\"attempt\":2,\"event\":\"end\",\"step\":1e300,\"code\":-1e300,\"cause\":\"\"}\n");
+  CHECK(run_status(run.path).step == 1'000'000'000'000'000);
 }
 
 TEST_CASE("words of a file cannot move the terminal's cursor") {

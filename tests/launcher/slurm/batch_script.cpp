@@ -185,6 +185,29 @@ TEST_CASE("a run of an array names itself alone, in a folder and with a seed of 
   CHECK_THAT(stage.folder.read("said.srun"), Contains(stage.run + "/job.ini|--run-dir|" + stage.run + "/seed_5|--resume|--train.seed|5|"));
 }
 
+TEST_CASE("what an outer job has left in the environment is not taken for the job's own") {
+  Stage stage;
+  stage.train = "env >\"" + stage.folder.path.string() + "/seen\"; " + verdict(99);
+  CHECK(stage.play("2", {"SLURM_ARRAY_JOB_ID=3", "SLURM_ARRAY_TASK_ID=5", "SLURM_HET_SIZE=2", "SLURM_JOB_ID_HET_GROUP_0=4"}).code == 99);
+  CHECK_THAT(stage.folder.read("said.scontrol"), Contains("requeue|7|"));
+  CHECK_THAT(stage.folder.read("said.squeue"), Contains("-j|7|") && !Contains("3_5"));
+  CHECK_THAT(stage.folder.read("seen"), !Contains("SLURM_ARRAY_") && !Contains("SLURM_HET_"));
+  Stage counted;  // Slurm's own count of restarts, which it hands to the job only when there were some
+  counted.train = "env >\"" + counted.folder.path.string() + "/seen\"; exit 0";
+  counted.state = "$(case \" $* \" in *' RestartCnt '*) echo '  1 ';; *) echo RUNNING;; esac)";
+  CHECK(counted.play("3").code == 0);
+  CHECK_THAT(counted.folder.read("seen"), Contains("SLURM_RESTART_COUNT=1\n"));
+}
+
+TEST_CASE("what a job writes is its owner's, and the group's to read") {
+  Stage stage;
+  stage.train = "echo x >of_train; " + verdict(0);
+  CHECK(stage.play().code == 0);
+  using std::filesystem::perms;
+  CHECK(std::filesystem::status(stage.run).permissions() == (perms::owner_all | perms::group_read | perms::group_exec));
+  CHECK(std::filesystem::status(stage.run + "/of_train").permissions() == (perms::owner_read | perms::owner_write | perms::group_read));
+}
+
 TEST_CASE("where srun brings no ranks together mpirun is taken and the output says so") {
   Stage stage;
   stage.probe = "echo no pmix; exit 1";

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <sys/stat.h>
+
 #include <chorale/core/base/error.hpp>
 #include <chorale/launcher/slurm/save_lead.hpp>
 #include <chorale/tests/launcher/slurm/folder.hpp>
@@ -27,6 +29,29 @@ TEST_CASE("the lead follows the slowest save, evaluation and step of an earlier 
   CHECK_THAT(lead.reason, Contains("recipe-20260102"));
   folder.write("run/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":5,\"write_ms\":5}\n");  // its own counts before others'
   CHECK(save_lead(folder.path / "run", "recipe").seconds == 60);
+}
+
+TEST_CASE("the lead of an array is that of its slowest seed") {
+  const tests::Folder folder;
+  folder.write("run/seed_1/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":0,\"write_ms\":20000}\n");
+  folder.write("run/seed_2/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":0,\"write_ms\":90000}\n");
+  folder.write("run/seed_10/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":0,\"write_ms\":10}\n");
+  const SaveLead lead = save_lead(folder.path / "run", "recipe");
+  CHECK(lead.seconds == 30 + 270);
+  CHECK_THAT(lead.reason, Contains("90.00 s"));
+}
+
+TEST_CASE("files beside a run that others have made neither hold up nor refuse a submit") {
+  const tests::Folder folder;
+  folder.write("recipe-1/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":0,\"write_ms\":50000}\n");
+  folder.write("recipe-2\n#SBATCH x/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":0,\"write_ms\":1}\n");
+  std::filesystem::create_directory(folder.path / "recipe-3");
+  REQUIRE(::mkfifo((folder.path / "recipe-3/metrics.jsonl").c_str(), 0600) == 0);
+  const SaveLead lead = save_lead(folder.path / "run", "recipe");
+  CHECK(lead.seconds == 30 + 150);
+  CHECK_THAT(lead.reason, Contains("recipe-1"));
+  folder.write("run/metrics.jsonl", "{\"event\":\"checkpoint\",\"pause_ms\":-1e300,\"write_ms\":1e300}\n");
+  CHECK(save_lead(folder.path / "run", "recipe").seconds == 65535);
 }
 
 TEST_CASE("a time limit that leaves no time to train is refused with the least that does") {
