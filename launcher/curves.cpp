@@ -1,8 +1,8 @@
 // curves.svg: loss of both parts above, validation scores below, over updates. Drawn by gnuplot from the lines of metrics.jsonl.
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include <chorale/core/io/text_lines.hpp>
 #include <chorale/launcher/plot.hpp>
 #include <chorale/launcher/run_files.hpp>
 
@@ -15,8 +15,8 @@ using Points = std::map<double, double>;  // by step: a resumed run may come to 
 std::map<std::string, Points> read_points(const std::filesystem::path& folder) {
   std::map<std::string, Points> out;
   Points steps;
-  std::ifstream in(folder / "metrics.jsonl");
-  for (std::string line; std::getline(in, line);) {
+  TextLines in(folder / "metrics.jsonl");
+  for (std::string line; in.next(line);) {
     const auto j = nlohmann::json::parse(line, nullptr, false);
     if (!j.is_object() || !j.contains("event") || !j.contains("step") || !j["step"].is_number()) continue;
     const double step = j["step"].get<double>();

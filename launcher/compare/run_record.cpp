@@ -1,9 +1,10 @@
 #include <chorale/launcher/compare/run_record.hpp>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include <chorale/core/base/error.hpp>
+#include <chorale/core/io/file.hpp>
+#include <chorale/core/io/text_lines.hpp>
 #include <chorale/core/base/option.hpp>
 
 namespace chorale {
@@ -19,9 +20,9 @@ std::string trimmed(const std::string& text) {
 /// Not by the table of recipes: a run of another version may have keys that this one does not know.
 std::map<std::string, std::string> keys_of(const fs::path& recipe) {
   std::map<std::string, std::string> out;
-  std::ifstream in(recipe);
+  TextLines in(recipe);
   std::string section;
-  for (std::string line; std::getline(in, line);) {
+  for (std::string line; in.next(line);) {
     if (line.starts_with("[") && line.ends_with("]")) section = line.substr(1, line.size() - 2) + ".";
     const std::size_t equals = line.find('=');
     if (!line.starts_with("[") && equals != std::string::npos)
@@ -32,8 +33,8 @@ std::map<std::string, std::string> keys_of(const fs::path& recipe) {
 
 std::map<std::string, std::map<double, double>> validation_of(const fs::path& lines) {
   std::map<std::string, std::map<double, double>> out;
-  std::ifstream in(lines);
-  for (std::string line; std::getline(in, line);) {
+  TextLines in(lines);
+  for (std::string line; in.next(line);) {
     const auto j = nlohmann::json::parse(line, nullptr, false);
     if (!j.is_object() || j.value("event", nlohmann::json()) != "evaluation" || !j.value("step", nlohmann::json()).is_number()) continue;
     const auto scores = j.value("/metrics/validation"_json_pointer, nlohmann::json::object());
@@ -47,11 +48,10 @@ nlohmann::json summary_of(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::exists(folder / "recipe.resolved.ini", ignored))
     throw UsageError(folder.string() + " holds no run (no recipe.resolved.ini); name run directories");
-  std::ifstream in(folder / "summary.json");
-  if (!in)
+  if (!fs::exists(folder / "summary.json", ignored))
     throw UsageError(folder.string() + ": its run is not over (no summary.json); chorale status " + folder.string() +
                      " says how far it is");
-  auto json = nlohmann::json::parse(in, nullptr, false);
+  auto json = nlohmann::json::parse(read_text(folder / "summary.json"), nullptr, false);
   if (!json.is_object() || !json.value("metrics", nlohmann::json()).is_object())
     throw DataError((folder / "summary.json").string() + ": no summary of a run of one task; of a collaboration name RUN/tasks/NAME");
   return json;

@@ -48,8 +48,8 @@ JobState job_state(const std::string& job) {
   for (std::string line; answer->code == 0 && std::getline(lines, line);) {
     std::istringstream in(line);
     JobState one;
-    if (!(in >> one.state >> std::ws)) continue;
-    std::getline(in, one.reason);
+    if (!(in >> one.state)) continue;
+    std::getline(in >> std::ws, one.reason);
     one.kind = kind_of(one.state);
     // An array's number stands for its tasks: one of them that is not over speaks for all.
     if (out.state.empty() || (!out.is_live() && one.is_live())) out = one;

@@ -53,7 +53,11 @@ TEST_CASE("the folder of a job that is queued or runs is another's") {
   CHECK_THROWS_AS(must_have_no_job(folder.path / "run"), OwnedError);
   slurm.program("squeue", "echo 'CANCELLED (None)'");
   CHECK_NOTHROW(must_have_no_job(folder.path / "run"));
+  slurm.state("RUNNING");
+  CHECK(job_state("7").kind == JobState::Kind::running);
   slurm.no_such_job();
+  CHECK(job_state("7").kind == JobState::Kind::forgotten);
+  CHECK(job_state("7; touch x").kind == JobState::Kind::unknown);
   CHECK_NOTHROW(must_have_no_job(folder.path / "run"));
   CHECK_NOTHROW(must_have_no_job(folder.path / "none"));
 }
