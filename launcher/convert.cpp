@@ -8,6 +8,7 @@
 
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/file.hpp>
+#include <chorale/core/io/manifest.hpp>
 #include <chorale/core/io/safetensors_image.hpp>
 #include <chorale/train/exchange/narrow.hpp>
 
@@ -44,6 +45,8 @@ Converted convert_checkpoint(const Checkpoint& checkpoint, const ConvertOrder& o
   // A device would be replaced by the file that is renamed to it: /dev/null would be gone for the whole machine.
   if (std::filesystem::exists(order.out) && !std::filesystem::is_regular_file(order.out))
     throw UsageError("--out " + order.out + ": is a folder, a device or a pipe; name a file");
+  if (std::error_code ignored; std::filesystem::exists(std::filesystem::absolute(order.out).parent_path() / kManifestName, ignored))
+    throw UsageError("--out " + order.out + ": lies in a checkpoint, which it would damage; name a file elsewhere");
   const SafetensorsFile last = checkpoint.tensors("model.safetensors"), state = checkpoint.tensors("state.safetensors");
   Converted done;
   std::vector<NamedTensor> tensors;

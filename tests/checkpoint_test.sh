@@ -36,6 +36,7 @@ expect 0 "removed spoilt/checkpoints/step_20" "$chorale" checkpoint prune spoilt
 mkfifo pipe
 expect 64 "name a file" "$chorale" checkpoint convert run --out pipe
 [ -p pipe ] || fail "convert replaced a pipe"
+expect 64 "lies in a checkpoint" "$chorale" checkpoint convert run --out run/checkpoints/step_20/model.safetensors
 expect 0 "would remove run/checkpoints/step_10" "$chorale" checkpoint prune run --keep-last 2 --keep-every 20 --dry-run
 [ "$(ls run/checkpoints | wc -l)" = 5 ] || fail "a dry run removed something"
 expect 0 "removed run/checkpoints/step_30" "$chorale" checkpoint prune run --keep-last 2 --keep-every 20

@@ -73,7 +73,7 @@ awk -F, 'NR == FNR { count[FNR] = $3; next } FNR > 1 { below += count[FNR] <= $N
   { echo "predictions of the 0.9 quantile lie elsewhere"; failed=1; }
 expect 64 "train.quantile does nothing with train.loss = poisson; remove it, or use pinball" train counts.ini --train.quantile 0.2 --run-dir x
 sed '2s/[0-9]*$/-3/' counts.csv >negative.csv
-expect 65 "has the target -3" train counts.ini --data.file negative.csv --run-dir x
+expect 65 "has the target -3" train counts.ini --data.file negative.csv --run-dir negative
 # Several targets: a class of three, one of two and a number, each missing in some rows.
 awk 'BEGIN { srand(3); print "id,a,b,colour,buys,spend"
   for (i = 0; i < 600; ++i) { a = rand(); b = rand(); printf "%d,%.4f,%.4f,", i, a, b

@@ -61,7 +61,7 @@ bool draw_comparison(const std::filesystem::path& file, const Comparison& c, con
   script += fmt::format("set multiplot layout 1,{}\n", left.empty() ? 1 : 2);
   if (!left.empty())
     script +=
-        "set key below left reverse Left maxcols 1\nset xlabel 'updates'\nset ylabel " + plot_text("validation " + metric) + "\n" + left;
+        "set key tmargin left reverse Left maxcols 1\nset xlabel 'updates'\nset ylabel " + plot_text("validation " + metric) + "\n" + left;
   script += "set xlabel 'setting, in the order of the table'\nset ylabel " + plot_text(c.part + " " + metric) + "\n" + points(c, *found);
   return run_plot(file, script + "unset multiplot\n");
 }

@@ -25,6 +25,7 @@ std::string difference_text(const ComparedScore& score, bool is_first, bool high
 
 Rows rows_of(const Comparison& c, const Comparison::Metric& metric) {
   Rows out = {{"setting", "runs", "mean", "deviation", "against the first (95 % interval)"}};
+  if (c.settings.size() == 1) out[0].back().clear();
   for (std::size_t s = 0; s < c.settings.size(); ++s) {
     const ComparedScore& score = metric.scores[s];
     if (score.values.empty()) {
@@ -32,7 +33,8 @@ Rows rows_of(const Comparison& c, const Comparison::Metric& metric) {
       continue;
     }
     out.push_back({c.settings[s].text, std::to_string(score.values.size()), number(score.mean),
-                   score.values.size() > 1 ? number(score.deviation) : "", difference_text(score, s == 0, metric.higher_is_better)});
+                   score.values.size() > 1 ? number(score.deviation) : "",
+                   c.settings.size() == 1 ? "" : difference_text(score, s == 0, metric.higher_is_better)});
   }
   return out;
 }

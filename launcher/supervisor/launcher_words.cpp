@@ -29,7 +29,8 @@ std::vector<std::string> launcher_words(const RankPlan& plan, const std::string&
   out.insert(out.end(), placing.begin(), placing.end());
   if (!plan.hosts.empty())
     for (const std::string& name : handed_on(plan.elsewhere)) out.insert(out.end(), {"-x", name});
-  if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy")) out.insert(out.end(), {"--bind-to", "core"});
+  if (!plan.hosts.empty() && !std::getenv("OMPI_MCA_hwloc_base_binding_policy"))
+    out.insert(out.end(), {"--bind-to", "core:overload-allowed"});  // as many as the user has asked for
   if (!is_on_one_node(plan))
     for (const std::string& name : handed_over) out.insert(out.end(), {"-x", name});
   return out;

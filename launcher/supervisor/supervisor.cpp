@@ -51,7 +51,8 @@ int Supervisor::run() {
       const std::string lost = end.cause;
       if (!has_said_its_end(end.code)) record(end, before);
       say(has_said_its_end(end.code) ? "the run had ended in order, then: " + lost : end.cause);
-      if (end.rank >= 0) print_last_words(end, started);
+      if (end.rank >= 0 && end.code != static_cast<int>(ExitCode::owned))
+        print_last_words(end, started);  // else they are of another attempt
     }
     if (!goes_on(end)) return RunLock::release_of(order_.run, watcher_), code_of(end);
     prepare_next_words();

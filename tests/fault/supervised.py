@@ -46,6 +46,45 @@ def killed_at_start(row, expected):
     row.check(bool(ends) and time_of(ends[0]) - killed <= 3, "verdict within 3 s", ends, killed)
 
 
+def is_stopped(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def interrupted(row, expected):
+    """Ctrl-C while no step can end: the ranks are ended, and the run says so itself, also where a second one comes at once."""
+    for name, times in (("once", 1), ("twice", 2)):
+        run = Row(row.chorale, row.folder, row.name + "-" + name)
+        shm = set(os.listdir("/dev/shm"))
+        run.start("--inject", "freeze@1:500")
+        run.check(run.until(lambda: run.has_checkpoint() and is_stopped(run.pid(rank=1))), f"{name}: rank 1 is stopped")
+        for _ in range(times):
+            run.child.send_signal(signal.SIGINT)
+            time.sleep(0.1)
+        code, said = run.end(10)
+        ends = run.events("end")
+        run.check(code == 130 and [e["code"] for e in ends] == [130] and "interrupted" in ends[0]["cause"], f"{name}: 130, in events.jsonl too", code, ends)
+        run.check(bool(ends) and ends[0]["cause"] in said, f"{name}: it is said", said)
+        run.check(not os.path.exists(run.run + "/lock"), f"{name}: the lock is given back")
+        run.start("--resume")
+        code, said = run.end()
+        run.check(code == 0 and run.hash() == expected, f"{name}: goes on to the same bits", code, run.hash(), said)
+        run.check_clean(shm)
+        row.wrong += run.wrong
+
+
+def interrupted_between_starts(row, expected):
+    row.start("--inject", "kill9@1:100!", "--restarts", "5")
+    row.check(row.until(lambda: len(row.events("end")) == 2, 60), "waits for 1 s before the third start", row.events("end"))
+    row.child.send_signal(signal.SIGINT)
+    code, said = row.end(10)
+    row.check(code == 130 and [e["code"] for e in row.events("end")] == [75, 75], "Ctrl-C in a wait ends with 130", code, said)
+    del expected
+
+
 def port_of(pid):
     """On which that process listens; 0: on none."""
     mine = set()
@@ -277,7 +316,7 @@ def hundred_random_kills(row, expected):
     row.wrong += whole.wrong
 
 
-ROWS = {f.__name__: f for f in (killed_rank, overwritten, strangers, launcher_asked_to_end, killed_at_start, killed_launcher, frozen_launcher,
+ROWS = {f.__name__: f for f in (killed_rank, interrupted, interrupted_between_starts, overwritten, strangers, launcher_asked_to_end, killed_at_start, killed_launcher, frozen_launcher,
                                 frozen_launcher_of_dead_ranks, killed_supervisor, paused_supervisor, gone_for_good,
                                 waits_that_grow, few_random_kills, hundred_random_kills)}
 

@@ -74,10 +74,11 @@ TEST_CASE("a line that a full disk has cut takes no other one with it") {
   place.start(false);
   RunDirectory::append_verdict(place.run, lost(), "", {});
   std::ofstream(place.run + "/events.jsonl", std::ios::app) << R"({"time":"2026-01-01T00:00:00Z","attempt":2,"event":"en)";
+  const RunDirectory::Seen before = RunDirectory::look(place.run);
   place.start(false);
   const RunDirectory::Seen seen = RunDirectory::look(place.run);
   CHECK((seen.attempt == 2 && !seen.has_ended));
-  CHECK(RunDirectory::append_verdict(place.run, lost(), "", seen));
+  CHECK(RunDirectory::append_verdict(place.run, lost(), "", before));
   CHECK(place.ends().size() == 2);
 }
 

@@ -146,7 +146,7 @@ TEST_CASE("every key of [data] is declared once, with help") {
   DataOptions options;
   OptionTable table;
   describe(table, options);
-  CHECK(table.all().size() == 48);
+  CHECK(table.all().size() == 49);
   for (const Option& option : table.all()) {
     CHECK(option.key.starts_with("data."));
     CHECK(option.help.size() > 15);
