@@ -15,6 +15,7 @@
 #include <chorale/launcher/attempt_records.hpp>
 #include <chorale/launcher/folder_guard.hpp>
 #include <chorale/launcher/run_events.hpp>
+#include <chorale/launcher/slurm/job_state.hpp>
 #include <chorale/launcher/slurm/own_job.hpp>
 #include <chorale/launcher/supervisor/repeated_end.hpp>
 #include <chorale/launcher/utc_time.hpp>
@@ -229,6 +230,9 @@ void RunDirectory::event(const fs::path& run, int attempt, const std::string& na
   if (has_ended) json["checkpoint"] = newest_step(run);
   if (!watcher.empty()) json["watcher"] = watcher;
   if (!job.empty()) json["job"] = job;
+  const bool is_submit = name == "submit";
+  if (const std::string cluster = job.empty() || has_ended ? "" : is_submit ? cluster_name() : own_cluster(); !cluster.empty())
+    json["cluster"] = cluster;
   append_event(run, json);
 }
 

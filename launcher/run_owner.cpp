@@ -49,9 +49,10 @@ std::int64_t number_of(const char* variable) {
   return text ? std::strtoll(text, nullptr, 10) : 0;
 }
 
-std::string own_cluster() {
-  const char* name = std::getenv("SLURM_CLUSTER_NAME");
-  return name ? name : cluster_name();
+std::string cluster_of(const std::string& job) {
+  if (job.empty()) return "";
+  const std::string told = own_cluster();
+  return told.empty() ? cluster_name() : told;
 }
 
 }  // namespace
@@ -71,7 +72,7 @@ RunOwner this_owner(double deadline_s) {
   const std::string job = own_job();
   const auto self = process(::getpid());
   return {.nonce = nonce,
-          .cluster = job.empty() ? "" : own_cluster(),
+          .cluster = cluster_of(job),
           .job = job,
           .restart = number_of("SLURM_RESTART_COUNT"),
           .supervisor = number_of("CHORALE_SUPERVISOR_RESTART"),

@@ -126,14 +126,21 @@ void judge_open(RunStatus& s, const JobState& job, bool has_started) {
     s.state = "running";
 }
 
-/// Slurm's number of a task of an array whose folder is there before its ranks have begun; empty: it is none.
-std::string job_of_seed(const fs::path& seed) {
+/// What a start or a submit has written of its job.
+struct NamedJob {
+  std::string job, cluster;
+};
+NamedJob job_in(const Json& event) { return {text(event, "job"), text(event, "cluster")}; }
+
+/// Of a task of an array whose folder is there before its ranks have begun; an empty number: it is none.
+NamedJob job_of_seed(const fs::path& seed) {
   const fs::path path = fs::absolute(seed).lexically_normal();
   const fs::path folder = path.has_filename() ? path : path.parent_path();
   std::error_code ignored;
-  if (number_of_seed(folder) < 0 || !fs::is_directory(folder, ignored)) return "";
-  const std::string array = text(last_of(last_lines(folder.parent_path() / "events.jsonl"), "submit"), "job");
-  return array.empty() ? "" : array + "_" + std::to_string(number_of_seed(folder));
+  if (number_of_seed(folder) < 0 || !fs::is_directory(folder, ignored)) return {};
+  const NamedJob array = job_in(last_of(last_lines(folder.parent_path() / "events.jsonl"), "submit"));
+  if (array.job.empty()) return {};
+  return {array.job + "_" + std::to_string(number_of_seed(folder)), array.cluster};
 }
 
 }  // namespace
@@ -141,10 +148,10 @@ std::string job_of_seed(const fs::path& seed) {
 RunStatus run_status(const fs::path& run) {
   const auto events = last_lines(run / "events.jsonl");
   const auto metrics = last_lines(run / "metrics.jsonl");
-  if (const std::string job = events.empty() ? job_of_seed(run) : ""; !job.empty()) {
+  if (const NamedJob seed = events.empty() ? job_of_seed(run) : NamedJob(); !seed.job.empty()) {
     RunStatus s;
-    s.job = job;
-    const JobState state = job_state(job);
+    s.job = seed.job;
+    const JobState state = job_state(seed.job, seed.cluster);
     s.job_state = state.text();
     judge_open(s, state, false);
     return s;
@@ -154,7 +161,8 @@ RunStatus run_status(const fs::path& run) {
   RunStatus s;
   const Json start = last_of(events, "start"), begun = last_of(metrics, "start"), step = last_of(metrics, "step");
   s.attempt = whole(start, "attempt", 0);
-  s.job = text(start, "job").empty() ? text(last_of(events, "submit"), "job") : text(start, "job");
+  const NamedJob named = job_in(text(start, "job").empty() ? last_of(events, "submit") : start);
+  s.job = named.job;
   s.step = std::max(whole(begun, "step", 0), whole(step, "step", 0));
   s.total_steps = whole(begun, "total_steps", 0);
   s.checkpoint = newest_checkpoint(run);
@@ -162,7 +170,7 @@ RunStatus run_status(const fs::path& run) {
   s.quiet_seconds = quiet_seconds(run);
   if (s.samples_per_second > 0 && s.total_steps > s.step)
     s.seconds_left = static_cast<double>((s.total_steps - s.step) * whole(begun, "batch", 0)) / s.samples_per_second;
-  const JobState job = job_state(s.job);
+  const JobState job = job_state(named.job, named.cluster);
   s.job_state = job.text();
   if (!events.contains("end")) {
     judge_open(s, job, events.contains("start"));

@@ -48,7 +48,11 @@ expect 0 "--signal=USR2@180" "${submit[@]}" --array seeds=1-2 --resume --run-dir
 echo '{"event":"checkpoint","pause_ms":0,"write_ms":70000}' >array/seed_2/metrics.jsonl
 expect 0 "--signal=USR2@240" "${submit[@]}" --array seeds=1-2 --resume --run-dir array --dry-run
 echo 'RUNNING (None)' >state
+check "the cluster of the job is not said" grep -q '"job":"41","cluster":"here"' array/events.jsonl
 expect 0 "starting: the job runs" status array
+sed -i 's/"cluster":"here"/"cluster":"there"/' array/events.jsonl
+expect 0 "queued: it has not started yet" status array
+sed -i 's/"cluster":"there"/"cluster":"here"/' array/events.jsonl
 expect 0 "done" status array
 rm state
 

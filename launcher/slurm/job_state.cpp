@@ -59,6 +59,10 @@ JobState job_state(const std::string& job) {
   return out;
 }
 
+JobState job_state(const std::string& job, const std::string& cluster) {
+  return cluster.empty() || cluster == cluster_name() ? job_state(job) : JobState();
+}
+
 std::string cluster_name() {
   const auto answer = ask({"scontrol", "show", "config"});
   if (!answer || answer->code != 0) return "";

@@ -16,6 +16,8 @@ struct JobState {
 
 /// Of "12", or "12_3" for one task of an array. Waits at most 10 s.
 JobState job_state(const std::string& job);
+/// The same of a job of that cluster: unknown where squeue asks another one here. Empty: nobody has said of which.
+JobState job_state(const std::string& job, const std::string& cluster);
 
 /// ClusterName of the controller that squeue asks here, by scontrol show config. Empty where there is none. Waits at most 10 s.
 std::string cluster_name();

@@ -41,6 +41,11 @@ std::string own_job() {
   return is_ours ? std::string(array) + "_" + task : job;
 }
 
+std::string own_cluster() {
+  const char* name = std::getenv("SLURM_CLUSTER_NAME");
+  return name && std::getenv("SLURM_JOB_ID") ? name : "";
+}
+
 bool is_for_new_job(std::string_view name) {
   const auto begins = [&](std::string_view start) { return name.starts_with(start); };
   if (std::any_of(kOfAJob.begin(), kOfAJob.end(), begins) || std::any_of(kOfARank.begin(), kOfARank.end(), begins)) return false;

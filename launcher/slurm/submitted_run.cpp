@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <chorale/core/base/error.hpp>
@@ -28,17 +29,21 @@ std::vector<fs::path> with_seeds(const fs::path& run) {
   return out;
 }
 
-/// The last job that was submitted for it and the last that has begun, without an array's tasks: their array's number stands for all.
-std::set<std::string> jobs_of(const fs::path& run) {
-  std::string submitted, begun;
+using JobOfCluster = std::pair<std::string, std::string>;
+
+/// The last job that was submitted for it and the last that has begun, each with its cluster, without an array's tasks: their array's
+/// number stands for all.
+std::set<JobOfCluster> jobs_of(const fs::path& run) {
+  JobOfCluster submitted, begun;
   for_each_event(run, [&](const nlohmann::ordered_json& json, int) {
     const std::string event = text_in(json, "event"), job = text_in(json, "job");
-    if (event == "submit") submitted = job;
-    if (event == "start") begun = job;
+    const JobOfCluster named(job.substr(0, job.find('_')), text_in(json, "cluster"));
+    if (event == "submit") submitted = named;
+    if (event == "start") begun = named;
   });
-  std::set<std::string> out;
-  for (const std::string& job : {submitted, begun})
-    if (!job.empty()) out.insert(job.substr(0, job.find('_')));
+  std::set<JobOfCluster> out;
+  for (const JobOfCluster& each : {submitted, begun})
+    if (!each.first.empty()) out.insert(each);
   return out;
 }
 
@@ -68,10 +73,10 @@ std::int64_t workers_of_one(const fs::path& run) {
 }  // namespace
 
 void must_have_no_job(const fs::path& run) {
-  std::set<std::string> jobs;
+  std::set<JobOfCluster> jobs;
   for (const fs::path& each : with_seeds(run)) jobs.merge(jobs_of(each));
-  for (const std::string& job : jobs)
-    if (const JobState state = job_state(job); state.is_live())
+  for (const auto& [job, cluster] : jobs)
+    if (const JobState state = job_state(job, cluster); state.is_live())
       throw OwnedError("run directory " + run.string() + " belongs to job " + job + ", which is " + state.text() +
                        "; wait for its end, end it by scancel " + job + ", or give another --run-dir");
 }

@@ -54,6 +54,13 @@ TEST_CASE("the folder of a job that is queued or runs is another's") {
   slurm.program("squeue", "echo 'CANCELLED (None)'");
   CHECK_NOTHROW(must_have_no_job(folder.path / "run"));
   slurm.state("RUNNING");
+  slurm.cluster("near");
+  folder.write("far/events.jsonl", R"({"attempt":0,"event":"submit","job":"7","cluster":"far"})"
+                                   "\n");
+  folder.write("near/events.jsonl", R"({"attempt":0,"event":"submit","job":"7","cluster":"near"})"
+                                    "\n");
+  CHECK_NOTHROW(must_have_no_job(folder.path / "far"));  // its number is another cluster's
+  CHECK_THROWS_AS(must_have_no_job(folder.path / "near"), OwnedError);
   CHECK(job_state("7").kind == JobState::Kind::running);
   slurm.no_such_job();
   CHECK(job_state("7").kind == JobState::Kind::forgotten);
