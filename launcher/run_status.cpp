@@ -10,6 +10,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/manifest.hpp>
 #include <chorale/core/io/text_lines.hpp>
+#include <chorale/launcher/run_events.hpp>
 #include <chorale/launcher/slurm/job_state.hpp>
 
 namespace chorale {
@@ -22,7 +23,7 @@ namespace {
 constexpr double kMostWhole = 1e15;     // files are others' words: nothing is counted further
 constexpr double kSilentSeconds = 120;  // a step, an evaluation or a save may take a while; longer than the watchdog's deadline
 
-/// The last line of each event since the last start. A line that is cut or foreign says nothing.
+/// The last line of each event since the last start or submit, with the start before a submit. A line that is cut or foreign says nothing.
 std::map<std::string, Json> last_lines(const fs::path& file) {
   std::map<std::string, Json> out;
   TextLines in(file);
@@ -30,6 +31,7 @@ std::map<std::string, Json> last_lines(const fs::path& file) {
     Json j = Json::parse(line, nullptr, false);
     if (!j.is_object() || !j.contains("event") || !j["event"].is_string()) continue;
     const std::string event = j["event"];
+    if (event == "submit") out.erase("end");  // it is to go on, in another job
     if (event == "start") std::erase_if(out, [](const auto& each) { return each.first != "submit"; });
     out[event] = std::move(j);
   }
@@ -113,13 +115,13 @@ void judge_open(RunStatus& s, const JobState& job, bool has_started) {
   const bool waits = job.kind == JobState::Kind::waiting;
   const bool is_over = job.kind == JobState::Kind::over || job.kind == JobState::Kind::forgotten;
   if (waits)
-    s.state = "queued", s.why = has_started ? "it goes on from its newest checkpoint" : "it has not started yet";
+    s.state = "queued", s.why = has_started || s.checkpoint >= 0 ? "it goes on from its newest checkpoint" : "it has not started yet";
   else if (is_over)
     s.state = "lost", s.why = "the job has ended and the run left no verdict; see the job's output";
   else if (!has_started && job.kind == JobState::Kind::running)
     s.state = "starting", s.why = "the job runs, and its ranks have not begun yet";
   else if (!has_started)
-    s.state = "queued", s.why = "it has not started yet";
+    s.state = "queued", s.why = s.checkpoint >= 0 ? "it goes on from its newest checkpoint" : "it has not started yet";
   else if (s.quiet_seconds > kSilentSeconds)
     s.state = "silent", s.why = fmt::format("nothing was written for {:.0f} s by this machine's clock", s.quiet_seconds);
   else
@@ -131,6 +133,16 @@ struct NamedJob {
   std::string job, cluster;
 };
 NamedJob job_in(const Json& event) { return {text(event, "job"), text(event, "cluster")}; }
+
+/// The last line that says so is a submit's: no rank of its job has begun yet.
+bool is_submitted_anew(const fs::path& run) {
+  bool out = false;
+  for_each_event(run, [&](const Json& json, int) {
+    const std::string event = text_in(json, "event");
+    if (event == "start" || event == "submit") out = event == "submit";
+  });
+  return out;
+}
 
 /// Of a task of an array whose folder is there before its ranks have begun; an empty number: it is none.
 NamedJob job_of_seed(const fs::path& seed) {
@@ -161,7 +173,8 @@ RunStatus run_status(const fs::path& run) {
   RunStatus s;
   const Json start = last_of(events, "start"), begun = last_of(metrics, "start"), step = last_of(metrics, "step");
   s.attempt = whole(start, "attempt", 0);
-  const NamedJob named = job_in(text(start, "job").empty() ? last_of(events, "submit") : start);
+  const bool is_to_go_on = is_submitted_anew(run);
+  const NamedJob named = job_in(is_to_go_on || text(start, "job").empty() ? last_of(events, "submit") : start);
   s.job = named.job;
   s.step = std::max(whole(begun, "step", 0), whole(step, "step", 0));
   s.total_steps = whole(begun, "total_steps", 0);
@@ -173,7 +186,7 @@ RunStatus run_status(const fs::path& run) {
   const JobState job = job_state(named.job, named.cluster);
   s.job_state = job.text();
   if (!events.contains("end")) {
-    judge_open(s, job, events.contains("start"));
+    judge_open(s, job, events.contains("start") && !is_to_go_on);
     return s;
   }
   judge_end(s, events.at("end"));

@@ -76,6 +76,16 @@ TEST_CASE("a run that was submitted and has not started is queued, a folder with
   CHECK(run_status(folder.path).state == "queued");
 }
 
+TEST_CASE("a run that was submitted again waits for its new job, whatever its last attempt has said") {
+  const Run run;
+  run.write("events.jsonl", kStart + "{\"attempt\":2,\"event\":\"end\",\"step\":120,\"code\":75,\"cause\":\"lost\"}\n" +
+                                "{\"attempt\":0,\"event\":\"submit\",\"job\":\"none\"}\n");
+  const RunStatus s = run_status(run.path);
+  CHECK(s.state == "queued");
+  CHECK_THAT(s.why, Contains("newest checkpoint"));
+  CHECK(s.job == "none");
+}
+
 TEST_CASE("the folder of an array's task is queued until its ranks have begun, and a pipe in a run holds nobody up") {
   const tests::Folder folder;
   folder.write("array/events.jsonl", "{\"attempt\":0,\"event\":\"submit\",\"job\":\"999999999\"}\n");
