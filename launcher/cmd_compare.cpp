@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include <chorale/core/base/error.hpp>
@@ -32,10 +33,16 @@ void describe(OptionTable& table, CompareWords& w) {
 /// A folder of seed_N folders, as an array of jobs makes it, is its runs.
 std::vector<RunRecord> records_of(const std::vector<std::string>& words, const std::string& part) {
   std::vector<RunRecord> out;
+  std::set<std::filesystem::path> seen;
+  const auto add = [&](const std::filesystem::path& run) {
+    std::error_code ignored;
+    if (seen.insert(std::filesystem::weakly_canonical(run, ignored)).second)
+      out.push_back(read_run_record(run, part));  // named twice: once
+  };
   for (const std::string& word : words) {
     const auto seeds = array_runs(word);
-    for (const auto& run : seeds) out.push_back(read_run_record(run, part));
-    if (seeds.empty()) out.push_back(read_run_record(word, part));
+    for (const auto& run : seeds) add(run);
+    if (seeds.empty()) add(word);
   }
   return out;
 }
@@ -48,7 +55,9 @@ void keep_only(Comparison& comparison, const std::string& metric) {
 }
 
 void write_files(const std::filesystem::path& folder, const Comparison& comparison) {
-  std::filesystem::create_directories(folder);
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  if (failed) throw IoError(folder.string() + ": cannot be made: " + failed.message());
   write_file_atomically(folder / "compare.md", text_of(comparison, true));
   write_file_atomically(folder / "compare.json", json_of(comparison));
   const auto& metrics = comparison.metrics;
@@ -70,6 +79,8 @@ int run_compare(std::span<const std::string> arguments) {
   if (!w.metric.empty()) keep_only(comparison, w.metric);
   if (!w.out.empty()) write_files(w.out, comparison);
   std::fputs(w.json ? json_of(comparison).c_str() : printable(text_of(comparison, false)).c_str(), stdout);
+  if (const std::string changed = changed_data(records); !changed.empty())
+    std::fprintf(stderr, "chorale: warning: %s\n", printable(changed).c_str());
   for (const RunRecord& record : records)
     if (record.status != "done" && record.status != "early_stopped")
       std::fprintf(stderr, "chorale: warning: %s is %s: its scores are not those of a run that has ended by itself\n",

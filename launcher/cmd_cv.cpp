@@ -1,6 +1,7 @@
 // chorale cv: the same training with each of K parts held out as its test rows, one run after the other.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -68,10 +69,40 @@ struct CrossValidation : RecipeTable {
     out.insert(out.end(), flags.begin(), flags.end());
     out.insert(out.end(), {"--data.fold", fmt::format("{}/{}", fold, words.folds)});
     std::error_code ignored;
-    if (fs::exists(run, ignored)) out.emplace_back("--resume");  // it was cut off, or is over and ends at once
+    if (fs::exists(run, ignored)) out.emplace_back("--resume");  // it was cut off
     return out;
   }
 };
+
+/// Folds are of one setting: what the first command said is kept beside them.
+void keep_settings(const CrossValidation& cv, const fs::path& folder) {
+  std::string text = fmt::format("folds = {}\n", cv.words.folds);
+  for (const Option& option : cv.table.all())
+    if (option.key.find('.') != std::string::npos) text += option.key + " = " + option.text() + "\n";
+  const fs::path file = folder / "cv.settings";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) {
+    if (fs::exists(folder / "fold_1", ignored)) throw UsageError(folder.string() + " holds other runs; give another --out");
+    return write_file_atomically(file, text);
+  }
+  const std::string before = read_text(file);
+  if (before == text) return;
+  const auto differs = std::mismatch(before.begin(), before.end(), text.begin(), text.end());
+  const auto line = [](const std::string& all, std::size_t at) {
+    const std::size_t begin = all.rfind('\n', at == 0 ? 0 : at - 1);
+    return all.substr(begin == std::string::npos ? 0 : begin + 1, all.find('\n', at) - (begin == std::string::npos ? 0 : begin + 1));
+  };
+  throw UsageError(folder.string() + " holds folds of other settings (" +
+                   line(before, static_cast<std::size_t>(differs.first - before.begin())) + ", not " +
+                   line(text, static_cast<std::size_t>(differs.second - text.begin())) + "); give another --out");
+}
+
+bool is_over(const fs::path& run) {
+  std::error_code ignored;
+  if (!fs::exists(run / "summary.json", ignored)) return false;
+  const std::string status = read_run_record(run, "test").status;
+  return status == "done" || status == "early_stopped";
+}
 
 void train_fold(const CrossValidation& cv, std::int64_t fold, const fs::path& run) {
   std::fprintf(stderr, "fold %lld of %lld: %s\n", static_cast<long long>(fold), static_cast<long long>(cv.words.folds),
@@ -97,10 +128,11 @@ int run_cv(std::span<const std::string> arguments) {
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (failed) throw IoError(folder.string() + ": cannot be made: " + failed.message());
+  keep_settings(cv, folder);
   std::vector<RunRecord> records;
   for (std::int64_t fold = 1; fold <= cv.words.folds; ++fold) {
     const fs::path run = folder / fmt::format("fold_{}", fold);
-    train_fold(cv, fold, run);
+    if (!is_over(run)) train_fold(cv, fold, run);
     RunRecord record = read_run_record(run, "test");
     record.keys.erase("data.fold");  // what sets the runs apart is no setting
     records.push_back(std::move(record));

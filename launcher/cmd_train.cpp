@@ -8,6 +8,7 @@
 #include <chorale/comm/crash_watch.hpp>
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/io/checkpoint_folder.hpp>
+#include <chorale/core/io/content_hash.hpp>
 #include <chorale/core/io/file.hpp>
 #include <chorale/launcher/batch_note.hpp>
 #include <chorale/launcher/command.hpp>
@@ -55,6 +56,13 @@ struct TrainTable : RecipeTable {
   bool find_lr = false, fast_dev_run = false;
   std::int64_t overfit_batches = 0;
 };
+
+/// Short, for summary.json.
+std::string hash_of(const std::string& text) {
+  ContentHash hash;
+  hash.add(std::as_bytes(std::span(text)));
+  return hash.text();
+}
 
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
 void record_failure(Communicator& comm, const Trainer& trainer, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
@@ -110,6 +118,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   if (comm.rank() == 0) run.start(recipe);
   keep_start(init, comm, folder);
   if (!init.empty()) files.add_to_summary("init_from", init);
+  files.add_to_summary("data", '"' + hash_of(data.identity) + '"');
   begin_last_word(comm, run, folder, last);
   session.log.open(folder);
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());
@@ -160,6 +169,7 @@ int run_train(std::span<const std::string> arguments) {
   if (rest.empty()) throw UsageError("train needs a recipe: chorale train RECIPE.ini");
   t.read(rest[0]);
   read_flags(arguments, t.table, 1);
+  if (t.settings.data.format == "text" && !t.table.find("data.split")->given) t.settings.data.split = {"order", "0.8", "0.1", "0.1"};
   if (t.find_lr && t.words.resume) throw UsageError("--find-lr begins with untrained weights; remove --resume");
   if (t.fast_dev_run && t.words.resume) throw UsageError("--fast-dev-run is a run of its own; remove --resume");
   if (t.find_lr || t.fast_dev_run) t.words.restarts = 0;  // they have no run that another start could go on with

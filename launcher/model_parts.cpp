@@ -120,6 +120,16 @@ std::unique_ptr<Sequential> build_sequence_model(const ModelOptions& o, const Pi
              .is_tied = o.tied});
 }
 
+/// One number a class; others are found out by the loss and the scores.
+void check_classes(const Sequential& layers, const Pipeline& pipeline) {
+  const FittedTarget& target = pipeline.targets.at(0);
+  const std::int64_t outputs = results_a_row(layers, pipeline);
+  if (target.kind == TargetKind::classes && outputs != outputs_of(target))
+    throw UsageError("model.layers gives " + std::to_string(outputs) + " numbers, the target has " + std::to_string(outputs_of(target)) +
+                     (pipeline.tokens.is_there() ? " tokens" : " classes") + "; end it with linear(" + std::to_string(outputs_of(target)) +
+                     ")");
+}
+
 /// A model of one target.
 std::unique_ptr<Sequential> build_single(const ModelOptions& o, const Pipeline& pipeline, const Registry& registry) {
   if (o.kind == "layers") return build_layers(o.layers, pipeline.row_shape(), registry);
@@ -139,6 +149,7 @@ AnyModel build_model(const ModelOptions& o, const TrainOptions& train, const Pip
                        " cannot learn together; use shared_bottom, mmoe or ple");
     std::unique_ptr<Sequential> layers = build_single(o, pipeline, registry);
     check_places(*layers, pipeline);
+    check_classes(*layers, pipeline);
     out.layers = layers.get();
     out.module = std::move(layers);
     return out;
@@ -178,7 +189,10 @@ LayerParts build_layer_parts(const Settings& s, const Pipeline& pipeline, const 
     throw UsageError("a task that shares has one target and model.kind = layers; for several targets in one process use chorale train");
   refuse_idle(s.model, false);
   LayerParts out;
-  of_key("model.layers", [&] { out.model = build_layers(s.model.layers, pipeline.row_shape(), registry); });
+  of_key("model.layers", [&] {
+    out.model = build_layers(s.model.layers, pipeline.row_shape(), registry);
+    check_classes(*out.model, pipeline);
+  });
   out.loss = make_target_loss(s.train, pipeline.targets, 0, registry);
   out.optimizer = make_optimizer(s.optimizer, registry);
   check_scores(s.train, out.loss->tasks(), {out.model->output_shape(pipeline.row_shape()).elements()}, registry);

@@ -87,7 +87,7 @@ RowKeys TrainedRun::keys_of(OpenedRows& file, const std::string& path) const {
 // The parts are cut from the file again, so they are the run's parts only if the file is the run's.
 PreparedData TrainedRun::own_data() {
   const Settings& s = recipe.settings;
-  PreparedData data = prepare_data(s.data, s.train, *comm, session->log, request(), published);
+  PreparedData data = prepare_data(s.data, s.train, *comm, session->log, session->registry, request(), published);
   must_be_own(data.identity());
   return data;
 }

@@ -57,7 +57,8 @@ expect 0 "test auc, more is better" cv recipe.ini --folds 3 -n 2 --launch thread
   { echo "cv left other runs"; failed=1; }
 scores() { python3 -c 'import json, sys; print(json.load(sys.stdin)["settings"][0]["metrics"]["auc"])'; }
 same "$(scores <folds/cv.json)" "$("$chorale" cv recipe.ini --folds 3 -n 2 --launch threads --train.epochs 1 --out folds --json 2>/dev/null | scores)" "cv, and cv that goes on"
-expect 64 "" cv recipe.ini --folds 3 --launch threads --train.epochs 1 --optimizer.lr 0.5 --out folds
+expect 64 "(train.epochs = 1, not train.epochs = 2); give another --out" cv recipe.ini --folds 3 --launch threads --train.epochs 2 --out folds
+expect 65 "take fewer folds" train recipe.ini -n 1 --data.fold 1/5000 --run-dir x1
 expect 64 "data.fold is what cv goes through" cv recipe.ini --data.fold 1/3
 expect 64 "expected K/N" train recipe.ini --data.fold 4/3 --run-dir x
 # Losses and what only some of them read.
@@ -71,6 +72,11 @@ awk -F, 'NR > 1 { if ($NF <= 0) exit 1; sum += $NF } END { exit !(sum / (NR - 1)
 "$chorale" predict counts_pinball --file counts.csv --out predicted_high.csv >/dev/null 2>&1
 awk -F, 'NR == FNR { count[FNR] = $3; next } FNR > 1 { below += count[FNR] <= $NF } END { exit !(below / (FNR - 1) > 0.8 && below / (FNR - 1) < 0.99) }' counts.csv predicted_high.csv ||
   { echo "predictions of the 0.9 quantile lie elsewhere"; failed=1; }
+expect 0 "" train recipe.ini --quiet -n 1 --train.epochs 1 --train.loss binary_focal --train.class_weights balanced --run-dir focal
+expect 0 "wrote" predict focal --file shop/sessions.csv --out focal.csv
+head -n 1 focal.csv | grep -q 'probability,class$' || { echo "predictions of binary_focal are $(head -n 1 focal.csv)"; failed=1; }
+expect 0 "" train counts.ini --quiet -n 1 --data.target count --train.loss focal --train.metrics accuracy --model.layers "linear(6)" --run-dir focal6
+expect 64 "gives 30 numbers, the target has 6 classes; end it with linear(6)" train counts.ini -n 1 --train.loss cross_entropy --train.metrics accuracy --model.layers "linear(30)" --run-dir x2
 expect 64 "train.quantile does nothing with train.loss = poisson; remove it, or use pinball" train counts.ini --train.quantile 0.2 --run-dir x
 sed '2s/[0-9]*$/-3/' counts.csv >negative.csv
 expect 65 "has the target -3" train counts.ini --data.file negative.csv --run-dir negative

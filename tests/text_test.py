@@ -117,7 +117,11 @@ with tempfile.TemporaryDirectory() as folder:
         file.write(b"abc caf\xe9 " * 100)
     train("bad", "--data.file", "latin.txt", code=65, says="latin.txt: byte 7 (0xe9) begins no character of UTF-8")
     train("blind", "--model.causal", "false", "--steps", "2")
-    call(64, "generate", "blind", "--prompt", "a", says="model.causal = false")
+    call(64, "generate", "blind", "--prompt", "a", says="sees what it would have to guess")
+    both_ways = f"embedding({tokens}, 8) attention(2) linear({tokens})"
+    call(0, "train", "layers.ini", "--quiet", "--run-dir", "both_ways", "--model.layers", both_ways, "--steps", "2")
+    call(64, "train", "layers.ini", "--run-dir", "wide", "--model.layers", f"embedding({tokens}, 8) linear({tokens + 3})", says=f"end it with linear({tokens})")
+    call(64, "generate", "both_ways", "--prompt", "a", says="causal=true")
     write("table.csv", "a,b,y\n" + "".join(f"{i % 7},{i % 5},{i % 2}\n" for i in range(200)))
     write("table.ini", "[data]\nfile = table.csv\ntarget = y\nsplit = order 0.6 0.2 0.2\n[model]\nlayers = linear(1)\n[train]\nepochs = 1\n")
     call(0, "train", "table.ini", "--quiet", "--run-dir", "table")

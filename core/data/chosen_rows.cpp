@@ -18,8 +18,4 @@ std::vector<std::int64_t> ChosenRows::chosen(std::span<const std::int64_t> rows)
 
 void ChosenRows::gather(int field, std::span<const std::int64_t> rows, void* out) const { all_->gather(field, chosen(rows), out); }
 
-void ChosenRows::gather_for_training(int field, std::span<const std::int64_t> rows, const Draw& draw, void* out) const {
-  all_->gather_for_training(field, chosen(rows), draw, out);
-}
-
 }  // namespace chorale

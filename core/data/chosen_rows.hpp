@@ -1,4 +1,4 @@
-// Some rows of a data set, in an order of their own, as a data set.
+// Some rows of a data set, in an order of their own, as a data set; without the random changes that training makes of rows.
 #pragma once
 #include <memory>
 #include <vector>
@@ -15,7 +15,6 @@ class ChosenRows final : public Dataset {
   std::int64_t rows() const override { return static_cast<std::int64_t>(rows_.size()); }
   const std::vector<Field>& fields() const override { return all_->fields(); }
   void gather(int field, std::span<const std::int64_t> rows, void* out) const override;
-  void gather_for_training(int field, std::span<const std::int64_t> rows, const Draw& draw, void* out) const override;
   std::span<const double> costs() const override { return costs_; }
   std::int64_t row_id(std::int64_t row) const override { return all_->row_id(rows_[static_cast<std::size_t>(row)]); }
 

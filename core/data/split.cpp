@@ -246,7 +246,7 @@ std::vector<Part> assign_parts(const SplitRule& rule, std::uint64_t seed, std::i
     const bool wanted = rule.kind == SplitRule::Kind::column ? p == 0 : rule.share[p] > 0 || (p == 2 && rule.folds > 0);
     if (wanted && std::find(parts.begin(), parts.end(), static_cast<Part>(p)) == parts.end()) {
       throw DataError("data.split = " + rule.text() + ": of " + std::to_string(rows) + " rows none falls into " + std::string(kParts[p]) +
-                      "; give it a larger share, or more rows");
+                      (rule.folds > 0 && p == 2 ? "; take fewer folds" : "; give it a larger share, or more rows"));
     }
   }
   return parts;

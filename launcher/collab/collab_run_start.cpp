@@ -43,7 +43,7 @@ CollabCheckpoints::Setup CollabRank::checkpoint_setup() {
 
 void CollabRank::read_data() {
   world_.watch().enter(Activity::reading, "data");
-  data_ = prepare_data(settings_.data, settings_.train, *comm_, session_.log, recipe_.request(number_));
+  data_ = prepare_data(settings_.data, settings_.train, *comm_, session_.log, session_.registry, recipe_.request(number_));
   world_.barrier("data of all tasks").wait();  // what one task refuses leaves no folder behind
   world_.watch().enter(Activity::starting, "training");
   rows_ = task_rows(data_);

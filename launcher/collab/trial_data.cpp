@@ -45,7 +45,8 @@ TrialData::TrialData(const CollabRecipe& recipe, Log& log) : recipe_(recipe) {
     infos_.push_back(std::move(info));
     const std::string metric = s.train.metrics.empty() ? "loss" : s.train.metrics[0];
     check_study_metric(metric);
-    tasks_.push_back(std::make_unique<TrialTask>(TrialTask{.data = prepare_data(s.data, s.train, *self, log, request), .metric = metric}));
+    tasks_.push_back(std::make_unique<TrialTask>(
+        TrialTask{.data = prepare_data(s.data, s.train, *self, log, recipe.tasks[t]->registry, request), .metric = metric}));
     add(tasks_.back()->data.identity());
     if (tasks_.back()->data.test->rows() == 0)
       throw UsageError("task " + infos_[t].name + " has no test rows, which a study is about; give collab.split three shares");

@@ -104,6 +104,24 @@ PairedDifference paired_difference(std::span<const double> a, std::span<const do
   return {.mean = mean, .low = mean - reach, .high = mean + reach, .pairs = differences.size()};
 }
 
+std::string changed_data(std::span<const RunRecord> records) {
+  const auto section = [](const RunRecord& record) {
+    std::map<std::string, std::string> out;
+    for (const auto& [key, value] : record.keys)
+      if (key.starts_with("data.")) out[key] = value;
+    return out;
+  };
+  std::map<std::map<std::string, std::string>, const RunRecord*> first;
+  for (const RunRecord& record : records) {
+    if (record.data.empty()) continue;
+    const RunRecord& before = *first.emplace(section(record), &record).first->second;
+    if (before.data != record.data)
+      return before.folder.string() + " and " + record.folder.string() +
+             " name the same data and had other rows: a file has changed in between, and their scores are not of one test part";
+  }
+  return "";
+}
+
 Comparison compare(std::span<const RunRecord> records, const std::string& part) {
   if (records.empty()) throw UsageError("compare needs runs: chorale compare RUN RUN ...");
   Registry registry;

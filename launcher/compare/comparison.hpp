@@ -42,6 +42,9 @@ struct Comparison {
   std::vector<Metric> metrics;  // that a run has: the loss first, speed last
 };
 
+/// Two runs that say the same of their data and had other rows: their file has changed in between. Empty: there are none.
+std::string changed_data(std::span<const RunRecord> records);
+
 /// records outlive what is returned. Throws UsageError without any.
 Comparison compare(std::span<const RunRecord> records, const std::string& part);
 

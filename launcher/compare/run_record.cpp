@@ -68,6 +68,7 @@ RunRecord read_run_record(const fs::path& folder, const std::string& part) {
   RunRecord out;
   out.folder = folder, out.keys = keys_of(folder / "recipe.resolved.ini"), out.validation = validation_of(folder / "metrics.jsonl");
   if (const auto status = summary.find("status"); status != summary.end() && status->is_string()) out.status = status->get<std::string>();
+  if (const auto data = summary.find("data"); data != summary.end() && data->is_string()) out.data = data->get<std::string>();
   const auto scores = summary["metrics"].value(part, nlohmann::json::object());
   for (const auto& [name, value] : scores.items())
     if (value.is_number()) out.scores[name] = value.get<double>();

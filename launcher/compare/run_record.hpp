@@ -9,7 +9,7 @@ namespace chorale {
 struct RunRecord {
   std::filesystem::path folder;
   std::map<std::string, std::string> keys;                     // of recipe.resolved.ini: "optimizer.lr" -> "0.01"
-  std::string status;                                          // of summary.json
+  std::string status, data;                                    // of summary.json; data: differs when training rows differ, or empty
   std::map<std::string, double> scores;                        // of the part, by metric, and samples_per_second
   std::map<std::string, std::map<double, double>> validation;  // of metrics.jsonl: metric -> update -> value
   /// Runs of one seed are pairs: same starting weights, order of rows and parts, as far as their recipes allow.

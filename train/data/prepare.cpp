@@ -9,6 +9,7 @@
 #include <chorale/core/base/error.hpp>
 #include <chorale/core/base/option.hpp>
 #include <chorale/core/data/encode.hpp>
+#include <chorale/core/loss/loss.hpp>
 #include <chorale/train/data/bad_rows.hpp>
 #include <chorale/train/data/matrix_store.hpp>
 #include <chorale/core/data/memory_budget.hpp>
@@ -25,8 +26,9 @@ using Clock = std::chrono::steady_clock;
 class Preparation {
  public:
   Preparation(const DataOptions& data, const TrainOptions& train, const EntityRequest& entities, Communicator& comm,
-              std::shared_ptr<Representations> published)
+              const Registry& registry, std::shared_ptr<Representations> published)
       : published_(std::move(published)),
+        registry_(registry),
         data_(data),
         train_(train),
         request_(entities),
@@ -40,7 +42,7 @@ class Preparation {
     const TablePlan& plan = table_.plan();
     out.read_seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (comm_.rank() == 0) warn_of_bad_rows(plan, data_, log);
-    preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target)));
+    preprocess_ = make_plan(data_, plan.schema, target_kinds(train_.loss, target_names(data_.target), registry_));
     read_entities(out);
     read_times(out);
     check_entities(out);
@@ -199,6 +201,7 @@ class Preparation {
   }
 
   std::shared_ptr<Representations> published_;
+  const Registry& registry_;
   const DataOptions& data_;
   const TrainOptions& train_;
   const EntityRequest& request_;
@@ -213,19 +216,19 @@ class Preparation {
 
 std::string PreparedData::identity() const { return rows_identity(rows, pipeline); }
 
-TargetKind target_kind(const std::string& loss) {
-  if (loss == "binary_cross_entropy") return TargetKind::binary;
-  return loss == "cross_entropy" ? TargetKind::classes : TargetKind::value;
+TargetKind target_kind(const std::string& loss, const Registry& registry) {
+  const Loss::Task task = registry.of<LossEntry>().at(loss, "loss").task;
+  return task == Loss::Task::binary ? TargetKind::binary : task == Loss::Task::classes ? TargetKind::classes : TargetKind::value;
 }
 
-std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets) {
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets, const Registry& registry) {
   std::vector<TargetKind> out;
-  for (std::size_t t = 0; t < targets.size(); ++t) out.push_back(target_kind(loss_of_target(losses, targets, t)));
+  for (std::size_t t = 0; t < targets.size(); ++t) out.push_back(target_kind(loss_of_target(losses, targets, t), registry));
   return out;
 }
 
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const EntityRequest& entities,
-                          std::shared_ptr<Representations> published) {
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const Registry& registry,
+                          const EntityRequest& entities, std::shared_ptr<Representations> published) {
   if (data.format != "csv")
     throw UsageError("data.format = " + data.format + " holds no table, and tasks that share need one each; use csv, or chorale train");
   check_taken(data, data.format, table_keys());
@@ -239,7 +242,7 @@ PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Co
   }
   if (!published && !data.representations.empty())
     published = Representations::open(data.representations, data.representations_tasks, comm, log);
-  return Preparation(all, train, entities, comm, std::move(published)).run(log, start);
+  return Preparation(all, train, entities, comm, registry, std::move(published)).run(log, start);
 }
 
 }  // namespace chorale

@@ -54,16 +54,16 @@ struct PreparedData {
 };
 
 /// What a loss needs of its target. Throws UsageError for a loss that files cannot feed.
-TargetKind target_kind(const std::string& loss);
+TargetKind target_kind(const std::string& loss, const Registry& registry);
 /// By target; losses as train.loss has them.
-std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets);
+std::vector<TargetKind> target_kinds(const std::string& losses, const std::vector<std::string>& targets, const Registry& registry);
 
 /// Keys of [data] that tables have a use for.
 std::span<const std::string_view> table_keys();
 
 /// Of tables (data.format = csv; what it is for others: read_data). Collective. Errors in the data are DataErrors, equal on all ranks.
 /// published: the rows of a model that was trained before; null: those of data.representations.
-PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log,
+PreparedData prepare_data(const DataOptions& data, const TrainOptions& train, Communicator& comm, Log& log, const Registry& registry,
                           const EntityRequest& entities = {}, std::shared_ptr<Representations> published = {});
 
 }  // namespace chorale

@@ -81,7 +81,7 @@ class ArrayReading {
     pipeline.array.row_shape = row_shape_of(files_.main().rows, r_.data);
     pipeline.array.stored = files_.main().rows.type == StoredType::u8 ? DType::u8 : DType::f32;
     pipeline.split_seed = r_.data.split_seed;
-    pipeline.targets.push_back({.name = "label", .kind = target_kind(loss_of_target(r_.train.loss, {"label"}, 0))});
+    pipeline.targets.push_back({.name = "label", .kind = target_kind(loss_of_target(r_.train.loss, {"label"}, 0), r_.registry)});
   }
 
   /// Classes are those of the file of training rows: a row of the test file with another cannot be right.

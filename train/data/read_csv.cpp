@@ -52,7 +52,7 @@ std::span<const std::string_view> table_keys() {
 namespace {
 
 DataParts read_csv(const ReadRequest& r) {
-  PreparedData table = prepare_data(r.data, r.train, r.comm, r.log, r.entities, r.published);
+  PreparedData table = prepare_data(r.data, r.train, r.comm, r.log, r.registry, r.entities, r.published);
   const std::string identity = table.identity();
   return {.pipeline = std::move(table.pipeline),
           .train = table.train,

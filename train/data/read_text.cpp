@@ -74,8 +74,8 @@ DataParts read_text(const ReadRequest& r) {
   if (!r.entities.columns.empty() || r.published)
     throw UsageError("data.format = text has no columns, and so no entities to share; use csv");
   const SplitRule rule = rule_of(r.data);
-  if (const std::string loss = loss_of_target(r.train.loss, {"next"}, 0); loss != "cross_entropy")
-    throw UsageError("train.loss = " + loss + " does not fit data.format = text, whose targets are tokens; use cross_entropy");
+  if (const std::string loss = loss_of_target(r.train.loss, {"next"}, 0); target_kind(loss, r.registry) != TargetKind::classes)
+    throw UsageError("train.loss = " + loss + " does not fit data.format = text, whose targets are tokens; use cross_entropy or focal");
   const Source source = open_text(r.data, r.comm);
   DataParts out;
   Tokeniser tokeniser;
