@@ -16,6 +16,7 @@ RunRecord run_of(const std::string& lr, int seed, double auc, double loss = 0.5)
   return {.folder = "runs/" + lr + "-" + std::to_string(seed),
           .keys = {{"optimizer.lr", lr}, {"train.seed", std::to_string(seed)}, {"data.split_seed", "1"}, {"train.batch", "64"}},
           .status = "done",
+          .data = "rows of a",
           .scores = {{"auc", auc}, {"loss", loss}, {"samples_per_second", 1e5}},
           .validation = {}};
 }
@@ -65,6 +66,15 @@ TEST_CASE("differences are those of pairs, whose common luck cancels, with Stude
   CHECK_THAT(text, Catch::Contains("4 pairs): better") && Catch::Contains("4 pairs): worse"));  // auc, of which more is better; loss
   CHECK_THAT(text_of(c, true), Catch::Contains("| setting") && Catch::Contains("|---|"));
   CHECK_THAT(json_of(c), Catch::Contains("\"pairs\": 4"));
+}
+
+TEST_CASE("a file that has changed between two runs of one recipe is found out") {
+  std::vector<RunRecord> runs = {run_of("1", 1, 0.8), run_of("2", 1, 0.7), run_of("1", 2, 0.8)};
+  CHECK(changed_data(runs).empty());
+  runs[2].data = "rows of b";
+  CHECK_THAT(changed_data(runs), Catch::Contains("runs/1-1 and runs/1-2") && Catch::Contains("a file has changed"));
+  runs[2].keys["data.split_seed"] = "2";  // which is why its training rows are others
+  CHECK(changed_data(runs).empty());
 }
 
 TEST_CASE("equal runs show no difference") {
