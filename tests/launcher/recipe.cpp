@@ -31,7 +31,8 @@ TEST_CASE("control characters of files are shown, never sent to the terminal") {
   CHECK(chorale::printable("a\x1b[2Jb\rc\n\tz\x7f") == "a\\x1b[2Jb\\x0dc\n\tz\\x7f");
   CHECK(chorale::printable("gr\xc3\xbc\xc3\x9f") == "gr\xc3\xbc\xc3\x9f");
   CHECK(chorale::printable("\xc2\x9bm \xc2\xa9 \xc2") == "\\xc2\\x9bm \xc2\xa9 \\xc2");  // U+009B, a copyright sign, half a letter
-  CHECK(chorale::printable("\x9b" "2J \xe2\x82\xac \xe2\x82") == "\\x9b2J \xe2\x82\xac \\xe2\\x82");  // ESC [ of 8 bits, a euro, most of one
+  CHECK(chorale::printable("\x9b"
+                           "2J \xe2\x82\xac \xe2\x82") == "\\x9b2J \xe2\x82\xac \\xe2\\x82");  // ESC [ of 8 bits, a euro, most of one
 }
 
 }  // namespace
