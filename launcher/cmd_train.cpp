@@ -57,13 +57,6 @@ struct TrainTable : RecipeTable {
   std::int64_t overfit_batches = 0;
 };
 
-/// Short, for summary.json.
-std::string hash_of(const std::string& text) {
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(text)));
-  return hash.text();
-}
-
 /// In the exception's handler: what a run that has failed leaves in its files. The verdict comes when all ranks have been heard.
 void record_failure(Communicator& comm, const Trainer& trainer, const std::filesystem::path& folder, RunFiles& files, ConsoleLog& log) {
   const RankResult failure = describe_failure(comm);
@@ -118,7 +111,7 @@ int train_on(Communicator& comm, TrainTable& t, RunDirectory& run, LastWord& las
   if (comm.rank() == 0) run.start(recipe);
   keep_start(init, comm, folder);
   if (!init.empty()) files.add_to_summary("init_from", init);
-  files.add_to_summary("data", '"' + hash_of(data.identity) + '"');
+  files.add_to_summary("data", '"' + content_hash_of(data.identity) + '"');
   begin_last_word(comm, run, folder, last);
   session.log.open(folder);
   comm.watch().recorder().open(folder.string(), comm.rank(), comm.size());

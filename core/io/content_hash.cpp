@@ -43,6 +43,12 @@ void ContentHash::add(std::span<const std::byte> bytes) {
 
 std::string ContentHash::text() const { return digits_of(XXH3_128bits_digest(state_->xxh3)); }
 
+std::string content_hash_of(std::string_view bytes) {
+  ContentHash hash;
+  hash.add(std::as_bytes(std::span(bytes)));
+  return hash.text();
+}
+
 void add_block_hashes(std::span<const std::byte> bytes, std::vector<std::string>& hashes) {
   for (; !bytes.empty(); bytes = bytes.subspan(std::min<std::size_t>(bytes.size(), kHashBlock)))
     hashes.push_back(digits_of(XXH3_128bits(bytes.data(), std::min<std::size_t>(bytes.size(), kHashBlock))));

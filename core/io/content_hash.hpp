@@ -2,10 +2,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chorale {
@@ -25,6 +25,9 @@ class ContentHash {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Of a text, or of the bytes of a file, in one piece.
+std::string content_hash_of(std::string_view bytes);
 
 /// Files are hashed by blocks, so that ranks hash what they write and damage has a place.
 inline constexpr std::uint64_t kHashBlock = 1 << 20;

@@ -17,11 +17,7 @@ namespace {
 using Json = nlohmann::json;
 constexpr char kFormat[] = "chorale checkpoint";
 
-std::string ending(const std::string& body) {
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(body)));
-  return ",\n \"hash\": \"" + hash.text() + "\"\n}\n";
-}
+std::string ending(const std::string& body) { return ",\n \"hash\": \"" + content_hash_of(body) + "\"\n}\n"; }
 
 /// A file directly inside the folder: a manifest never points anywhere else.
 bool is_plain_name(const std::string& name) {

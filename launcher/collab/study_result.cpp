@@ -18,12 +18,6 @@ constexpr std::size_t kHashText = 32;
 constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 32;  // a hundred million rows
 constexpr std::uint64_t kLongestText = 4096, kMostTasks = 1024;
 
-std::string hash_of(std::string_view bytes) {
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(bytes)));
-  return hash.text();
-}
-
 class Writer {
  public:
   template <class T>
@@ -40,7 +34,7 @@ class Writer {
     out_.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
   }
   /// All that was written, then its hash.
-  std::string sealed() const { return out_ + hash_of(out_); }
+  std::string sealed() const { return out_ + content_hash_of(out_); }
 
  private:
   std::string out_{kMagic};
@@ -202,7 +196,8 @@ StudyResult load_result(const std::filesystem::path& folder, const StudyKey& key
   const std::string whole = read_text(path);
   if (!whole.starts_with(kMagic)) start.fail("does not start as a result of this version does");
   const std::string_view body = std::string_view(whole).substr(0, whole.size() - kHashText);
-  if (hash_of(body) != std::string_view(whole).substr(body.size())) start.fail("is damaged: its bytes are not those that were written");
+  if (content_hash_of(body) != std::string_view(whole).substr(body.size()))
+    start.fail("is damaged: its bytes are not those that were written");
   Reader in(body.substr(kMagic.size()), path);
   StudyResult result = read_result(in);
   if (result.key != key) in.fail("holds the run " + name_of(result.key));

@@ -67,11 +67,7 @@ void compare_sizes(Communicator& comm, const std::vector<Source>& sources) {
 /// A file of equal size may still be another one, on a node that has an older copy.
 void compare_heads(Communicator& comm, const std::vector<Source>& sources) {
   std::string mine;
-  for (const Source& source : sources) {
-    ContentHash hash;
-    hash.add(std::as_bytes(std::span(source.bytes())).first(std::min(kHeadBytes, source.bytes().size())));
-    mine += hash.text();
-  }
+  for (const Source& source : sources) mine += content_hash_of(source.bytes().substr(0, kHeadBytes));
   const std::size_t length = mine.size() / std::max<std::size_t>(1, sources.size());
   const auto all = all_gather_bytes(comm, std::as_bytes(std::span(mine)), "data heads");
   for (std::size_t r = 1; r < all.size(); ++r)

@@ -100,9 +100,9 @@ DataParts read_text(const ReadRequest& r) {
                                   .kind = TargetKind::classes,
                                   .classes = tokeniser.names(),
                                   .class_rows = counts_of(tokens.all().first(first), tokeniser.size())});
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(source.bytes())));
-  out.identity = rows_identity(out.rows, out.pipeline, text_from(r.comm, 0, hash.text(), "content of the text"));
+  std::string content;
+  together_slowly(r.comm, "hash of the text", [&](std::int64_t&) { content = r.comm.rank() == 0 ? content_hash_of(source.bytes()) : ""; });
+  out.identity = rows_identity(out.rows, out.pipeline, text_from(r.comm, 0, content, "content of the text"));
   return out;
 }
 

@@ -23,10 +23,7 @@ std::unique_ptr<OpenedRows> open_rows(const OpenRequest& request, const Registry
 }
 
 std::string rows_identity(std::int64_t rows, const Pipeline& pipeline, const std::string& content) {
-  const std::string text = pipeline.to_json() + content;
-  ContentHash hash;
-  hash.add(std::as_bytes(std::span(text)));
-  return fmt::format("{} rows, preprocessing {}", rows, hash.text());
+  return fmt::format("{} rows, preprocessing {}", rows, content_hash_of(pipeline.to_json() + content));
 }
 
 }  // namespace chorale
